@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/fd.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "lib/base/mem.h"
+
+enum { CHUNK = 1024 * 1024 };
+
+int fd_write_all(int fd, const void *data, size_t len, const char *name, struct error *err)
+{
+    const char *p = data;
+    while (len) {
+        ssize_t n = write(fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "write %s", name);
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+ssize_t fd_read_full(int fd, void *buf, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = read(fd, (char *)buf + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+int fd_read_all(int fd, size_t limit, const char *name, struct strbuf *out, struct error *err)
+{
+    size_t start = out->len;
+    for (;;) {
+        size_t want = out->len == start ? 8192 : 65536;
+        ssize_t n = fd_read_full(fd, strbuf_reserve(out, want), want);
+        if (n < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", name);
+        out->len += (size_t)n;
+        out->buf[out->len] = '\0';
+        if (out->len - start > limit)
+            return error_set(err, ERROR_USER, 0, "%s is larger than %zu bytes", name, limit);
+        if ((size_t)n < want)
+            return 0;
+    }
+}
+
+int fd_read_file(int dir_fd, const char *path, size_t limit, struct strbuf *out, struct error *err)
+{
+    auto_close int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        bool missing = errno == ENOENT || errno == ENOTDIR;
+        return error_set(err, missing ? ERROR_NOT_FOUND : ERROR_SYSTEM, errno, "open %s", path);
+    }
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "stat %s", path);
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, ERROR_USER, 0, "%s is not a regular file", path);
+    return fd_read_all(fd, limit, path, out, err);
+}
+
+static int copy_by_buffer(int in, int out, uint64_t len, const char *name, struct error *err)
+{
+    auto_free char *buf = xmalloc(CHUNK);
+    while (len) {
+        ssize_t n = fd_read_full(in, buf, len < CHUNK ? (size_t)len : CHUNK);
+        if (n < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", name);
+        if (n == 0)
+            return error_set(err, ERROR_CORRUPT, 0, "%s ended early", name);
+        TRY(fd_write_all(out, buf, (size_t)n, name, err));
+        len -= (uint64_t)n;
+    }
+    return 0;
+}
+
+int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err)
+{
+    while (len) {
+        size_t want = len > (1U << 30) ? (1U << 30) : (size_t)len;
+        ssize_t n = copy_file_range(in, NULL, out, NULL, want, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        /* Also 0: some file systems (proc, sys) claim an early end there. */
+        if (n <= 0)
+            return copy_by_buffer(in, out, len, name, err);
+        len -= (uint64_t)n;
+    }
+    return 0;
+}

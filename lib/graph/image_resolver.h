@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_resolver: INTERFACE by which a frontend asks for a base image's configuration without
+ * knowing of registries, layouts or the store. Implemented above (cmd/base_image.c).
+ */
+#ifndef LIB_GRAPH_IMAGE_RESOLVER_H
+#define LIB_GRAPH_IMAGE_RESOLVER_H
+
+#include "lib/oci/image_config.h"
+
+/* A layer id (design: identity): a diff_id's 64 hex digits for layers that came as a blob, else 32
+ * random ones. */
+enum { LAYER_ID_SIZE = 65 };
+
+struct image_layer {
+    char id[LAYER_ID_SIZE];
+    struct digest diff_id;
+    struct descriptor blob; /* as it was delivered; size 0: this layer has never been packed */
+};
+
+/* Brings blobs of one image into the store when somebody needs them. */
+struct blob_provider {
+    /* Ensures that `blob` is in the store, verified; reports bytes to progress vertex `vertex`. */
+    int (*fetch)(struct blob_provider *provider, const struct descriptor *blob, unsigned vertex,
+                 struct error *err);
+};
+
+/* A base image as it was found; owned by the resolver, valid as long as it. */
+struct resolved_image {
+    const char *name;        /* full reference, for people */
+    struct digest digest;    /* of the manifest, or of the config for an image that was never packed */
+    struct image_config config;
+    struct image_layer *layers; /* bottom first */
+    size_t layer_count;
+    struct blob_provider *provider; /* NULL: all blobs that exist are in the store */
+};
+
+struct image_resolver {
+    /* Finds `reference` (as written in FROM) for `platform`: named contexts first, then the local
+     * store, then the registry. Errors: USER, REMOTE, NETWORK, CORRUPT. */
+    int (*resolve)(struct image_resolver *resolver, const char *reference,
+                   const struct platform *platform, const struct resolved_image **out,
+                   struct error *err);
+    /* Is `name` a named context that is a plain directory? (--build-context name=DIR) */
+    bool (*is_local_context)(struct image_resolver *resolver, const char *name);
+};
+
+#endif

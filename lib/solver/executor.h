@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * executor: INTERFACE for running one process on a prepared root. The solver asks; the sandbox
+ * (snapshotter/sandbox) answers; a fake one makes the solver testable without privileges.
+ */
+#ifndef LIB_SOLVER_EXECUTOR_H
+#define LIB_SOLVER_EXECUTOR_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "lib/base/cancel.h"
+#include "lib/base/error.h"
+#include "lib/graph/graph.h"
+
+/* A path in the image that something will be mounted on while a step runs. */
+struct mount_point {
+    const char *path; /* absolute, as the image sees it; may lead through links */
+    bool is_dir;
+};
+
+struct exec_request {
+    const struct op_exec *op;
+    int root_fd; /* the root of the step: a detached or attached mount, borrowed */
+    /* Takes a piece of output as it comes (stream 1 or 2), in the caller's thread. */
+    void (*output)(void *arg, int stream, const char *data, size_t len);
+    void *output_arg;
+    struct cancel *cancel; /* raised: the step is ended, by force after 10 s */
+};
+
+struct executor {
+    /* Runs the step to its end. 0 with *out_status = exit code (128 + n: killed by signal n), or -1:
+     * it could not be started (bad user, missing program is status 127 with a message on stream 2),
+     * or was cancelled. Thread-safe: any number of steps at once. */
+    int (*run)(struct executor *executor, const struct exec_request *request, int *out_status,
+               struct error *err);
+    /* What every step has mounted below its root; `count` entries, static. */
+    const struct mount_point *mount_points;
+    size_t mount_point_count;
+};
+
+#endif
