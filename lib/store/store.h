@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: one directory, mode 0700, that is also a valid OCI image layout (design.md 6):
+ *
+ *     oci-layout index.json   so that skopeo reads it          blobs/sha256/<hex>   blob.h
+ *     layers/<id>/            unpacked layers, layer.h         images/<name>        image_store.h
+ *     cache/<key>             step records, record.h           durable/<lease>      what is on disk
+ *     leases/<lease>          one locked file a running build  tmp/<lease>/         its scratch space
+ *     trash/                  renamed away, to be deleted      contexts/            stat indexes
+ *
+ * Invariants: nothing has a name until it is complete (write aside, check, rename); a build owns
+ * exactly the scratch space of its lease; a lease is alive as long as its file is locked (flock), so
+ * whatever died is recognised without clocks or pids.
+ *
+ * Durability is lazy: records and layers are stamped with the boot and the lease that made them;
+ * store_sync ends with one syncfs and marks the lease durable. After a reboot, what was not marked
+ * does not exist (a power cut may have left it half written). A kill needs no sync.
+ *
+ *     store_open -> store_lease -> ... -> store_sync -> store_close
+ */
+#ifndef LIB_STORE_STORE_H
+#define LIB_STORE_STORE_H
+
+#include "lib/base/error.h"
+
+enum { LEASE_SIZE = 33, BOOT_ID_SIZE = 37 };
+
+struct store {
+    char *path;
+    int fd;
+    int blobs_fd, layers_fd, images_fd, cache_fd, tmp_fd, trash_fd;
+    char boot_id[BOOT_ID_SIZE];
+    char lease[LEASE_SIZE]; /* "" until store_lease */
+    int lease_fd;           /* the locked file, or -1 */
+    int scratch_fd;         /* tmp/<lease>, or -1 */
+};
+
+/* The directory to use: $MLBUILD_STORE, else $XDG_DATA_HOME/mlbuild, else ~/.local/share/mlbuild. The
+ * caller frees it. Errors: USER if none can be told. */
+int store_default_path(char **out, struct error *err) MUST_CHECK;
+/* Opens the store, making it if it is not there. Refuses one that is not the caller's own, is open to
+ * others, or was written by a later version. Errors: USER, SYSTEM, NO_SPACE. */
+int store_open(struct store *store, const char *path, struct error *err) MUST_CHECK;
+void store_close(struct store *store);
+DEFINE_AUTO(store, struct store, store_close(value))
+
+/* Takes a lease: names the scratch space and pins what this process makes or uses. Once a process. */
+int store_lease(struct store *store, struct error *err) MUST_CHECK;
+
+/* 32 random hex digits: a lease, a layer id, a temporary name. */
+void store_random_id(char id[static LEASE_SIZE]);
+
+/* Was the thing stamped (boot, lease) completely written, as far as this boot can tell? */
+bool store_is_durable(const struct store *store, const char *boot_id, const char *lease);
+/* Writes back all that this lease made and marks it durable. */
+int store_sync(struct store *store, struct error *err) MUST_CHECK;
+
+/* Moves `name` of `dir_fd` into trash/; it is gone for everybody at once. Missing is fine. */
+int store_discard(const struct store *store, int dir_fd, const char *name,
+                  struct error *err) MUST_CHECK;
+
+#endif
