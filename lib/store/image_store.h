@@ -13,7 +13,7 @@
 struct image_record_layer {
     char id[DIGEST_HEX_SIZE]; /* of the unpacked face, see layer.h */
     struct digest diff_id;
-    bool has_blob;            /* it has been packed, or came packed: */
+    bool has_blob; /* it has been packed, or came packed: */
     struct digest blob;
     uint64_t blob_size;
     char media_type[80];
@@ -26,7 +26,7 @@ struct image_record {
     struct digest manifest;
     uint64_t manifest_size;
     char *manifest_type;
-    char *created; /* RFC 3339: when the record was made */
+    char *created;                     /* RFC 3339: when the record was made */
     struct image_record_layer *layers; /* bottom first */
     size_t layer_count;
 };

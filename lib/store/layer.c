@@ -109,8 +109,8 @@ static void parse_info(const js *body, struct layer_info *out)
     }
 }
 
-int layer_find(const struct store *store, const char *id, bool *out_present,
-               struct layer_info *out, struct error *err)
+int layer_find(const struct store *store, const char *id, bool *out_present, struct layer_info *out,
+               struct error *err)
 {
     char path[LAYER_SCRATCH_SIZE + DIGEST_HEX_SIZE];
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
