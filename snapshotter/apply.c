@@ -8,6 +8,8 @@
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 #define WHITEOUT_META   ".wh..wh."
 
+enum { CHUNK = 64 * 1024 };
+
 /* The content of the reader's current entry as a stream. */
 struct content_reader {
     struct reader base;
@@ -38,6 +40,18 @@ static int apply_whiteout(struct tree_writer *to, const char *path, const char *
     return tree_writer_whiteout(to, whole, err);
 }
 
+/* What follows the end of the archive is no entry, but belongs to the stream that its reader
+ * checks. */
+static int drain(struct reader *in, struct error *err)
+{
+    auto_free char *buf = xmalloc(CHUNK);
+    ssize_t n = 0;
+    do {
+        n = in->read(in, buf, CHUNK, err);
+    } while (n > 0);
+    return (int)n;
+}
+
 int apply_tar(struct reader *in, const char *name, struct tree_writer *to, struct error *err)
 {
     auto_(tar_reader) struct tar_reader *tar = NULL;
@@ -48,7 +62,7 @@ int apply_tar(struct reader *in, const char *name, struct tree_writer *to, struc
         const struct tar_entry *e = NULL;
         TRY(tar_reader_next(tar, &e, err));
         if (!e)
-            return 0;
+            return drain(in, err);
         const char *slash = strrchr(e->path, '/');
         const char *base = slash ? slash + 1 : e->path;
         int rc = str_starts_with(base, WHITEOUT_PREFIX) ? apply_whiteout(to, e->path, base, err)

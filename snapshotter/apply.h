@@ -5,7 +5,8 @@
 
 #include "snapshotter/tree_writer.h"
 
-/* Unpacks all of `in`. `name` is for messages. Errors: CORRUPT for a stream that lies or climbs. */
+/* Unpacks `in` and reads it to its end. `name` is for messages. Errors: CORRUPT for a stream that
+ * lies or climbs. */
 int apply_tar(struct reader *in, const char *name, struct tree_writer *to,
               struct error *err) MUST_CHECK;
 

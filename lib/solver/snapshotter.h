@@ -76,10 +76,12 @@ struct snapshotter_ops {
     /* Is the tree of layer `index` of `layers` there? */
     int (*is_unpacked)(struct snapshotter *s, const struct layer_list *layers, size_t index,
                        bool *out, struct error *err);
-    /* Unpacks the plain tar stream `in` as layer `id`. `below` is asked only when the stream relies
-     * on what lies below it (a directory it implies, a hard link to a path it lacks). */
-    int (*apply)(struct snapshotter *s, const struct layer_list *below, const char *id,
-                 struct reader *in, struct error *err);
+    /* Unpacks the plain tar stream `in`, read to its end, as layer `index` of `layers`. With `over`
+     * the layers below are there and are asked for what the stream relies on (a directory it
+     * implies, a hard link to a path it lacks); without it such a stream ends with *out_needs_below
+     * true and no layer. */
+    int (*apply)(struct snapshotter *s, const struct layer_list *layers, size_t index, bool over,
+                 struct reader *in, bool *out_needs_below, struct error *err);
     /* Writes layer `id` as entries and whiteouts, sorted, without the end of the archive. */
     int (*diff)(struct snapshotter *s, const char *id, const struct diff_options *options,
                 struct tar_writer *out, struct error *err);

@@ -42,6 +42,12 @@ int image_store_put(const struct store *store, const struct image_record *image,
 /* Removes the tag; what it named stays until prune. Errors: NOT_FOUND. */
 int image_store_remove(const struct store *store, const char *name, struct error *err) MUST_CHECK;
 
+/* The same record as file `file` of directory `dir_fd`, for one process to tell another. */
+int image_record_save(const struct store *store, int dir_fd, const char *file,
+                      const struct image_record *image, struct error *err) MUST_CHECK;
+int image_record_load(const struct store *store, int dir_fd, const char *file,
+                      struct image_record *out, struct error *err) MUST_CHECK;
+
 typedef int image_store_fn(void *arg, const struct image_record *image, struct error *err);
 /* Calls `fn` for every tag, sorted by name; a record that cannot be read is passed over. */
 int image_store_each(const struct store *store, image_store_fn *fn, void *arg,

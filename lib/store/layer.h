@@ -44,9 +44,6 @@ void layer_abandon(const struct store *store, const char *scratch);
  * releases it. A missing layer is no error: *out_present is false. */
 int layer_find(const struct store *store, const char *id, bool *out_present, struct layer_info *out,
                struct error *err) MUST_CHECK;
-/* Replaces layer.json of a layer that exists (its diff_id became known). */
-int layer_update(const struct store *store, const char *id, const struct layer_info *info,
-                 struct error *err) MUST_CHECK;
 /* Opens `layers/<id>/fs`. */
 int layer_open_tree(const struct store *store, const char *id, int *out_fd,
                     struct error *err) MUST_CHECK;
