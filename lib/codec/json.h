@@ -62,5 +62,8 @@ void js_push_take(js *array, js *value);
 
 /* Text with sorted keys; indent 0 is compact. Numbers and strings as Go's encoding/json prints them. */
 void js_print(const js *doc, size_t indent, struct strbuf *out);
+/* The same with members in the order in which they were set, for documents whose digest must be the
+ * one that other builders give them. */
+void js_print_in_order(const js *doc, size_t indent, struct strbuf *out);
 
 #endif
