@@ -91,6 +91,11 @@ bool js_is_array(const js *value)
     return json_is_array(value);
 }
 
+bool js_is_true(const js *value)
+{
+    return json_is_true(value);
+}
+
 int js_get_text(const js *object, const char *key, bool required, const char **out,
                 struct error *err)
 {
@@ -203,24 +208,33 @@ static size_t utf8_length(const unsigned char *s)
     return 0;
 }
 
+/* Appends `text` with U+FFFD for every byte that is not UTF-8. */
+static void add_clean(struct strbuf *out, const char *text)
+{
+    for (const char *at = text; *at;) {
+        size_t length = utf8_length((const unsigned char *)at);
+        if (length == 0)
+            strbuf_addstr(out, "\xef\xbf\xbd");
+        else
+            strbuf_add(out, at, length);
+        at += length ? length : 1;
+    }
+}
+
 js *js_new_text(const char *text)
 {
     auto_(strbuf) struct strbuf clean = STRBUF_INIT;
 
-    for (const char *at = text; *at;) {
-        size_t length = utf8_length((const unsigned char *)at);
-        if (length == 0)
-            strbuf_addstr(&clean, "\xef\xbf\xbd");
-        else
-            strbuf_add(&clean, at, length);
-        at += length ? length : 1;
-    }
+    add_clean(&clean, text);
     return must(json_stringn(clean.buf, clean.len));
 }
 
 void js_set_take(js *object, const char *key, js *value)
 {
-    if (json_object_set_new_nocheck(object, key, value) < 0)
+    auto_(strbuf) struct strbuf clean = STRBUF_INIT;
+
+    add_clean(&clean, key);
+    if (json_object_set_new(object, clean.buf, value) < 0)
         abort();
 }
 

@@ -35,6 +35,7 @@ const js *js_item(const js *array, size_t index);
 const char *js_text(const js *value);                        /* NULL unless a string without NUL */
 bool js_is_object(const js *value);
 bool js_is_array(const js *value);
+bool js_is_true(const js *value);
 
 int js_get_text(const js *object, const char *key, bool required, const char **out,
                 struct error *err) MUST_CHECK;

@@ -45,7 +45,8 @@ struct descriptor {
     uint64_t size; /* bytes */
 };
 
-/* Reads a descriptor object. Errors: CORRUPT. */
+/* Reads a descriptor object; "urls" and "data" are ignored on purpose: bytes come from the registry
+ * and are checked. Errors: CORRUPT, UNSUPPORTED (a digest that is not SHA-256). */
 int descriptor_parse(const js *object, struct descriptor *out, struct error *err) MUST_CHECK;
 js *descriptor_print(const struct descriptor *d);
 
@@ -59,7 +60,7 @@ struct manifest {
     size_t layer_count;
 };
 
-/* `expected` is the type by which it was asked for or delivered; a body that says otherwise, or that
+/* `expected` is the type by which it was asked for or delivered, MEDIA_UNKNOWN if nobody said; a body that says otherwise, or that
  * also looks like an index, is CORRUPT. Layers of an unknown type are UNSUPPORTED. */
 int manifest_parse(const char *text, size_t len, enum media_type expected, struct manifest *out,
                    struct error *err) MUST_CHECK;
@@ -73,8 +74,11 @@ struct index_entry {
     struct platform platform; /* os "" if the entry names none */
     char *ref_name;           /* org.opencontainers.image.ref.name, or NULL */
     char *image_name;         /* io.containerd.image.name, or NULL */
+    char *created;            /* org.opencontainers.image.created, or NULL */
+    bool is_attestation;      /* annotated vnd.docker.reference.type; never printed */
 };
 struct index {
+    enum media_type media_type; /* MEDIA_UNKNOWN prints as the OCI one */
     struct index_entry *entries;
     size_t count;
 };
