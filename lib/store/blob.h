@@ -12,6 +12,7 @@
 #ifndef LIB_STORE_BLOB_H
 #define LIB_STORE_BLOB_H
 
+#include "lib/base/strbuf.h"
 #include "lib/base/stream.h"
 #include "lib/codec/digest.h"
 #include "lib/store/store.h"

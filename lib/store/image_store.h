@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_store: tags. `images/<escaped reference>` says for a full reference which configuration and
+ * which layers it names, packed or not; images that were pulled as bases are recorded the same way.
+ */
+#ifndef LIB_STORE_IMAGE_STORE_H
+#define LIB_STORE_IMAGE_STORE_H
+
+#include "lib/base/strvec.h"
+#include "lib/codec/digest.h"
+#include "lib/store/store.h"
+
+struct image_record_layer {
+    char id[DIGEST_HEX_SIZE]; /* of the unpacked face, see layer.h */
+    struct digest diff_id;
+    bool has_blob;            /* it has been packed, or came packed: */
+    struct digest blob;
+    uint64_t blob_size;
+    char media_type[80];
+};
+
+struct image_record {
+    char *name;           /* full reference: docker.io/library/img:latest */
+    struct digest config; /* the image id; the blob is in the store */
+    bool has_manifest;
+    struct digest manifest;
+    uint64_t manifest_size;
+    char *manifest_type;
+    char *created; /* RFC 3339: when the record was made */
+    struct image_record_layer *layers; /* bottom first */
+    size_t layer_count;
+};
+
+void image_record_release(struct image_record *image);
+DEFINE_AUTO(image_record, struct image_record, image_record_release(value))
+
+/* Errors: NOT_FOUND, CORRUPT, SYSTEM. */
+int image_store_find(const struct store *store, const char *name, struct image_record *out,
+                     struct error *err) MUST_CHECK;
+int image_store_put(const struct store *store, const struct image_record *image,
+                    struct error *err) MUST_CHECK;
+/* Removes the tag; what it named stays until prune. Errors: NOT_FOUND. */
+int image_store_remove(const struct store *store, const char *name, struct error *err) MUST_CHECK;
+
+typedef int image_store_fn(void *arg, const struct image_record *image, struct error *err);
+/* Calls `fn` for every tag, sorted by name; a record that cannot be read is passed over. */
+int image_store_each(const struct store *store, image_store_fn *fn, void *arg,
+                     struct error *err) MUST_CHECK;
+
+#endif

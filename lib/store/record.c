@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/store/record.h"
+
+#include "lib/base/atomic_file.h"
+#include "lib/base/fd.h"
+
+enum { RECORD_MAX = 4 * 1024 * 1024 };
+
+void record_stamp(const struct store *store, js *body)
+{
+    js_set_text(body, "boot", store->boot_id);
+    js_set_text(body, "lease", store->lease);
+}
+
+bool record_is_durable(const struct store *store, const js *body)
+{
+    const char *boot = js_text(js_member(body, "boot"));
+    const char *lease = js_text(js_member(body, "lease"));
+    return boot && lease && store_is_durable(store, boot, lease);
+}
+
+js *record_find(const struct store *store, const struct digest *key)
+{
+    char hex[DIGEST_HEX_SIZE];
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(error) struct error ignored = { 0 };
+    auto_(js) js *body = NULL;
+    digest_hex(key, hex);
+    if (fd_read_file(store->cache_fd, hex, RECORD_MAX, &text, &ignored) < 0 ||
+        js_parse(text.buf, text.len, hex, &body, &ignored) < 0 || !record_is_durable(store, body))
+        return NULL;
+    return take_ptr(body);
+}
+
+int record_put_take(const struct store *store, const struct digest *key, js *body,
+                    struct error *err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    auto_(js) js *owned = body;
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    digest_hex(key, hex);
+    record_stamp(store, owned);
+    js_print(owned, 0, &text);
+    return atomic_file_write(store->cache_fd, hex, text.buf, text.len, 0600, err);
+}

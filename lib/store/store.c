@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/store/store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "lib/base/atomic_file.h"
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+
+#define STORE_VERSION "1\n"
+
+static const char oci_layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}";
+
+int store_default_path(char **out, struct error *err)
+{
+    const char *chosen = getenv("MLBUILD_STORE");
+    if (chosen && *chosen) {
+        *out = xstrdup(chosen);
+        return 0;
+    }
+    const char *data = getenv("XDG_DATA_HOME");
+    if (data && data[0] == '/') {
+        *out = path_join(data, "mlbuild");
+        return 0;
+    }
+    const char *home = getenv("HOME");
+    if (home && home[0] == '/') {
+        *out = path_join(home, ".local/share/mlbuild");
+        return 0;
+    }
+    error_set(err, ERROR_USER, 0, "no place for the store: HOME is not set");
+    return error_hint(err, "set MLBUILD_STORE to a directory of your own");
+}
+
+/* mkdir -p with mode 0700 for what is missing. */
+static int make_directories(const char *path, struct error *err)
+{
+    auto_free char *copy = xstrdup(path);
+    for (char *p = copy + 1;; p++) {
+        if (*p && *p != '/')
+            continue;
+        char saved = *p;
+        *p = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            return error_set(err, ERROR_SYSTEM, errno, "create the store directory %s", copy);
+        if (!saved)
+            return 0;
+        *p = saved;
+    }
+}
+
+static int check_owner(const struct store *store, struct error *err)
+{
+    struct stat st;
+    if (fstat(store->fd, &st) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "stat %s", store->path);
+    if (st.st_uid != geteuid())
+        return error_set(err, ERROR_USER, 0, "the store %s belongs to user %u, not to you (%u)",
+                         store->path, st.st_uid, geteuid());
+    if (st.st_mode & 0077) {
+        error_set(err, ERROR_USER, 0, "the store %s is open to other users (mode %04o)",
+                  store->path, st.st_mode & 07777);
+        return error_hint(err, "chmod 700 %s", store->path);
+    }
+    return 0;
+}
+
+static int open_folder(const struct store *store, const char *name, int *out_fd, struct error *err)
+{
+    if (mkdirat(store->fd, name, 0700) < 0 && errno != EEXIST)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s/%s", store->path, name);
+    *out_fd = openat(store->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*out_fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open %s/%s", store->path, name);
+    return 0;
+}
+
+static int check_version(const struct store *store, struct error *err)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    if (fd_read_file(store->fd, "version", 64, &text, err) == 0) {
+        if (strcmp(text.buf, STORE_VERSION) == 0)
+            return 0;
+        error_set(err, ERROR_USER, 0, "the store %s was written by another version of mlbuild",
+                  store->path);
+        return error_hint(err, "use that version, or another store through MLBUILD_STORE");
+    }
+    if (err->kind != ERROR_NOT_FOUND)
+        return -1;
+    error_clear(err);
+    TRY(atomic_file_write(store->fd, "oci-layout", oci_layout, sizeof oci_layout - 1, 0644, err));
+    if (faccessat(store->fd, "index.json", F_OK, 0) < 0)
+        TRY(atomic_file_write(store->fd, "index.json", empty_index, sizeof empty_index - 1, 0644,
+                              err));
+    return atomic_file_write(store->fd, "version", STORE_VERSION, strlen(STORE_VERSION), 0644, err);
+}
+
+static int read_boot_id(struct store *store, struct error *err)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    TRY(fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 256, &text, err));
+    snprintf(store->boot_id, sizeof store->boot_id, "%.36s", text.buf);
+    return 0;
+}
+
+static int open_folders(struct store *store, struct error *err)
+{
+    const struct {
+        const char *name;
+        int *fd;
+    } folders[] = { { "layers", &store->layers_fd }, { "images", &store->images_fd },
+                    { "cache", &store->cache_fd },   { "tmp", &store->tmp_fd },
+                    { "trash", &store->trash_fd } };
+    static const char *const plain[] = { "blobs", "leases", "durable", "contexts" };
+    for (size_t i = 0; i < COUNT(folders); i++)
+        TRY(open_folder(store, folders[i].name, folders[i].fd, err));
+    for (size_t i = 0; i < COUNT(plain); i++) {
+        auto_close int fd = -1;
+        TRY(open_folder(store, plain[i], &fd, err));
+    }
+    return open_folder(store, "blobs/sha256", &store->blobs_fd, err);
+}
+
+int store_open(struct store *store, const char *path, struct error *err)
+{
+    *store = (struct store){ .fd = -1, .blobs_fd = -1, .layers_fd = -1, .images_fd = -1,
+                             .cache_fd = -1, .tmp_fd = -1, .trash_fd = -1, .lease_fd = -1,
+                             .scratch_fd = -1 };
+    auto_free char *cwd = getcwd(NULL, 0);
+    store->path = path_absolute(cwd ? cwd : "/", path);
+    TRY(make_directories(store->path, err));
+    store->fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open the store %s", store->path);
+    TRY(check_owner(store, err));
+    TRY(open_folders(store, err));
+    TRY(check_version(store, err));
+    return read_boot_id(store, err);
+}
+
+void store_close(struct store *store)
+{
+    int *all[] = { &store->fd,       &store->blobs_fd, &store->layers_fd, &store->images_fd,
+                   &store->cache_fd, &store->tmp_fd,   &store->trash_fd,  &store->lease_fd,
+                   &store->scratch_fd };
+    if (!store->path)
+        return;
+    for (size_t i = 0; i < COUNT(all); i++) {
+        if (*all[i] >= 0)
+            close(take_fd(all[i]));
+    }
+    free(take_ptr(store->path));
+}
+
+void store_random_id(char id[static LEASE_SIZE])
+{
+    uint64_t random[2];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        abort();
+    snprintf(id, LEASE_SIZE, "%016lx%016lx", random[0], random[1]);
+}
+
+int store_lease(struct store *store, struct error *err)
+{
+    char path[LEASE_SIZE + 8];
+    if (store->lease_fd >= 0)
+        return 0;
+    store_random_id(store->lease);
+    snprintf(path, sizeof path, "leases/%s", store->lease);
+    store->lease_fd = openat(store->fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (store->lease_fd < 0 || flock(store->lease_fd, LOCK_EX) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "take a lease in %s", store->path);
+    if (mkdirat(store->tmp_fd, store->lease, 0700) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "create tmp/%s in %s", store->lease, store->path);
+    store->scratch_fd =
+        openat(store->tmp_fd, store->lease, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (store->scratch_fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open tmp/%s in %s", store->lease, store->path);
+    return 0;
+}
+
+bool store_is_durable(const struct store *store, const char *boot_id, const char *lease)
+{
+    if (strcmp(boot_id, store->boot_id) == 0)
+        return true;
+    char path[LEASE_SIZE + 9];
+    if (strlen(lease) != LEASE_SIZE - 1 || strchr(lease, '/'))
+        return false;
+    snprintf(path, sizeof path, "durable/%s", lease);
+    return faccessat(store->fd, path, F_OK, 0) == 0;
+}
+
+int store_sync(struct store *store, struct error *err)
+{
+    if (store->lease_fd < 0)
+        return 0;
+    if (syncfs(store->fd) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "write back %s", store->path);
+    auto_close int dir =
+        openat(store->fd, "durable", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open durable in %s", store->path);
+    auto_(atomic_file) struct atomic_file mark = { .fd = -1 };
+    TRY(atomic_file_open(&mark, dir, store->lease, 0600, err));
+    return atomic_file_commit(&mark, true, err);
+}
+
+int store_discard(const struct store *store, int dir_fd, const char *name, struct error *err)
+{
+    char id[LEASE_SIZE];
+    store_random_id(id);
+    if (renameat(dir_fd, name, store->trash_fd, id) < 0 && errno != ENOENT)
+        return error_set(err, ERROR_SYSTEM, errno, "discard %s", name);
+    return 0;
+}
