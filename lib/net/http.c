@@ -40,6 +40,7 @@ struct handle {
 struct http_client {
     const struct cancel *cancel;
     pthread_mutex_t lock; /* guards all below */
+    pid_t owner; /* the process that the idle handles belong to */
     bool is_loaded;
     struct curl_table curl;
     struct handle *idle;
@@ -79,7 +80,7 @@ void http_client_free(struct http_client *client)
 {
     if (!client)
         return;
-    while (client->idle) {
+    while (client->idle && client->owner == getpid()) {
         struct handle *handle = client->idle;
         client->idle = handle->next;
         handle_free(&client->curl, handle);
@@ -104,6 +105,12 @@ static int take_handle(struct http_client *client, const char *url, struct handl
     int rc = 0;
 
     pthread_mutex_lock(&client->lock);
+    if (client->owner != getpid()) {
+        /* after a fork the connections are still the parent's: to close them would end them there */
+        client->idle = NULL;
+        client->idle_count = 0;
+        client->owner = getpid();
+    }
     if (!client->is_loaded) {
         rc = curl_table_load(&client->curl, err);
         client->is_loaded = rc == 0;

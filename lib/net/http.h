@@ -18,7 +18,8 @@
  * and for transfers that stall; proxies from the environment (https_proxy, no_proxy, ...),
  * certificates from CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR.
  *
- * Thread-safe: any number of requests at once on one client; connections are kept and used again.
+ * Thread-safe: any number of requests at once on one client; connections are kept and used again. A
+ * client may be used on both sides of a fork that happens between requests.
  */
 #ifndef LIB_NET_HTTP_H
 #define LIB_NET_HTTP_H
