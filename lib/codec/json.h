@@ -36,6 +36,7 @@ const js *js_item(const js *array, size_t index);
 const char *js_text(const js *value); /* NULL unless a string without NUL */
 bool js_is_object(const js *value);
 bool js_is_array(const js *value);
+bool js_is_true(const js *value);
 
 int js_get_text(const js *object, const char *key, bool required, const char **out,
                 struct error *err) MUST_CHECK;
@@ -64,5 +65,8 @@ void js_push_take(js *array, js *value);
 /* Text with sorted keys; indent 0 is compact. Numbers and strings as Go's encoding/json prints
  * them. */
 void js_print(const js *doc, size_t indent, struct strbuf *out);
+/* The same with members in the order in which they were set, for documents whose digest must be the
+ * one that other builders give them. */
+void js_print_in_order(const js *doc, size_t indent, struct strbuf *out);
 
 #endif
