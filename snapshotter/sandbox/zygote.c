@@ -130,6 +130,7 @@ static int settle(struct error *err)
     signal(SIGPIPE, SIG_IGN);
     setsid(); /* out of the reach of the terminal's signals */
     prctl(PR_SET_NAME, SANDBOX_ZYGOTE_NAME, 0, 0, 0);
+    close_range(ZYGOTE_SOCKET + 1, ~0U, 0); /* what the user's shell left open */
     auto_close int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(null_fd, 2) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open /dev/null");
