@@ -102,16 +102,18 @@ static int spawn(const struct zygote *z, const int *fds, bool own_net, struct er
     return 0;
 }
 
-static void serve(const struct zygote *z)
+static void serve(const struct zygote *z, struct error *broken)
 {
-    struct error err = { 0 };
     for (;;) {
+        struct error err = { 0 };
         char network = NETWORK_HOST;
         int fds[WIRE_FDS_MAX];
         ssize_t n = packet_receive(ZYGOTE_SOCKET, &network, 1, fds);
         if (n <= 0)
             return; /* the builder has ended */
-        if (fds[RUN_FD_COUNT - 1] >= 0 && spawn(z, fds, network == NETWORK_NONE, &err) < 0)
+        if (error_is_set(broken))
+            packet_send_error(fds[RUN_CONTROL], broken);
+        else if (fds[RUN_FD_COUNT - 1] >= 0 && spawn(z, fds, network == NETWORK_NONE, &err) < 0)
             tell(fds[RUN_CONTROL], &err);
         for (int i = 0; i < WIRE_FDS_MAX; i++) {
             if (fds[i] >= 0)
@@ -156,7 +158,7 @@ static int prepare(struct zygote *z, struct error *err)
     z->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (z->proc_fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open /proc");
-    return filter_compile(&z->filter, err);
+    return 0;
 }
 
 int sandbox_zygote_main(int argc, char **argv)
@@ -172,6 +174,9 @@ int sandbox_zygote_main(int argc, char **argv)
     }
     if (packet_send(ZYGOTE_SOCKET, &ready, 1, NULL, 0) < 0)
         return 1;
-    serve(&z);
+    /* Takes longer than all the rest; the builder has something to do meanwhile. A failure is told to
+     * every request. */
+    (void)!filter_compile(&z.filter, &err);
+    serve(&z, &err);
     return 0;
 }

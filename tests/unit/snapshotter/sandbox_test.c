@@ -158,7 +158,7 @@ static const struct script_case cases[] = {
     { "hosts", "cat /etc/hosts | head -1; echo x 2>&- >>/etc/hosts", "", "/", NETWORK_HOST, 1,
       "127.0.0.1\tlocalhost buildkitsandbox\n", false },
     { "resolv.conf cannot be removed", "rm /etc/resolv.conf 2>/dev/null", "", "/", NETWORK_HOST, 1, "", false },
-    { "set-user-id works", "su -c 'id -u'", "app", "/", NETWORK_HOST, 0, "0\n", true },
+    { "set-user-id works", "/bin/su -c 'id -u'", "app", "/", NETWORK_HOST, 0, "0\n", true },
     { "files take owners", "touch /srv/f; chown 1000:50 /srv/f; stat -c %u:%g /srv/f", "", "/",
       NETWORK_HOST, 0, "1000:50\n", true },
     { "umask", "umask", "", "/", NETWORK_HOST, 0, "0022\n", false },
