@@ -26,6 +26,7 @@ struct instruction {
     const struct verb *verb;
     struct logical_line line;
     const char *spelling; /* the verb as written */
+    size_t offset;        /* of the verb in the logical line: not 0 behind ONBUILD */
     const char *rest;     /* all behind verb and flags, trimmed */
     size_t rest_offset;
     bool json;   /* the words were a JSON array */

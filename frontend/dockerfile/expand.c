@@ -9,6 +9,9 @@
 #include "lib/base/strbuf.h"
 #include "lib/base/strvec.h"
 
+/* By how much a text may grow that is only shown; one that grows more is shown as written. */
+enum { DISPLAY_GROWTH = 16 * 1024 };
+
 /* What reading a piece of text gives. */
 struct output {
     struct strbuf text;
@@ -16,12 +19,15 @@ struct output {
     bool quoted;          /* splitting: quotes were seen, so the word counts though empty */
 };
 
+/* Escapes in a pattern are the pattern's, but before what could end it; a replacement keeps all. */
+enum raw_mode { RAW_NONE, RAW_PATTERN, RAW_REPLACEMENT };
+
 struct reader {
     struct expander *e;
     struct str rest;
     int depth;
-    bool keep;        /* for display: quotes, escapes and unset variables stay */
-    bool raw_escapes; /* in a pattern: escapes are the pattern's */
+    bool keep; /* for display: quotes, escapes and unset variables stay */
+    enum raw_mode raw;
 };
 
 static int read_until(struct reader *r, const char *stop, struct output *out, struct error *err);
@@ -108,12 +114,12 @@ static const char *value_of(const struct reader *r, struct str name)
 }
 
 /* What stands before one of `stop` (which is left in place), expanded; quotes are removed. */
-static int read_operand(struct reader *r, const char *stop, bool raw, struct strbuf *out,
+static int read_operand(struct reader *r, const char *stop, enum raw_mode raw, struct strbuf *out,
                         struct error *err)
 {
     struct reader inner = *r;
     struct output text = { .text = STRBUF_INIT };
-    inner.raw_escapes = raw;
+    inner.raw = raw;
     inner.keep = false;
     int rc = read_until(&inner, stop, &text, err);
     r->rest = inner.rest;
@@ -153,7 +159,7 @@ static int apply_default(struct reader *r, const struct substitution *s, char op
 {
     auto_(strbuf) struct strbuf word = STRBUF_INIT;
     bool is_set = s->value && (!s->colon || *s->value);
-    TRY(read_operand(r, "}", false, &word, err));
+    TRY(read_operand(r, "}", RAW_NONE, &word, err));
     TRY(close_brace(r, err));
     if (op == '?' && !is_set)
         return fail_required(s, word.buf, err);
@@ -173,7 +179,7 @@ static int apply_strip(struct reader *r, const struct substitution *s, char op, 
     struct str kept = { 0 };
     if (longest)
         next(r);
-    TRY(read_operand(r, "}", true, &pattern, err));
+    TRY(read_operand(r, "}", RAW_PATTERN, &pattern, err));
     TRY(close_brace(r, err));
     TRY(pattern_strip(str_of(s->value ? s->value : ""), (struct str){ pattern.buf, pattern.len },
                       op == '%', longest, &kept, err));
@@ -190,11 +196,11 @@ static int apply_replace(struct reader *r, const struct substitution *s, struct 
     bool all = peek(r) == '/';
     if (all)
         next(r);
-    TRY(read_operand(r, "/}", true, &pattern, err));
+    TRY(read_operand(r, "/}", RAW_PATTERN, &pattern, err));
     if (peek(r) != '/')
         return error_set(err, ERROR_USER, 0, "syntax error: missing '/' in ${}");
     next(r);
-    TRY(read_operand(r, "}", true, &with, err));
+    TRY(read_operand(r, "}", RAW_REPLACEMENT, &with, err));
     TRY(close_brace(r, err));
     return pattern_replace(str_of(s->value ? s->value : ""),
                            (struct str){ pattern.buf, pattern.len },
@@ -287,7 +293,7 @@ static int read_quoted_escape(struct reader *r, struct output *out, struct error
         return error_set(err, ERROR_USER, 0,
                          "unexpected end of statement while looking for matching double-quote");
     next(r);
-    bool keep = r->keep || r->raw_escapes || !acts;
+    bool keep = r->keep || r->raw != RAW_NONE || !acts;
     return add(r, out, keep ? (struct str){ both, 2 } : (struct str){ both + 1, 1 }, err);
 }
 
@@ -314,19 +320,19 @@ static int read_double_quoted(struct reader *r, struct output *out, struct error
     return add(r, out, quote, err);
 }
 
-/* At an escape outside quotes. A pattern keeps it, except before what would end the pattern. */
-static int read_escape(struct reader *r, const char *stop, struct output *out, struct error *err)
+/* At an escape outside quotes. */
+static int read_escape(struct reader *r, struct output *out, struct error *err)
 {
     char both[2] = { next(r), peek(r) };
     if (!both[1])
         return r->keep ? add(r, out, (struct str){ both, 1 }, err) : 0;
     next(r);
-    bool ends_pattern = strcmp(stop, "/}") == 0 && strchr(stop, both[1]);
-    bool keep = r->keep || (r->raw_escapes && !ends_pattern);
+    bool ends_pattern = r->raw == RAW_PATTERN && (both[1] == '/' || both[1] == '}');
+    bool keep = r->keep || (r->raw != RAW_NONE && !ends_pattern);
     return add(r, out, keep ? (struct str){ both, 2 } : (struct str){ both + 1, 1 }, err);
 }
 
-static int read_one(struct reader *r, const char *stop, struct output *out, struct error *err)
+static int read_one(struct reader *r, struct output *out, struct error *err)
 {
     char c = peek(r);
     if (c == '\'')
@@ -336,7 +342,7 @@ static int read_one(struct reader *r, const char *stop, struct output *out, stru
     if (c == '$')
         return read_dollar(r, out, true, err);
     if (c == r->e->escape)
-        return read_escape(r, stop, out, err);
+        return read_escape(r, out, err);
     next(r);
     return add(r, out, (struct str){ &c, 1 }, err);
 }
@@ -344,7 +350,7 @@ static int read_one(struct reader *r, const char *stop, struct output *out, stru
 static int read_until(struct reader *r, const char *stop, struct output *out, struct error *err)
 {
     while (r->rest.len && !strchr(stop, peek(r)))
-        TRY(read_one(r, stop, out, err));
+        TRY(read_one(r, out, err));
     return 0;
 }
 
@@ -389,7 +395,9 @@ const char *expand_for_display(struct expander *e, const char *text)
     auto_(error) struct error ignored = { 0 };
     struct output result = { .text = STRBUF_INIT };
     const char *shown = text;
-    if (expand(e, text, true, &result, &ignored) == 0)
+    struct expander bounded = *e;
+    bounded.left = strlen(text) + DISPLAY_GROWTH;
+    if (expand(&bounded, text, true, &result, &ignored) == 0)
         shown = arena_strndup(e->arena, result.text.buf, result.text.len);
     strbuf_release(&result.text);
     return shown;

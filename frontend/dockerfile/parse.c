@@ -196,7 +196,7 @@ static int unknown_instruction(struct instruction *in, struct str word, struct e
     error_set(err, ERROR_USER, 0, "unknown instruction: %s", text);
     if (near)
         error_hint(err, "did you mean %s?", near);
-    return error_in(in, (size_t)(word.ptr - in->line.text), err);
+    return error_in(in, in->offset, err);
 }
 
 static int check_heredoc(const struct instruction *in, struct str rest, struct error *err)
@@ -251,7 +251,7 @@ static int check_words(const struct instruction *i, struct error *err)
     case VERB_ONBUILD:
     case VERB_COUNT: break;
     }
-    return error_is_set(err) ? error_in(i, 0, err) : 0;
+    return error_is_set(err) ? error_in(i, i->offset, err) : 0;
 }
 
 /* Reads verb and flags, the same for all instructions; leaves the rest in `text`. */
@@ -260,6 +260,7 @@ static int parse_head(struct parser *p, struct instruction *in, struct str *text
     struct str word = { 0 };
     words_next(text, &word);
     in->spelling = arena_strndup(p->arena, word.ptr, word.len);
+    in->offset = (size_t)(word.ptr - in->line.text);
     in->verb = verb_find(word);
     if (!in->verb)
         return unknown_instruction(in, word, err);
