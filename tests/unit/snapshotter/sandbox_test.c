@@ -8,27 +8,15 @@
 #include "tests/support/test.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
-#include "lib/base/path.h"
 #include "lib/base/process.h"
-#include "lib/base/str.h"
-#include "snapshotter/sandbox/filter.h"
-#include "snapshotter/sandbox/identity.h"
-#include "snapshotter/sandbox/network.h"
 #include "snapshotter/userns.h"
 
 #define BUSYBOX "/bin/busybox"
@@ -244,7 +232,9 @@ static void bad_requests(void **state)
     expect_failure("/missing", "", "the working directory /missing: No such file");
     expect_failure("/etc/passwd", "", "the working directory /etc/passwd: Not a directory");
     expect_failure("/proc/self/fd/3", "", "the working directory /proc/self/fd/3: ");
-    expect_failure("/proc/self/root", "", "the working directory /proc/self/root: ");
+    /* Without openat2 the text of such a link is followed, inside the root. */
+    if (!getenv("MLBUILD_TEST_WITHOUT"))
+        expect_failure("/proc/self/root", "", "the working directory /proc/self/root: ");
     expect_failure("/", "nobody-here", "unable to find user nobody-here");
     expect_failure("/", "root:nogroup-here", "unable to find group nogroup-here");
     expect_failure("/", "2147483648", "out of range");
@@ -420,7 +410,7 @@ static void killed_zygote_leaves_nothing(void **state)
     wait_for_count("sleep 31415", false);
 }
 
-static void freed_sandbox_refuses(void **state)
+static void options_are_used(void **state)
 {
     struct executor *shared = executor;
     struct error err = { 0 };
@@ -449,124 +439,6 @@ static void measure(void **state)
     }
     uint64_t each_us = (clock_monotonic_ns() - start) / ROUNDS / 1000;
     print_message("%u runs of `true`: %u us each\n", (unsigned)ROUNDS, (unsigned)each_us);
-}
-
-/* Runs in a process of its own, since a filter cannot be taken off: 0, or the number of the check. */
-static int try_filter(void)
-{
-    struct sock_fprog filter;
-    struct error err = { 0 };
-    int zero = 0;
-    if (filter_compile(&filter, &err) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
-        return 1;
-#define REFUSED(call, with) ((call) == -1 && errno == (with))
-    if (!REFUSED(ioctl(0, TIOCSTI, "x"), EPERM) || !REFUSED(ioctl(0, TIOCLINUX, &zero), EPERM))
-        return 2;
-    if (!REFUSED(syscall(SYS_ioctl, 0, 0x100005412UL, "x"), EPERM))
-        return 3;
-    if (REFUSED(ioctl(0, FIONREAD, &zero), EPERM))
-        return 4;
-    if (!REFUSED(syscall(999, 0), ENOSYS) || !REFUSED(syscall(467, 0), ENOSYS))
-        return 5;
-    if (!REFUSED(syscall(SYS_clone3, NULL, 0), ENOSYS))
-        return 6;
-    if (!REFUSED(syscall(SYS_unshare, CLONE_NEWUSER), EPERM) ||
-        !REFUSED(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0), EPERM))
-        return 7;
-    if (!REFUSED(syscall(SYS_socket, AF_ALG, SOCK_SEQPACKET, 0), EPERM) ||
-        !REFUSED(syscall(SYS_socket, 0x100000000UL | AF_ALG, SOCK_SEQPACKET, 0), EPERM) ||
-        !REFUSED(syscall(SYS_socket, AF_VSOCK, SOCK_STREAM, 0), EPERM))
-        return 8;
-    if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
-        return 9;
-    if (!REFUSED(syscall(SYS_keyctl, 0, 0, 0), EPERM) || !REFUSED(syscall(SYS_bpf, 0, 0, 0), EPERM) ||
-        !REFUSED(syscall(SYS_mount, 0, 0, 0, 0, 0), EPERM) ||
-        !REFUSED(syscall(SYS_io_uring_setup, 0, 0), EPERM))
-        return 10;
-    /* Known to the list, not to libseccomp 2.5: whatever the kernel says, it is not the filter. */
-    if (REFUSED(syscall(462 /* mseal */, 1, 1, 1), EPERM) ||
-        REFUSED(syscall(464 /* getxattrat */, -1, NULL, 0, NULL, NULL, 0), EPERM))
-        return 11;
-    return getpid() > 0 ? 0 : 12;
-#undef REFUSED
-}
-
-static void filter_decides(void **state)
-{
-    (void)state;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(try_filter());
-    assert_int_equal(process_wait(pid), 0);
-}
-
-static const char passwd_text[] = "garbage\n"
-                                  "root:x:0:0:root:/root:/bin/sh\n"
-                                  ":x:5:5::/:\n"
-                                  "bad:x:12x:1::/:\n"
-                                  "app:x:1000:1001:App:/home/app:/bin/sh\n"
-                                  "1000:x:77:77::/home/number:\n"
-                                  "short:x:7\n";
-static const char group_text[] = "root:x:0:\nwheel:x:10:root,app\nstaff:x:50:app,root\n"
-                                 "games:x:60:app\napp:x:1001:\nnearly:x:61:apple\n";
-
-static const struct identity_case {
-    const char *user, *passwd, *group;
-    const char *result; /* "uid gid groups.. home", or NULL: refused with `text` */
-    const char *text;
-} identities[] = {
-    { "", passwd_text, group_text, "0 0 0,10,50 /root", NULL },
-    { "", NULL, NULL, "0 0 0 /", NULL },
-    { "root", NULL, NULL, "0 0 0 /", NULL },
-    { "0:0", passwd_text, group_text, "0 0 0 /root", NULL },
-    { "app", passwd_text, group_text, "1000 1001 1001,10,50,60 /home/app", NULL },
-    { "1000", passwd_text, group_text, "1000 1001 1001,10,50,60 /home/app", NULL },
-    { "app:50", passwd_text, group_text, "1000 50 50 /home/app", NULL },
-    { "app:staff", passwd_text, group_text, "1000 50 50 /home/app", NULL },
-    { "app:root", passwd_text, NULL, "1000 0 0 /home/app", NULL },
-    { ":staff", passwd_text, group_text, "0 50 50 /root", NULL },
-    { "4711", passwd_text, group_text, "4711 0 0 /", NULL },
-    { "4711:4712", NULL, NULL, "4711 4712 4712 /", NULL },
-    { "short", passwd_text, group_text, "7 0 0 /", NULL },
-    { "2147483647", NULL, NULL, "2147483647 0 0 /", NULL },
-    { "2147483648", NULL, NULL, NULL, "out of range" },
-    { "99999999999999999999", NULL, NULL, NULL, "out of range" },
-    { "0:4294967296", NULL, NULL, NULL, "out of range" },
-    { "-1", passwd_text, group_text, NULL, "unable to find user -1" },
-    { " 1", passwd_text, group_text, NULL, "unable to find user  1" },
-    { "0x10", passwd_text, group_text, NULL, "unable to find user 0x10" },
-    { "bad", passwd_text, group_text, NULL, "unable to find user bad" },
-    { "0:evil", passwd_text, group_text, NULL, "unable to find group evil" },
-};
-
-static void identity_resolves(void **state)
-{
-    const struct identity_case *c = *state;
-    auto_(identity) struct identity id = { 0 };
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    struct error err = { 0 };
-    int rc = identity_resolve(c->user, c->passwd, c->group, &id, &err);
-    if (!c->result) {
-        assert_error(rc, &err, ERROR_USER, c->text);
-        return;
-    }
-    assert_ok(rc, &err);
-    strbuf_addf(&text, "%u %u ", id.uid, id.gid);
-    for (size_t i = 0; i < id.group_count; i++)
-        strbuf_addf(&text, "%s%u", i ? "," : "", id.groups[i]);
-    strbuf_addf(&text, " %s", id.home);
-    assert_string_equal(text.buf, c->result);
-}
-
-static void resolv_conf_of_own_network(void **state)
-{
-    (void)state;
-    auto_free char *mixed =
-        network_resolv_own("search a b\nnameserver 127.0.0.1\nnameserver 10.0.0.1\noptions x");
-    assert_string_equal(mixed, "search a b\nnameserver 10.0.0.1\noptions x\n");
-    auto_free char *none = network_resolv_own("nameserver ::1\n");
-    assert_true(str_starts_with(none, "nameserver 8.8.8.8\n"));
 }
 
 static void write_file(int root, const char *path, const char *text, mode_t mode)
@@ -632,7 +504,7 @@ static int run_group(const char *name)
         cmocka_unit_test(concurrent_runs),
         cmocka_unit_test(killed_builder_leaves_nothing),
         cmocka_unit_test(killed_zygote_leaves_nothing),
-        cmocka_unit_test(freed_sandbox_refuses),
+        cmocka_unit_test(options_are_used),
         cmocka_unit_test(measure),
     };
     for (size_t i = 0; i < COUNT(others); i++)
@@ -654,6 +526,7 @@ static int suite(void *arg)
     }
     int failed = run_group(arg);
     sandbox_free(executor);
+    test_tmpdir_remove(root_path); /* here, where the owners of its files are known */
     return failed != 0;
 }
 
@@ -664,30 +537,16 @@ static int run_suite(const struct id_map *map, const char *title)
     auto_free char *name = xstrdup(title);
     root_path = test_tmpdir();
     single_id = id_map_is_single(map);
-    if (geteuid() == 0 && (chmod(root_path, 0755) < 0 ||
-                           chown(root_path, map->uids.items[0].outside,
-                                 map->gids.items[0].outside) < 0))
+    if (chmod(root_path, 0755) < 0 || (geteuid() == 0 && chown(root_path, map->uids.items[0].outside,
+                                                              map->gids.items[0].outside) < 0))
         return 1;
     if (userns_run(map, suite, name, NULL, &status, &err) < 0) {
         print_error("%s: %s (%s)\n", name, err.message, err.hint ? err.hint : "");
         error_clear(&err);
         status = 1;
     }
-    if (geteuid() == 0)
-        test_tmpdir_remove(root_path);
+    free(root_path);
     return status;
-}
-
-static int pure_tests(void)
-{
-    struct CMUnitTest tests[COUNT(identities) + 2];
-    size_t n = 0;
-    for (; n < COUNT(identities); n++)
-        tests[n] = (struct CMUnitTest){ identities[n].user, identity_resolves, NULL, NULL,
-                                        (void *)(uintptr_t)&identities[n] };
-    tests[n++] = (struct CMUnitTest)cmocka_unit_test(resolv_conf_of_own_network);
-    tests[n++] = (struct CMUnitTest)cmocka_unit_test(filter_decides);
-    return _cmocka_run_group_tests("identity, network, filter", tests, n, NULL, NULL);
 }
 
 int main(int argc, char **argv)
@@ -699,7 +558,7 @@ int main(int argc, char **argv)
     auto_(id_map) struct id_map single = { 0 };
     auto_(id_map) struct id_map many = { 0 };
     bool is_root = geteuid() == 0;
-    int failed = pure_tests();
+    int failed = 0;
     if (access(BUSYBOX, X_OK) < 0) {
         print_message("the sandbox is not tested: no " BUSYBOX " (package busybox-static)\n");
         return failed != 0;
