@@ -13,7 +13,8 @@
 
 #include "lib/base/process.h"
 
-/* Runs in a process of its own, since a filter cannot be taken off: 0, or the number of the check. */
+/* Runs in a process of its own, since a filter cannot be taken off: 0, or the number of the check.
+ */
 static int try_filter(void)
 {
     struct sock_fprog filter;
@@ -42,7 +43,8 @@ static int try_filter(void)
         return 8;
     if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
         return 9;
-    if (!REFUSED(syscall(SYS_keyctl, 0, 0, 0), EPERM) || !REFUSED(syscall(SYS_bpf, 0, 0, 0), EPERM) ||
+    if (!REFUSED(syscall(SYS_keyctl, 0, 0, 0), EPERM) ||
+        !REFUSED(syscall(SYS_bpf, 0, 0, 0), EPERM) ||
         !REFUSED(syscall(SYS_mount, 0, 0, 0, 0, 0), EPERM) ||
         !REFUSED(syscall(SYS_io_uring_setup, 0, 0), EPERM))
         return 10;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox, run for real: on a root made of one static busybox, under each kind of id map that this
- * user can have (as root: the identity, sub-ids as an ordinary user has them, and a single id).
+ * The sandbox, run for real: on a root made of one static busybox, under each kind of id map that
+ * this user can have (as root: the identity, sub-ids as an ordinary user has them, and a single
+ * id).
  */
 #include "snapshotter/sandbox/sandbox.h"
 
@@ -53,8 +54,7 @@ DEFINE_AUTO(outcome, struct outcome, outcome_release(value))
 
 static void run_op(struct outcome *o, const struct op_exec *op, struct cancel *cancel)
 {
-    auto_close int root =
-        open_tree(AT_FDCWD, root_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    auto_close int root = open_tree(AT_FDCWD, root_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct exec_request request = { op, root, collect, o, cancel };
     o->rc = executor->run(executor, &request, &o->status, &o->error);
 }
@@ -75,8 +75,8 @@ struct script_case {
     const char *cwd;
     enum network_mode network;
     int status;
-    const char *out;      /* exact, or NULL */
-    bool many_ids;        /* needs more than one id */
+    const char *out; /* exact, or NULL */
+    bool many_ids;   /* needs more than one id */
 };
 
 static const struct script_case cases[] = {
@@ -90,25 +90,26 @@ static const struct script_case cases[] = {
     { "working directory", "pwd", "", "/srv/link", NETWORK_HOST, 0, "/srv/real\n", false },
     { "working directory below /dev", "pwd", "", "/dev/shm", NETWORK_HOST, 0, "/dev/shm\n", false },
     { "root", "id", "", "/", NETWORK_HOST, 0, NULL, false },
-    { "user by name", "id -u; id -g; id -G", "app", "/", NETWORK_HOST, 0, "1000\n1001\n1001 50 60\n",
-      true },
+    { "user by name", "id -u; id -g; id -G", "app", "/", NETWORK_HOST, 0,
+      "1000\n1001\n1001 50 60\n", true },
     { "user by number", "id -u; id -g; id -G", "1000", "/", NETWORK_HOST, 0,
       "1000\n1001\n1001 50 60\n", true },
     { "unknown number", "id -u; id -g; id -G", "4711", "/", NETWORK_HOST, 0, "4711\n0\n0\n", true },
-    { "user and group", "id -u; id -g; id -G", "app:staff", "/", NETWORK_HOST, 0,
-      "1000\n50\n50\n", true },
-    { "user keeps no capabilities", "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2",
-      "app", "/", NETWORK_HOST, 0,
+    { "user and group", "id -u; id -g; id -G", "app:staff", "/", NETWORK_HOST, 0, "1000\n50\n50\n",
+      true },
+    { "user keeps no capabilities",
+      "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "app", "/", NETWORK_HOST, 0,
       "0000000000000000\n0000000000000000\n0000000000000000\n00000000a80425fb\n0000000000000000\n",
       true },
     { "home of the user", "echo $HOME", "app", "/", NETWORK_HOST, 0, "/home/app\n", true },
     { "host name", "hostname", "", "/", NETWORK_HOST, 0, "buildkitsandbox\n", false },
     { "the command is not pid 1", "test $$ -gt 1 && tr '\\0' ' ' </proc/1/comm", "", "/",
       NETWORK_HOST, 0, "mlbuild-zygote\n", false },
-    { "pid 1 is closed", "cat /proc/1/environ /proc/1/fd/0 /proc/1/mem; ls /proc/1/cwd/; readlink /proc/1/exe",
-      "", "/", NETWORK_HOST, 1, "", false },
-    { "capabilities of root",
-      "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "", "/", NETWORK_HOST, 0,
+    { "pid 1 is closed",
+      "cat /proc/1/environ /proc/1/fd/0 /proc/1/mem; ls /proc/1/cwd/; readlink /proc/1/exe", "",
+      "/", NETWORK_HOST, 1, "", false },
+    { "capabilities of root", "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "",
+      "/", NETWORK_HOST, 0,
       "0000000000000000\n00000000a80425fb\n00000000a80425fb\n00000000a80425fb\n0000000000000000\n",
       false },
     { "seccomp filters, no_new_privs is off",
@@ -120,8 +121,8 @@ static const struct script_case cases[] = {
       "", "/", NETWORK_HOST, 0, "", false },
     { "masks cannot be taken off", "umount /proc/keys 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
       false },
-    { "nothing can be mounted", "mount -t tmpfs none /srv 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
-      false },
+    { "nothing can be mounted", "mount -t tmpfs none /srv 2>/dev/null", "", "/", NETWORK_HOST, 1,
+      "", false },
     { "no namespaces", "unshare -U true 2>/dev/null", "", "/", NETWORK_HOST, 1, "", false },
     { "no leaked descriptors", "ls -l /proc/self/fd | awk 'NR > 1 { print $9 }' | tr '\\n' ' '", "",
       "/", NETWORK_HOST, 0, "0 1 2 3 ", false },
@@ -141,33 +142,36 @@ static const struct script_case cases[] = {
     { "/sys is read-only",
       "test -z \"$(awk '$2 ~ \"^/sys\" && $4 !~ \"^ro\" && $4 !~ \",ro\"' /proc/mounts)\"", "", "/",
       NETWORK_HOST, 0, "", false },
-    { "the old root is gone", "awk '{ print $2 }' /proc/mounts | head -1; ls /proc/1/root/ 2>&- | wc -l",
-      "", "/", NETWORK_HOST, 0, "/\n0\n", false },
+    { "the old root is gone",
+      "awk '{ print $2 }' /proc/mounts | head -1; ls /proc/1/root/ 2>&- | wc -l", "", "/",
+      NETWORK_HOST, 0, "/\n0\n", false },
     { "hosts", "cat /etc/hosts | head -1; echo x 2>&- >>/etc/hosts", "", "/", NETWORK_HOST, 1,
       "127.0.0.1\tlocalhost buildkitsandbox\n", false },
-    { "resolv.conf cannot be removed", "rm /etc/resolv.conf 2>/dev/null", "", "/", NETWORK_HOST, 1, "", false },
+    { "resolv.conf cannot be removed", "rm /etc/resolv.conf 2>/dev/null", "", "/", NETWORK_HOST, 1,
+      "", false },
     { "set-user-id works", "/bin/su -c 'id -u'", "app", "/", NETWORK_HOST, 0, "0\n", true },
     { "files take owners", "touch /srv/f; chown 1000:50 /srv/f; stat -c %u:%g /srv/f", "", "/",
       NETWORK_HOST, 0, "1000:50\n", true },
     { "umask", "umask", "", "/", NETWORK_HOST, 0, "0022\n", false },
     { "limits", "ulimit -c; ulimit -n", "", "/", NETWORK_HOST, 0, "0\n1024\n", false },
-    { "network none has only lo, up", "ls /sys/class/net; ping -c1 -w1 127.0.0.1 >/dev/null && echo up",
-      "", "/", NETWORK_NONE, 0, "lo\nup\n", false },
-    { "network none: fresh sysfs", "ls /sys/firmware | wc -l", "", "/", NETWORK_NONE, 0, "0\n", false },
-    { "kill -9 -1 stays inside", "sleep 100 & kill -9 -1; wait $!; echo $?", "", "/",
-      NETWORK_HOST, 0, "137\n", false },
+    { "network none has only lo, up",
+      "ls /sys/class/net; ping -c1 -w1 127.0.0.1 >/dev/null && echo up", "", "/", NETWORK_NONE, 0,
+      "lo\nup\n", false },
+    { "network none: fresh sysfs", "ls /sys/firmware | wc -l", "", "/", NETWORK_NONE, 0, "0\n",
+      false },
+    { "kill -9 -1 stays inside", "sleep 100 & kill -9 -1; wait $!; echo $?", "", "/", NETWORK_HOST,
+      0, "137\n", false },
     { "a daemon that keeps the output open ends with the step",
       "(setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo done", "", "/", NETWORK_HOST, 0, "done\n",
       false },
     { "links and renames across directories",
-      "cd /srv; echo x >a; mkdir d; ln a d/b; mv a d/c; cat d/b d/c; rm -r d", "", "/", NETWORK_HOST,
-      0, "x\nx\n", false },
+      "cd /srv; echo x >a; mkdir d; ln a d/b; mv a d/c; cat d/b d/c; rm -r d", "", "/",
+      NETWORK_HOST, 0, "x\nx\n", false },
     { "a device cannot be made", "mknod /srv/mem c 1 1 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
       false },
     { "a FIFO can be made", "mkfifo /srv/p && rm /srv/p", "", "/", NETWORK_HOST, 0, "", false },
-    { "no signal is ignored or blocked",
-      "grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2", "", "/", NETWORK_HOST, 0,
-      "0000000000000000\n0000000000000000\n", false },
+    { "no signal is ignored or blocked", "grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2", "",
+      "/", NETWORK_HOST, 0, "0000000000000000\n0000000000000000\n", false },
     { "session leader", "awk '{ print $1 == $6, $7 }' /proc/$$/stat", "", "/", NETWORK_HOST, 0,
       "1 0\n", false },
 };
@@ -176,11 +180,9 @@ static void run_case(void **state)
 {
     const struct script_case *c = *state;
     const char *argv[] = { "/bin/sh", "-c", c->script, NULL };
-    struct op_exec op = { .args = argv,
-                          .env = default_env,
-                          .cwd = c->cwd,
-                          .user = c->user,
-                          .network = c->network };
+    struct op_exec op = {
+        .args = argv, .env = default_env, .cwd = c->cwd, .user = c->user, .network = c->network
+    };
     auto_(outcome) struct outcome o = OUTCOME_INIT;
     if (c->many_ids && single_id)
         skip();
@@ -462,13 +464,14 @@ static void copy_busybox(int root, const char *path, mode_t mode)
 
 static void build_root(int root)
 {
-    static const char *const dirs[] = { "bin", "etc", "proc", "dev", "sys",  "srv",
-                                        "root", "home", "srv/real" };
+    static const char *const dirs[] = { "bin", "etc",  "proc", "dev",     "sys",
+                                        "srv", "root", "home", "srv/real" };
     static const char *const applets[] = {
-        "sh", "cat", "ls", "id", "env", "grep", "awk", "hostname", "test", "tr", "cut", "sort", "head",
-        "umount", "mount", "unshare", "od", "stat", "sleep", "kill", "setsid", "touch", "chown",
-        "umask", "ping", "seq", "mknod", "mkfifo", "rm", "mv", "ln", "mkdir", "readlink", "true", "wc",
-        "pwd", "echo",
+        "sh",       "cat",  "ls",    "id",     "env",    "grep",   "awk",   "hostname",
+        "test",     "tr",   "cut",   "sort",   "head",   "umount", "mount", "unshare",
+        "od",       "stat", "sleep", "kill",   "setsid", "touch",  "chown", "umask",
+        "ping",     "seq",  "mknod", "mkfifo", "rm",     "mv",     "ln",    "mkdir",
+        "readlink", "true", "wc",    "pwd",    "echo",
     };
     for (size_t i = 0; i < COUNT(dirs); i++)
         (void)!mkdirat(root, dirs[i], 0755);
@@ -492,7 +495,8 @@ static int run_group(const char *name)
     struct CMUnitTest tests[COUNT(cases) + 16];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(cases); i++)
-        tests[n++] = (struct CMUnitTest){ cases[i].name, run_case, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+        tests[n++] = (struct CMUnitTest){ cases[i].name, run_case, NULL, NULL,
+                                          (void *)(uintptr_t)&cases[i] };
     const struct CMUnitTest others[] = {
         cmocka_unit_test(missing_program),
         cmocka_unit_test(program_of_path),
@@ -537,8 +541,9 @@ static int run_suite(const struct id_map *map, const char *title)
     auto_free char *name = xstrdup(title);
     root_path = test_tmpdir();
     single_id = id_map_is_single(map);
-    if (chmod(root_path, 0755) < 0 || (geteuid() == 0 && chown(root_path, map->uids.items[0].outside,
-                                                              map->gids.items[0].outside) < 0))
+    if (chmod(root_path, 0755) < 0 ||
+        (geteuid() == 0 &&
+         chown(root_path, map->uids.items[0].outside, map->gids.items[0].outside) < 0))
         return 1;
     if (userns_run(map, suite, name, NULL, &status, &err) < 0) {
         print_error("%s: %s (%s)\n", name, err.message, err.hint ? err.hint : "");
