@@ -19,6 +19,7 @@ struct session {
     struct registry_client *registry;
     struct strvec insecure_hosts;
     int child_status; /* exit code of a builder that has said why itself, else 0 */
+    bool reported;    /* the error has been shown, with the lines it is about */
 };
 
 int session_init(struct session *s, struct error *err) MUST_CHECK;

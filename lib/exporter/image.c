@@ -58,6 +58,7 @@ static int own_face(struct layer_job *job, struct error *err)
     struct layer_face face;
     TRY(layer_face_get(job->faces, job->layer->id, &face, &job->found, err));
     job->layer->diff_id = face.diff_id;
+    job->layer->tar_size = face.tar_size;
     if (face.has_blob)
         set_blob(job->layer, &face.blob);
     return 0;
@@ -186,7 +187,7 @@ int image_assemble(const struct image_request *request, struct image_record *out
         rc = make_layers(request, &image, progress, out_found, err);
     if (rc == 0 && *out_found)
         rc = put_config(request, &image, err);
-    if (!is_lookup)
+    if (is_shown)
         progress_end(request->progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                      rc < 0 ? err->message : NULL);
     if (rc < 0 || !*out_found)

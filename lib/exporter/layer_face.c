@@ -30,6 +30,30 @@ static void face_key(const struct face_options *o, const char *id, const char *l
     cache_key_finish(&key, out);
 }
 
+static bool find_diff_id(const struct face_options *o, const char *id, struct layer_face *out)
+{
+    struct digest key;
+    auto_(error) struct error ignored = { 0 };
+    face_key(o, id, NULL, &key);
+    auto_(js) js *body = record_find(o->store, &key);
+    const char *digest = body ? js_text(js_member(body, "diff_id")) : NULL;
+    return digest && digest_parse(digest, &out->diff_id) &&
+           js_get_u64(body, "size", true, &out->tar_size, &ignored) == 0;
+}
+
+static int remember_diff_id(const struct face_options *o, const char *id,
+                            const struct layer_face *face, struct error *err)
+{
+    struct digest key;
+    char text[DIGEST_TEXT_SIZE];
+    js *body = js_new_object();
+    face_key(o, id, NULL, &key);
+    digest_print(&face->diff_id, text);
+    js_set_text(body, "diff_id", text);
+    js_set_take(body, "size", js_new_int((int64_t)face->tar_size));
+    return record_put_take(o->store, &key, body, err);
+}
+
 static bool find_blob(const struct face_options *o, const char *id, struct layer_face *out)
 {
     struct digest key;
@@ -74,7 +98,7 @@ static int cancel_write(struct writer *w, const void *data, size_t len, struct e
 
 /* tar -> digest (diff_id) -> `next` */
 static int write_tar(const struct face_options *o, const char *id, struct writer *next,
-                     struct digest *out_diff_id, struct error *err)
+                     struct layer_face *out, struct error *err)
 {
     struct digest_writer plain = digest_writer_init(next);
     struct cancel_writer first = { { cancel_write }, &plain.base, o->cancel };
@@ -83,7 +107,8 @@ static int write_tar(const struct face_options *o, const char *id, struct writer
     if (rc == 0)
         rc = tar_writer_finish(&tar, err);
     if (rc == 0)
-        digest_writer_finish(&plain, out_diff_id);
+        digest_writer_finish(&plain, &out->diff_id);
+    out->tar_size = plain.size;
     digest_writer_release(&plain);
     return rc;
 }
@@ -99,7 +124,7 @@ static int pack(const struct face_options *o, const char *id, struct layer_face 
         gzip = gzip_writer_open(&blob.base, o->pool);
         next = gzip_writer_base(gzip);
     }
-    TRY(write_tar(o, id, next, &out->diff_id, err));
+    TRY(write_tar(o, id, next, out, err));
     if (gzip)
         TRY(gzip_writer_finish(gzip, err));
     out->blob.media_type = media_type_of(o);
@@ -112,14 +137,11 @@ static int pack(const struct face_options *o, const char *id, struct layer_face 
 int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
                    bool *out_found, struct error *err)
 {
-    struct digest key;
     *out = (struct layer_face){ 0 };
-    face_key(o, id, NULL, &key);
-    bool known = cache_find_digest(o->store, &key, &out->diff_id);
-    *out_found = known && (!o->pack || find_blob(o, id, out));
+    *out_found = find_diff_id(o, id, out) && (!o->pack || find_blob(o, id, out));
     if (*out_found || !o->snapshotter)
         return 0;
     *out_found = true;
-    TRY(o->pack ? pack(o, id, out, err) : write_tar(o, id, NULL, &out->diff_id, err));
-    return cache_put_digest(o->store, &key, &out->diff_id, err);
+    TRY(o->pack ? pack(o, id, out, err) : write_tar(o, id, NULL, out, err));
+    return remember_diff_id(o, id, out, err);
 }

@@ -24,6 +24,7 @@ struct face_options {
 
 struct layer_face {
     struct digest diff_id;
+    uint64_t tar_size; /* bytes of the plain tar */
     bool has_blob;
     struct descriptor blob;
 };

@@ -51,11 +51,13 @@ int pattern_list_parse(const char *text, size_t len, const char *name, struct pa
                        struct error *err)
 {
     struct str rest = { text, len };
-    *out = (struct pattern_list){ 0 };
+    *out = (struct pattern_list){ .name = xstrdup(name) };
     if (len >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
         rest = (struct str){ text + 3, len - 3 };
-    if (rest.len && memchr(rest.ptr, '\0', rest.len))
+    if (rest.len && memchr(rest.ptr, '\0', rest.len)) {
+        pattern_list_release(out);
         return error_set(err, ERROR_USER, 0, "failed parsing %s: it holds a NUL byte", name);
+    }
     for (int number = 1; rest.len; number++) {
         if (add_line(out, str_cut(&rest, '\n'), number, name, err) < 0) {
             pattern_list_release(out);
@@ -99,6 +101,7 @@ void pattern_list_release(struct pattern_list *list)
         glob_free(list->patterns[i].glob);
     }
     free(list->patterns);
+    free(list->name);
     *list = (struct pattern_list){ 0 };
 }
 

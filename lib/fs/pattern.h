@@ -25,6 +25,7 @@ struct pattern {
 };
 
 struct pattern_list {
+    char *name; /* of the file it came from, for messages; NULL: none */
     struct pattern *patterns;
     size_t count, cap;
     bool has_exceptions;

@@ -57,6 +57,7 @@ static int parse_layer(const js *object, struct image_record_layer *out, struct 
     TRY(js_get_text(object, "id", true, &id, err));
     TRY(parse_digest(object, "diff_id", &out->diff_id, err));
     snprintf(out->id, sizeof out->id, "%s", id);
+    TRY(js_get_u64(object, "tar_size", false, &out->tar_size, err));
     if (!js_member(object, "blob"))
         return 0;
     out->has_blob = true;
@@ -144,6 +145,8 @@ static js *print_record(const struct image_record *image)
         js *object = js_new_object();
         js_set_text(object, "id", layer->id);
         set_digest(object, "diff_id", &layer->diff_id);
+        if (layer->tar_size)
+            js_set_take(object, "tar_size", js_new_int((int64_t)layer->tar_size));
         if (layer->has_blob) {
             set_digest(object, "blob", &layer->blob);
             js_set_take(object, "size", js_new_int((int64_t)layer->blob_size));

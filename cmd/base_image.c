@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/base_image.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/registry/layout.h"
+#include "lib/registry/resolve.h"
+#include "lib/store/blob.h"
+#include "lib/store/image_store.h"
+
+/* An image that somebody asked for, kept as long as the build. */
+struct base_image {
+    struct resolved_image resolved;
+    char *name;
+    struct image_source source; /* from a registry or layout */
+    struct blob_provider later; /* of a recorded image whose blobs were never pulled */
+    struct base_images *owner;
+    struct base_image *next;
+};
+
+struct base_images {
+    struct image_resolver resolver;
+    struct session *session;
+    struct map layouts;     /* normalised name -> spec of an OCI layout */
+    struct map images;      /* normalised name -> reference */
+    struct map directories; /* name as written -> path */
+    bool pull;
+    struct map found;       /* "reference platform" -> struct base_image */
+    pthread_mutex_t lock;   /* guards the late resolving of `later` providers */
+};
+
+struct image_resolver *base_images_resolver(struct base_images *b)
+{
+    return &b->resolver;
+}
+
+const struct map *base_images_directories(const struct base_images *b)
+{
+    return &b->directories;
+}
+
+static void image_free(void *value)
+{
+    struct base_image *image = value;
+    image_config_release(&image->resolved.config);
+    free(image->resolved.layers);
+    free(image->name);
+    image_source_release(&image->source);
+    free(image);
+}
+
+void base_images_close(struct base_images *b)
+{
+    if (!b)
+        return;
+    map_release(&b->layouts);
+    map_release(&b->images);
+    map_release(&b->directories);
+    map_release(&b->found);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+/* Full name of `name` as a reference without digest; NULL if it is none. The caller frees it. */
+static char *normalise(const char *name)
+{
+    auto_(error) struct error ignored = { 0 };
+    auto_(reference) struct reference ref = { 0 };
+    return reference_parse(name, &ref, &ignored) < 0 ? NULL : reference_print(&ref);
+}
+
+static int add_context(struct base_images *b, const char *text, struct error *err)
+{
+    struct stat st;
+    const char *value = strchr(text, '=');
+    if (!value || value == text)
+        return error_set(err, ERROR_USAGE, 0, "--build-context %s: write it as name=value", text);
+    auto_free char *name = xstrndup(text, (size_t)(value++ - text));
+    auto_free char *full = normalise(name);
+    const char *key = full ? full : name;
+    if (str_starts_with(value, "oci-layout://")) {
+        map_set(&b->layouts, key, xstrdup(value + strlen("oci-layout://")));
+    } else if (str_starts_with(value, "docker-image://")) {
+        map_set(&b->images, key, xstrdup(value + strlen("docker-image://")));
+    } else if (strstr(value, "://") || str_starts_with(value, "git@")) {
+        error_set(err, ERROR_UNSUPPORTED, 0, "--build-context %s: only directories, "
+                  "docker-image:// and oci-layout:// are taken", text);
+        return error_hint(err, "fetch it first, and give the directory");
+    } else if (stat(value, &st) < 0) {
+        return error_set(err, ERROR_USER, errno, "failed to get build context %s: %s", name, value);
+    } else if (!S_ISDIR(st.st_mode)) {
+        return error_set(err, ERROR_USER, 0, "build context %s: %s is not a directory", name, value);
+    } else {
+        map_set(&b->directories, name, xstrdup(value));
+    }
+    return 0;
+}
+
+static struct base_image *image_new(struct base_images *b, const char *name)
+{
+    struct base_image *image = xcalloc(1, sizeof *image);
+    image->owner = b;
+    image->name = xstrdup(name);
+    image->resolved.name = image->name;
+    image_config_init(&image->resolved.config);
+    image_source_init(&image->source);
+    return image;
+}
+
+/* Layers that came as blobs are named by their diff_ids. */
+static void set_layers(struct base_image *image)
+{
+    const struct image_source *source = &image->source;
+    struct resolved_image *r = &image->resolved;
+    r->digest = source->descriptor.digest;
+    image_config_copy(&r->config, &source->config);
+    r->layer_count = source->manifest.layer_count;
+    r->layers = xcalloc(r->layer_count, sizeof *r->layers);
+    for (size_t i = 0; i < r->layer_count; i++) {
+        r->layers[i].diff_id = source->config.diff_ids[i];
+        r->layers[i].blob = source->manifest.layers[i];
+        digest_hex(&r->layers[i].diff_id, r->layers[i].id);
+    }
+    r->provider = source->provider;
+}
+
+/* The documents and the record, so that the next build asks nobody. */
+static int record(struct session *s, const struct image_source *source, const char *name,
+                  struct error *err)
+{
+    char now[CLOCK_TEXT_SIZE];
+    auto_(image_record) struct image_record image = { .has_manifest = true };
+    const struct manifest *m = &source->manifest;
+    clock_print(clock_now(), now);
+    image.name = xstrdup(name);
+    image.created = xstrdup(now);
+    image.manifest_size = source->descriptor.size;
+    image.manifest_type = xstrdup(media_type_print(source->descriptor.media_type));
+    image.layer_count = m->layer_count;
+    image.layers = xcalloc(m->layer_count, sizeof *image.layers);
+    for (size_t i = 0; i < m->layer_count; i++) {
+        struct image_record_layer *layer = &image.layers[i];
+        layer->diff_id = source->config.diff_ids[i];
+        digest_hex(&layer->diff_id, layer->id);
+        layer->has_blob = true;
+        layer->blob = m->layers[i].digest;
+        layer->blob_size = m->layers[i].size;
+        snprintf(layer->media_type, sizeof layer->media_type, "%s",
+                 media_type_print(m->layers[i].media_type));
+    }
+    TRY(blob_put(&s->store, source->config_text.buf, source->config_text.len, &image.config, err));
+    TRY(blob_put(&s->store, source->manifest_text.buf, source->manifest_text.len, &image.manifest,
+                 err));
+    return image_store_put(&s->store, &image, err);
+}
+
+static int from_layout(struct base_images *b, const char *spec, const char *name,
+                       const struct platform *platform, struct base_image **out, struct error *err)
+{
+    struct base_image *image = image_new(b, name);
+    if (layout_open(spec, platform, &b->session->store, &image->source, err) < 0) {
+        image_free(image);
+        return error_wrap(err, "oci-layout://%s", spec);
+    }
+    set_layers(image);
+    *out = image;
+    return 0;
+}
+
+static int resolve_remote(struct session *s, const char *name, const struct platform *platform,
+                          struct image_source *out, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    TRY(reference_parse(name, &ref, err));
+    return registry_resolve(session_registry(s), &ref, platform, out, err);
+}
+
+static int from_registry(struct base_images *b, const char *name, const struct platform *platform,
+                         struct base_image **out, struct error *err)
+{
+    auto_free char *title = xasprintf("[internal] load metadata for %s", name);
+    unsigned v = progress_start(b->session->progress, title);
+    struct base_image *image = image_new(b, name);
+    int rc = resolve_remote(b->session, name, platform, &image->source, err);
+    if (rc == 0)
+        rc = record(b->session, &image->source, name, err);
+    progress_end(b->session->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                 rc < 0 ? err->message : NULL);
+    if (rc < 0) {
+        image_free(image);
+        return error_wrap(err, "%s", name);
+    }
+    set_layers(image);
+    *out = image;
+    return 0;
+}
+
+/* A recorded image whose blobs were not pulled then: the registry is asked now, by digest. */
+static int fetch_later(struct blob_provider *provider, const struct descriptor *blob,
+                       unsigned vertex, struct error *err)
+{
+    struct base_image *image =
+        (struct base_image *)((char *)provider - offsetof(struct base_image, later));
+    struct base_images *b = image->owner;
+    int rc = 0;
+    pthread_mutex_lock(&b->lock);
+    if (!image->source.provider) {
+        char digest[DIGEST_TEXT_SIZE];
+        digest_print(&image->resolved.digest, digest);
+        auto_free char *plain = xstrndup(image->name, strcspn(image->name, "@"));
+        auto_free char *pinned = xasprintf("%s@%s", plain, digest);
+        rc = resolve_remote(b->session, pinned, &image->resolved.config.platform, &image->source,
+                            err);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return rc < 0 ? -1 : image->source.provider->fetch(image->source.provider, blob, vertex, err);
+}
+
+static void set_recorded_layers(struct base_image *image, const struct image_record *record)
+{
+    struct resolved_image *r = &image->resolved;
+    r->digest = record->has_manifest ? record->manifest : record->config;
+    r->layer_count = record->layer_count;
+    r->layers = xcalloc(r->layer_count, sizeof *r->layers);
+    for (size_t i = 0; i < r->layer_count; i++) {
+        const struct image_record_layer *layer = &record->layers[i];
+        snprintf(r->layers[i].id, LAYER_ID_SIZE, "%s", layer->id);
+        r->layers[i].diff_id = layer->diff_id;
+        if (layer->has_blob)
+            r->layers[i].blob = (struct descriptor){ media_type_parse(layer->media_type),
+                                                     layer->blob, layer->blob_size };
+    }
+    image->later.fetch = fetch_later;
+    r->provider = &image->later;
+}
+
+/* *out stays NULL if the store has no such image, or has it for another platform. */
+static int from_store(struct base_images *b, const char *name, const struct platform *platform,
+                      struct base_image **out, struct error *err)
+{
+    auto_(image_record) struct image_record found = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(error) struct error missing = { 0 };
+    if (image_store_find(&b->session->store, name, &found, &missing) < 0) {
+        if (missing.kind == ERROR_NOT_FOUND)
+            return 0;
+        error_move(err, &missing);
+        return -1;
+    }
+    struct base_image *image = image_new(b, name);
+    image_config_release(&image->resolved.config);
+    if (blob_read(&b->session->store, &found.config, OCI_CONFIG_MAX, &text, err) < 0 ||
+        image_config_parse(text.buf, text.len, &image->resolved.config, err) < 0) {
+        image_config_init(&image->resolved.config);
+        image_free(image);
+        return -1;
+    }
+    set_recorded_layers(image, &found);
+    if (platform_match(platform, &image->resolved.config.platform) == 0)
+        image_free(image);
+    else
+        *out = image;
+    return 0;
+}
+
+static int find(struct base_images *b, const char *reference, const struct platform *platform,
+                struct base_image **out, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    TRY(reference_parse(reference, &ref, err));
+    auto_free char *full = reference_print(&ref);
+    const char *layout = map_find(&b->layouts, full);
+    const char *other = map_find(&b->images, full);
+    if (layout)
+        return from_layout(b, layout, full, platform, out, err);
+    if (other) {
+        reference_release(&ref);
+        TRY(reference_parse(other, &ref, err));
+        free(full);
+        full = reference_print(&ref);
+    }
+    if (!b->pull)
+        TRY(from_store(b, full, platform, out, err));
+    return *out ? 0 : from_registry(b, full, platform, out, err);
+}
+
+static int resolve(struct image_resolver *resolver, const char *reference,
+                   const struct platform *platform, const struct resolved_image **out,
+                   struct error *err)
+{
+    struct base_images *b = (struct base_images *)resolver;
+    char where[PLATFORM_TEXT_SIZE];
+    platform_print(platform, where);
+    auto_free char *key = xasprintf("%s %s", reference, where);
+    struct base_image *image = map_find(&b->found, key);
+    if (!image) {
+        TRY(find(b, reference, platform, &image, err));
+        map_set(&b->found, key, image);
+    }
+    *out = &image->resolved;
+    return 0;
+}
+
+static bool is_local_context(struct image_resolver *resolver, const char *name)
+{
+    return map_find(&((struct base_images *)resolver)->directories, name) != NULL;
+}
+
+int base_images_open(struct session *s, const struct strvec *named, bool pull,
+                     struct base_images **out, struct error *err)
+{
+    auto_(base_images) struct base_images *b = xcalloc(1, sizeof *b);
+    b->resolver = (struct image_resolver){ resolve, is_local_context };
+    b->session = s;
+    b->pull = pull;
+    b->layouts.free_value = b->images.free_value = b->directories.free_value = free;
+    b->found.free_value = image_free;
+    pthread_mutex_init(&b->lock, NULL);
+    for (size_t i = 0; i < named->count; i++)
+        TRY(add_context(b, named->items[i], err));
+    *out = take_ptr(b);
+    return 0;
+}
+
+static int pull_blobs(struct session *s, const struct image_source *source, unsigned v,
+                      struct error *err)
+{
+    for (size_t i = 0; i < source->manifest.layer_count; i++) {
+        TRY(cancel_check(&s->cancel, err));
+        TRY(source->provider->fetch(source->provider, &source->manifest.layers[i], v, err));
+    }
+    return 0;
+}
+
+int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err)
+{
+    auto_(image_source) struct image_source source;
+    struct platform host = platform_host();
+    auto_free char *full = normalise(ref);
+    auto_free char *title = xasprintf("pull %s", full ? full : ref);
+    unsigned v = progress_start(s->progress, title);
+    image_source_init(&source);
+    int rc = resolve_remote(s, full ? full : ref, &host, &source, err);
+    if (rc == 0 && blobs)
+        rc = pull_blobs(s, &source, v, err);
+    if (rc == 0)
+        rc = record(s, &source, full, err);
+    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                 rc < 0 ? err->message : NULL);
+    return rc < 0 ? error_wrap(err, "%s", ref) : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base_image: where FROM's images come from: named contexts, then the store, then the registry
+ * (`--pull` asks the registry first). Implements lib/graph/image_resolver.h.
+ *
+ * An image that was resolved from a registry is recorded in the store by its full name, and not asked
+ * for again; its blobs come when somebody needs them.
+ */
+#ifndef CMD_BASE_IMAGE_H
+#define CMD_BASE_IMAGE_H
+
+#include "cmd/session.h"
+#include "lib/graph/image_resolver.h"
+
+struct base_images;
+
+/* `named` are the values of --build-context, "name=value". Errors: USAGE. */
+int base_images_open(struct session *s, const struct strvec *named, bool pull,
+                     struct base_images **out, struct error *err) MUST_CHECK;
+struct image_resolver *base_images_resolver(struct base_images *b);
+/* The named contexts that are plain directories, as "name" and path; borrowed. */
+const struct map *base_images_directories(const struct base_images *b);
+void base_images_close(struct base_images *b);
+DEFINE_AUTO(base_images, struct base_images *, base_images_close(*value))
+
+/* Pulls `ref` into the store: its documents, its record, and with `blobs` all its layers. */
+int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err) MUST_CHECK;
+
+#endif

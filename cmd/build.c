@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mlbuild build: parse, lower, plan, run what is not cached, export. A build that is cached whole stays in
+ * this process: no namespace, no mount, no connection.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "cmd/base_image.h"
+#include "cmd/builder.h"
+#include "cmd/command.h"
+#include "cmd/export.h"
+#include "cmd/progress.h"
+#include "frontend/context/dockerfile_source.h"
+#include "frontend/context/ignore.h"
+#include "frontend/dockerfile/lower.h"
+#include "lib/base/atomic_file.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+#include "lib/base/str.h"
+#include "lib/exporter/image.h"
+#include "lib/exporter/oci_layout.h"
+#include "lib/oci/reference.h"
+
+struct build_values {
+    struct strvec tags, build_args, build_contexts, labels, outputs, insecure;
+    const char *file, *target, *network, *progress, *platform, *iidfile, *epoch;
+    bool push, no_cache, quiet, always_pull;
+};
+
+#define VALUE(member) offsetof(struct build_values, member)
+static const struct option build_options[] = {
+    { "tag", 't', OPTION_LIST, VALUE(tags), "NAME[:TAG]", "name of the image; may be repeated" },
+    { "file", 'f', OPTION_TEXT, VALUE(file), "FILE", "Dockerfile (default: CONTEXT/Dockerfile; - is stdin)" },
+    { "build-arg", 0, OPTION_LIST, VALUE(build_args), "NAME[=VALUE]", "value of an ARG" },
+    { "target", 0, OPTION_TEXT, VALUE(target), "STAGE", "stage to build (default: the last)" },
+    { "output", 'o', OPTION_LIST, VALUE(outputs), "DEST", "FILE.tar, DIR, -, or type=...,dest=..." },
+    { "push", 0, OPTION_FLAG, VALUE(push), NULL, "push to the registry that the name says" },
+    { "build-context", 0, OPTION_LIST, VALUE(build_contexts), "NAME=VALUE", "named context: DIR, oci-layout://DIR, docker-image://REF" },
+    { "label", 0, OPTION_LIST, VALUE(labels), "NAME=VALUE", "label of the image" },
+    { "no-cache", 0, OPTION_FLAG, VALUE(no_cache), NULL, "run every step anew" },
+    { "pull", 0, OPTION_FLAG, VALUE(always_pull), NULL, "ask the registry for newer base images" },
+    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH", "platform of the image (this host's only)" },
+    { "network", 0, OPTION_TEXT, VALUE(network), "MODE", "network of RUN steps: host (default) or none" },
+    { "epoch", 0, OPTION_TEXT, VALUE(epoch), "SECONDS", "newest time in the image (default: $SOURCE_DATE_EPOCH)" },
+    { "iidfile", 0, OPTION_TEXT, VALUE(iidfile), "FILE", "write the image id there" },
+    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
+    { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the image id and nothing else" },
+    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST", "registry that may speak http" },
+};
+
+/* One build on its way. */
+struct build {
+    struct session *session;
+    const struct build_values *values;
+    struct strvec names; /* full references */
+    struct output *outputs;
+    size_t output_count;
+    struct dockerfile_source source;
+    struct dockerfile *dockerfile;
+    struct report_source report;
+    struct base_images *bases;
+    struct definition definition;
+    struct local_context *contexts;
+    struct pattern_list *ignores; /* one a context */
+    size_t context_count;
+    struct solver *solver;
+    struct image_request request;
+    struct image_record image;
+};
+
+static void build_release(struct build *b)
+{
+    solver_free(b->solver);
+    definition_release(&b->definition);
+    base_images_close(b->bases);
+    dockerfile_free(b->dockerfile);
+    dockerfile_source_release(&b->source);
+    for (size_t i = 0; i < b->context_count; i++) {
+        close(b->contexts[i].fd);
+        pattern_list_release(&b->ignores[i]);
+    }
+    for (size_t i = 0; i < b->output_count; i++)
+        output_release(&b->outputs[i]);
+    free(b->contexts);
+    free(b->ignores);
+    free(b->outputs);
+    strvec_release(&b->names);
+    image_record_release(&b->image);
+}
+
+static int add_name(struct build *b, const char *text, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    TRY(reference_parse(text, &ref, err));
+    if (ref.digest)
+        return error_set(err, ERROR_USAGE, 0, "--tag %s: a tag has no digest", text);
+    strvec_push_take(&b->names, reference_print(&ref));
+    return 0;
+}
+
+static int add_output(struct build *b, const char *text, struct error *err)
+{
+    b->outputs = xreallocarray(b->outputs, b->output_count + 1, sizeof *b->outputs);
+    TRY(output_parse(text, &b->outputs[b->output_count], err));
+    struct output *o = &b->outputs[b->output_count++];
+    struct str rest = str_of(o->name ? o->name : "");
+    while (rest.len) {
+        struct str one = str_cut(&rest, ',');
+        auto_free char *name = xstrndup(one.ptr, one.len);
+        TRY(add_name(b, name, err));
+    }
+    return 0;
+}
+
+static int read_names(struct build *b, struct error *err)
+{
+    const struct build_values *v = b->values;
+    for (size_t i = 0; i < v->tags.count; i++)
+        TRY(add_name(b, v->tags.items[i], err));
+    for (size_t i = 0; i < v->outputs.count; i++)
+        TRY(add_output(b, v->outputs.items[i], err));
+    if (v->push)
+        TRY(add_output(b, "type=registry", err));
+    for (size_t i = 0; i < b->output_count; i++) {
+        if (b->outputs[i].type == OUTPUT_REGISTRY && b->names.count == 0) {
+            error_set(err, ERROR_USAGE, 0, "tag is needed when pushing to registry");
+            return error_hint(err, "add -t HOST/NAME:TAG");
+        }
+    }
+    return 0;
+}
+
+/* "NAME=VALUE", or NAME with the value of the environment; one that is unset there is left out. */
+static void add_build_arg(struct map *args, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    auto_free char *name = equals ? xstrndup(text, (size_t)(equals - text)) : xstrdup(text);
+    const char *value = equals ? equals + 1 : getenv(name);
+    if (value)
+        map_set(args, name, xstrdup(value));
+}
+
+static int read_labels(const struct strvec *texts, struct map *labels, struct error *err)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        const char *equals = strchr(texts->items[i], '=');
+        if (equals == texts->items[i])
+            return error_set(err, ERROR_USAGE, 0, "--label %s: a name is missing", texts->items[i]);
+        auto_free char *name =
+            xstrndup(texts->items[i], equals ? (size_t)(equals - texts->items[i])
+                                             : strlen(texts->items[i]));
+        map_set(labels, name, xstrdup(equals ? equals + 1 : ""));
+    }
+    return 0;
+}
+
+static int read_epoch(const struct build *b, const struct map *args, struct diff_options *out,
+                      struct error *err)
+{
+    uint64_t seconds = 0;
+    const char *text = b->values->epoch ? b->values->epoch : map_find(args, "SOURCE_DATE_EPOCH");
+    if (!text || !*text)
+        return 0;
+    if (!str_to_u64(str_of(text), 10, INT64_MAX / 2, &seconds))
+        return error_set(err, ERROR_USER, 0, "invalid SOURCE_DATE_EPOCH: %s", text);
+    out->has_epoch = true;
+    out->epoch_s = (int64_t)seconds;
+    return 0;
+}
+
+static int read_network(const char *text, enum network_mode *out, struct error *err)
+{
+    if (!text || strcmp(text, "host") == 0 || strcmp(text, "default") == 0)
+        *out = NETWORK_HOST;
+    else if (strcmp(text, "none") == 0)
+        *out = NETWORK_NONE;
+    else
+        return error_set(err, ERROR_USAGE, 0, "--network takes host or none, not %s", text);
+    return 0;
+}
+
+static int read_platform(const char *text, struct platform *out, struct error *err)
+{
+    char host_text[PLATFORM_TEXT_SIZE];
+    struct platform host = platform_host();
+    *out = host;
+    if (!text)
+        return 0;
+    TRY(platform_parse(text, out, err));
+    if (platform_match(&host, out))
+        return 0;
+    platform_print(&host, host_text);
+    return error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: this host builds for %s", text,
+                     host_text);
+}
+
+static int open_context(struct build *b, const char *name, const char *path, struct error *err)
+{
+    bool is_main = strcmp(name, "context") == 0;
+    size_t i = b->context_count;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+        return error_set(err, ERROR_USER, 0, "the build context %s is not a directory", path);
+    if (fd < 0 && errno == ENOENT)
+        return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found", path);
+    if (fd < 0)
+        return error_set(err, ERROR_USER, errno, "open the build context %s", path);
+    b->contexts[i] = (struct local_context){ .name = name, .path = path, .fd = fd,
+                                             .exclude = &b->ignores[i] };
+    b->context_count++;
+    return context_ignore_load(fd, is_main ? b->source.dir_fd : -1,
+                               is_main ? b->source.name : "Dockerfile", &b->ignores[i], err);
+}
+
+static int open_contexts(struct build *b, const char *path, struct error *err)
+{
+    const struct map *named = base_images_directories(b->bases);
+    b->contexts = xcalloc(named->count + 1, sizeof *b->contexts);
+    b->ignores = xcalloc(named->count + 1, sizeof *b->ignores);
+    TRY(open_context(b, "context", path, err));
+    for (size_t i = 0; i < named->count; i++)
+        TRY(open_context(b, named->entries[i].key, named->entries[i].value, err));
+    return 0;
+}
+
+static void warn_unused(struct session *s, const struct strvec *unused)
+{
+    for (size_t i = 0; i < unused->count; i++) {
+        auto_free char *text = xasprintf("--build-arg %s: no ARG declares it", unused->items[i]);
+        progress_warning(s->progress, text);
+    }
+}
+
+/* Reads and parses the Dockerfile; from here on errors can show its lines. */
+static int load_definition(struct build *b, const char *context, struct error *err)
+{
+    struct session *s = b->session;
+    TRY(dockerfile_source_read(context, b->values->file, &b->source, err));
+    auto_free char *title = xasprintf("[internal] load build definition from %s", b->source.name);
+    b->report = (struct report_source){ b->source.name, b->source.text.buf, b->source.text.len };
+    unsigned v = progress_start(s->progress, title);
+    int rc = dockerfile_parse(b->source.text.buf, b->source.text.len, b->source.name,
+                              &b->dockerfile, err);
+    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                 rc < 0 ? err->message : NULL);
+    return rc;
+}
+
+static int lower(struct build *b, struct error *err)
+{
+    const struct build_values *v = b->values;
+    auto_(map) struct map args = { .free_value = free };
+    auto_(map) struct map labels = { .free_value = free };
+    auto_(strvec) struct strvec unused = { 0 };
+    struct lower_options options = { .build_args = &args, .labels = &labels, .target = v->target,
+                                     .resolver = base_images_resolver(b->bases),
+                                     .unused_build_args = &unused };
+    add_build_arg(&args, "SOURCE_DATE_EPOCH");
+    for (size_t i = 0; i < v->build_args.count; i++)
+        add_build_arg(&args, v->build_args.items[i]);
+    TRY(read_labels(&v->labels, &labels, err));
+    TRY(read_epoch(b, &args, &b->request.faces.diff, err));
+    TRY(read_network(v->network, &options.network, err));
+    TRY(read_platform(v->platform, &options.platform, err));
+    TRY(dockerfile_lower(b->dockerfile, &options, &b->definition, err));
+    warn_unused(b->session, &unused);
+    return 0;
+}
+
+static bool any_output(const struct build *b, bool (*wants)(const struct output *o))
+{
+    for (size_t i = 0; i < b->output_count; i++) {
+        if (wants(&b->outputs[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool needs_blobs(const struct output *o)
+{
+    return output_needs_blobs(o);
+}
+
+static bool needs_trees(const struct output *o)
+{
+    return output_needs_trees(o);
+}
+
+static int export_trees(struct build *b, const struct solver_workers *workers, struct error *err)
+{
+    struct layer_list none = { 0 };
+    const struct layer_list *layers = b->request.result ? &b->request.result->layers : &none;
+    TRY(solver_unpack(b->solver, layers, workers, err));
+    for (size_t i = 0; i < b->output_count; i++) {
+        if (output_needs_trees(&b->outputs[i]))
+            TRY(export_rootfs(b->session, workers->snapshotter, layers, &b->outputs[i],
+                              &b->request.faces.diff, err));
+    }
+    return 0;
+}
+
+/* In the builder: what is not cached runs, and the image's record is left for the planner. */
+static int run(struct session *s, const struct solver_workers *workers, void *arg,
+               struct error *err)
+{
+    struct build *b = arg;
+    bool found = false;
+    if (b->definition.target)
+        TRY(solver_run(b->solver, b->definition.target, workers, err));
+    b->request.faces.snapshotter = workers->snapshotter;
+    b->request.faces.pool = workers->pool;
+    TRY(image_assemble(&b->request, &b->image, &found, err));
+    TRY(image_record_save(&s->store, s->store.scratch_fd, "built",
+                          &(struct image_record){ .name = (char *)"",
+                                                  .created = b->image.created,
+                                                  .config = b->image.config,
+                                                  .layers = b->image.layers,
+                                                  .layer_count = b->image.layer_count },
+                          err));
+    return any_output(b, needs_trees) ? export_trees(b, workers, err) : 0;
+}
+
+static int solve(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    bool complete = true;
+    struct solver_options options = { .graph = &b->definition.graph, .store = &s->store,
+                                      .contexts = b->contexts, .context_count = b->context_count,
+                                      .progress = s->progress, .cancel = &s->cancel,
+                                      .no_cache = b->values->no_cache };
+    b->solver = solver_new(&options);
+    if (b->definition.target) {
+        TRY(solver_plan(b->solver, b->definition.target, &complete, err));
+        b->request.result = solver_result(b->solver, b->definition.target);
+    }
+    b->request.definition = &b->definition;
+    b->request.progress = s->progress;
+    b->request.faces.store = &s->store;
+    b->request.faces.cancel = &s->cancel;
+    b->request.faces.pack = any_output(b, needs_blobs);
+    b->request.faces.compression = b->output_count ? b->outputs[0].compression : COMPRESSION_GZIP;
+    if (complete && !any_output(b, needs_trees)) {
+        bool found = false;
+        TRY(image_assemble(&b->request, &b->image, &found, err));
+        if (found)
+            return 0;
+    }
+    TRY(builder_run(s, run, b, &b->report, err));
+    return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
+}
+
+static int tag(struct build *b, struct error *err)
+{
+    for (size_t i = 0; i < b->names.count; i++) {
+        struct image_record named = b->image;
+        named.name = b->names.items[i];
+        TRY(image_store_put(&b->session->store, &named, err));
+    }
+    return 0;
+}
+
+static int finish(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (b->request.faces.pack)
+        TRY(image_put_manifest(&b->image, &s->store, err));
+    TRY(tag(b, err));
+    if (b->names.count && b->request.faces.pack)
+        TRY(layout_refresh_store(&s->store, err));
+    for (size_t i = 0; i < b->output_count; i++)
+        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], err));
+    if (b->values->iidfile) {
+        char id[DIGEST_TEXT_SIZE];
+        digest_print(&b->image.config, id);
+        if (atomic_file_write(AT_FDCWD, b->values->iidfile, id, strlen(id), 0644, err) < 0)
+            return error_wrap(err, "--iidfile");
+    }
+    return store_sync(&s->store, err);
+}
+
+static void summarise(const struct build *b)
+{
+    char id[DIGEST_TEXT_SIZE];
+    char size[SIZE_TEXT];
+    uint64_t own = 0;
+    uint64_t base = 0;
+    digest_print(&b->image.config, id);
+    if (b->values->quiet) {
+        printf("%s\n", id);
+        return;
+    }
+    for (size_t i = 0; i < b->image.layer_count; i++) {
+        own += b->image.layers[i].tar_size;
+        base += b->image.layers[i].tar_size ? 0 : b->image.layers[i].blob_size;
+    }
+    size_print(own, size);
+    fprintf(stderr, "image  %s\n", id);
+    fprintf(stderr, "layers %zu, %s made by this Dockerfile", b->image.layer_count, size);
+    size_print(base, size);
+    fprintf(stderr, base ? ", %s (packed) from the base\n" : "\n", size);
+    for (size_t i = 0; i < b->names.count; i++) {
+        auto_(error) struct error ignored = { 0 };
+        auto_(reference) struct reference ref = { 0 };
+        (void)!reference_parse(b->names.items[i], &ref, &ignored);
+        auto_free char *name = reference_print_short(&ref);
+        fprintf(stderr, "named  %s\n", name);
+        if (i == 0 && b->output_count == 0)
+            fprintf(stderr, "next   mlbuild save -o image.tar %s    or    mlbuild push %s\n", name,
+                    name);
+    }
+    if (b->names.count == 0 && b->output_count == 0)
+        fprintf(stderr, "no name: the result is only cached; add -t NAME to keep it\n");
+}
+
+static int build(struct build *b, const char *context, struct error *err)
+{
+    struct session *s = b->session;
+    TRY(read_names(b, err));
+    TRY(session_open_progress(s, b->values->quiet ? "quiet" : b->values->progress, err));
+    TRY(load_definition(b, context, err));
+    TRY(session_open_store(s, err));
+    TRY(base_images_open(s, &b->values->build_contexts, b->values->always_pull, &b->bases, err));
+    TRY(open_contexts(b, context, err));
+    TRY(lower(b, err));
+    TRY(solve(b, err));
+    TRY(finish(b, err));
+    session_finish_progress(s);
+    summarise(b);
+    return 0;
+}
+
+static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
+{
+    struct build b = { .session = s, .values = values, .source.dir_fd = -1,
+                       .source.text = STRBUF_INIT };
+    if (args->count != 1) {
+        error_set(err, ERROR_USAGE, 0, args->count ? "more than one build context"
+                                                   : "which build context?");
+        return error_hint(err, "mlbuild -t NAME .");
+    }
+    for (size_t i = 0; i < b.values->insecure.count; i++)
+        strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
+    auto_free char *context = realpath(args->items[0], NULL);
+    if (!context && errno == ENOENT)
+        return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found",
+                         args->items[0]);
+    if (!context)
+        return error_set(err, ERROR_USER, errno, "open the build context %s", args->items[0]);
+    int rc = build(&b, context, err);
+    if (rc < 0 && s->child_status == 0) {
+        session_finish_progress(s);
+        report_error(err, b.report.text ? &b.report : NULL);
+        s->reported = true;
+    }
+    build_release(&b);
+    return rc;
+}
+
+const struct command command_build = {
+    .name = "build",
+    .usage = "[OPTIONS] CONTEXT",
+    .summary = "build an image from a Dockerfile",
+    .options = build_options,
+    .option_count = COUNT(build_options),
+    .values_size = sizeof(struct build_values),
+    .run = build_run,
+};

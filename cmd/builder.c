@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/builder.h"
+
+#include "lib/store/janitor.h"
+#include "snapshotter/native.h"
+#include "snapshotter/overlay.h"
+#include "snapshotter/sandbox/sandbox.h"
+#include "snapshotter/userns.h"
+
+/* Steps wait in a thread each; more than this many never run at once. */
+enum { THREADS_MAX = 64 };
+
+struct builder {
+    struct session *session;
+    builder_fn *fn;
+    void *arg;
+    const struct report_source *source;
+};
+
+/* Overlayfs, or plain copies where the kernel or the file system has none. */
+static int open_snapshotter(struct session *s, struct snapshotter **out, struct error *err)
+{
+    const char *forced = getenv("MLBUILD_SNAPSHOTTER");
+    if (forced && strcmp(forced, "native") == 0)
+        return native_new(&s->store, out, err);
+    if (overlay_new(&s->store, out, err) == 0)
+        return 0;
+    if (err->kind != ERROR_HOST || (forced && strcmp(forced, "overlay") == 0))
+        return -1;
+    error_clear(err);
+    progress_warning(s->progress, "overlayfs cannot be used here; steps work on plain copies, "
+                                  "which is slower");
+    return native_new(&s->store, out, err);
+}
+
+/* The zygote is forked before there are threads. */
+static int with_workers(const struct builder *b, struct error *err)
+{
+    struct session *s = b->session;
+    struct solver_workers workers = { 0 };
+    TRY(sandbox_new(&(struct sandbox_options){ 0 }, &workers.executor, err));
+    int rc = open_snapshotter(s, &workers.snapshotter, err);
+    if (rc == 0) {
+        workers.pool = thread_pool_new(THREADS_MAX);
+        rc = b->fn(s, &workers, b->arg, err);
+        thread_pool_free(workers.pool);
+        workers.snapshotter->ops->free(workers.snapshotter);
+    }
+    sandbox_free(workers.executor);
+    janitor_run(&s->store);
+    return rc;
+}
+
+static int child_main(void *arg)
+{
+    const struct builder *b = arg;
+    auto_(error) struct error err = { 0 };
+    int code = 0;
+    if (with_workers(b, &err) < 0) {
+        session_finish_progress(b->session);
+        report_error(&err, b->source);
+        code = report_exit_code(&err, session_signal());
+    } else {
+        session_finish_progress(b->session);
+    }
+    fflush(stdout);
+    fflush(stderr);
+    return code ? code : 0;
+}
+
+int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
+                struct error *err)
+{
+    auto_(id_map) struct id_map map = { 0 };
+    struct builder b = { s, fn, arg, source };
+    TRY(id_map_for_user(geteuid(), getegid(), &map, err));
+    fflush(stdout);
+    fflush(stderr);
+    TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
+    return s->child_status == 0 ? 0 : -1;
+}

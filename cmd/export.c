@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/export.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "cmd/builder.h"
+#include "lib/base/atomic_file.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+#include "lib/base/str.h"
+#include "lib/exporter/image.h"
+#include "lib/exporter/oci_layout.h"
+#include "lib/exporter/rootfs.h"
+#include "lib/oci/reference.h"
+#include "lib/registry/push.h"
+#include "lib/store/blob.h"
+
+enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024 };
+
+typedef int write_fn(const void *arg, struct writer *out, struct error *err);
+
+static int refuse_terminal(struct error *err)
+{
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    error_set(err, ERROR_USAGE, 0, "an archive does not go to a terminal");
+    return error_hint(err, "redirect it, or give a file: dest=FILE");
+}
+
+/* Gathers small writes: a tar is headers between contents. */
+struct buffered_writer {
+    struct writer base;
+    struct writer *next;
+    char *buf;
+    size_t len;
+    const struct cancel *cancel;
+};
+
+static int buffered_flush(struct buffered_writer *b, struct error *err)
+{
+    TRY(writer_write(b->next, b->buf, b->len, err));
+    b->len = 0;
+    return 0;
+}
+
+static int buffered_write(struct writer *w, const void *data, size_t len, struct error *err)
+{
+    struct buffered_writer *b = (struct buffered_writer *)w;
+    TRY(cancel_check(b->cancel, err));
+    if (b->len + len > BUFFER)
+        TRY(buffered_flush(b, err));
+    if (len >= BUFFER)
+        return writer_write(b->next, data, len, err);
+    memcpy(b->buf + b->len, data, len);
+    b->len += len;
+    return 0;
+}
+
+static int write_buffered(struct session *s, int fd, const char *name, write_fn *fn,
+                          const void *arg, struct error *err)
+{
+    struct fd_writer out = fd_writer_init(fd, name);
+    auto_free char *buf = xmalloc(BUFFER);
+    struct buffered_writer buffered = { { buffered_write }, &out.base, buf, 0, &s->cancel };
+    TRY(fn(arg, &buffered.base, err));
+    return buffered_flush(&buffered, err);
+}
+
+/* To standard output, or to a file that appears only when it is whole. */
+static int write_file(struct session *s, const char *dest, write_fn *fn, const void *arg,
+                      struct error *err)
+{
+    if (strcmp(dest, "-") == 0) {
+        TRY(refuse_terminal(err));
+        return write_buffered(s, STDOUT_FILENO, "standard output", fn, arg, err);
+    }
+    const char *slash = strrchr(dest, '/');
+    auto_free char *dir = slash == dest ? xstrdup("/")
+                          : slash       ? xstrndup(dest, (size_t)(slash - dest))
+                                        : xstrdup(".");
+    auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return error_set(err, ERROR_USER, errno, "open the directory %s", dir);
+    auto_(atomic_file) struct atomic_file f = { .fd = -1 };
+    TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0644, err));
+    TRY(write_buffered(s, f.fd, dest, fn, arg, err));
+    return atomic_file_commit(&f, true, err);
+}
+
+static int write_layout(const void *arg, struct writer *out, struct error *err)
+{
+    return layout_write_tar(arg, out, err);
+}
+
+static int write_layout_dir(const struct layout_export *e, const char *dest, struct error *err)
+{
+    if (mkdir(dest, 0755) < 0 && errno != EEXIST)
+        return error_set(err, ERROR_USER, errno, "create %s", dest);
+    auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_USER, errno, "open %s", dest);
+    return layout_write_dir(e, fd, err);
+}
+
+static int push(struct session *s, const struct image_record *image, const struct strvec *names,
+                unsigned v, struct error *err)
+{
+    auto_(manifest) struct manifest m = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_free struct reference *targets = xcalloc(names->count, sizeof *targets);
+    struct push_image what = { .manifest = &m, .targets = targets };
+    int rc = names->count ? 0 : error_set(err, ERROR_USAGE, 0, "a push needs a name: -t NAME");
+    for (; rc == 0 && what.target_count < names->count; what.target_count++)
+        rc = reference_parse(names->items[what.target_count], &targets[what.target_count], err);
+    if (rc == 0)
+        rc = blob_read(&s->store, &image->manifest, OCI_DOCUMENT_MAX, &text, err);
+    if (rc == 0)
+        rc = manifest_parse(text.buf, text.len, media_type_parse(image->manifest_type), &m, err);
+    what.text = text.buf;
+    what.len = text.len;
+    if (rc == 0) {
+        struct thread_pool *pool = thread_pool_new(PUSH_THREADS);
+        rc = registry_push(session_registry(s), &what, pool, v, err);
+        thread_pool_free(pool);
+    }
+    for (size_t i = 0; i < what.target_count; i++)
+        reference_release(&targets[i]);
+    return rc;
+}
+
+static char *title_of(const struct output *o, const struct strvec *names)
+{
+    switch (o->type) {
+    case OUTPUT_REGISTRY:
+        return xasprintf("pushing %s", names->count ? names->items[0] : "");
+    case OUTPUT_OCI: return xasprintf("exporting to oci image format: %s", o->dest);
+    case OUTPUT_OCI_DIR: return xasprintf("exporting to oci image layout: %s", o->dest);
+    case OUTPUT_LOCAL: return xasprintf("exporting to client directory: %s", o->dest);
+    case OUTPUT_TAR: return xasprintf("exporting to client tarball: %s", o->dest);
+    case OUTPUT_IMAGE:
+    case OUTPUT_CACHE: break;
+    }
+    return xstrdup("exporting to image");
+}
+
+int export_image(struct session *s, struct image_record *image, const struct strvec *names,
+                 const struct output *output, struct error *err)
+{
+    struct layout_export e = { &s->store, image, names };
+    auto_free char *title = title_of(output, names);
+    char digest[DIGEST_TEXT_SIZE];
+    if (!output_needs_blobs(output))
+        return 0;
+    if (!image->has_manifest)
+        TRY(image_put_manifest(image, &s->store, err));
+    unsigned v = progress_start(s->progress, title);
+    digest_print(&image->manifest, digest);
+    auto_free char *note = xasprintf("exporting manifest %s", digest);
+    progress_note(s->progress, v, note);
+    int rc = output->type == OUTPUT_OCI        ? write_file(s, output->dest, write_layout, &e, err)
+             : output->type == OUTPUT_OCI_DIR ? write_layout_dir(&e, output->dest, err)
+                                              : push(s, image, names, v, err);
+    progress_end(s->progress, v,
+                 rc == 0                        ? PROGRESS_DONE
+                 : err->kind == ERROR_CANCELLED ? PROGRESS_CANCELLED
+                                                : PROGRESS_FAILED,
+                 rc < 0 ? err->message : NULL);
+    return rc;
+}
+
+struct rootfs_export {
+    int root_fd;
+    const struct diff_options *diff;
+};
+
+static int write_rootfs(const void *arg, struct writer *out, struct error *err)
+{
+    const struct rootfs_export *x = arg;
+    return rootfs_write_tar(x->root_fd, x->diff, out, err);
+}
+
+static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, struct error *err)
+{
+    if (mkdir(dest, 0700) < 0 && errno != EEXIST)
+        return error_set(err, ERROR_USER, errno, "create %s", dest);
+    auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_USER, errno, "open %s", dest);
+    return rootfs_write_dir(x->root_fd, x->diff, fd, err);
+}
+
+int export_rootfs(struct session *s, struct snapshotter *snapshotter,
+                  const struct layer_list *layers, const struct output *output,
+                  const struct diff_options *diff, struct error *err)
+{
+    struct snapshot *view = NULL;
+    struct strvec none = { 0 };
+    auto_free char *title = title_of(output, &none);
+    unsigned v = progress_start(s->progress, title);
+    int rc = snapshotter->ops->view(snapshotter, layers, &view, err);
+    if (rc == 0) {
+        struct rootfs_export x = { view->root_fd, diff };
+        rc = output->type == OUTPUT_TAR ? write_file(s, output->dest, write_rootfs, &x, err)
+                                        : write_rootfs_dir(&x, output->dest, err);
+        snapshotter->ops->discard(view);
+    }
+    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                 rc < 0 ? err->message : NULL);
+    return rc;
+}
+
+struct pack_request {
+    struct image_record *image;
+    struct face_options faces;
+};
+
+static int pack_in_builder(struct session *s, const struct solver_workers *workers, void *arg,
+                           struct error *err)
+{
+    struct pack_request *r = arg;
+    r->faces.snapshotter = workers->snapshotter;
+    r->faces.pool = workers->pool;
+    TRY(image_pack(r->image, &r->faces, err));
+    return image_record_save(&s->store, s->store.scratch_fd, "packed", r->image, err);
+}
+
+int export_pack(struct session *s, struct image_record *image, enum compression compression,
+                struct error *err)
+{
+    struct pack_request r = { image, { .store = &s->store, .cancel = &s->cancel,
+                                       .compression = compression, .pack = true } };
+    TRY(image_pack(image, &r.faces, err));
+    if (image_is_packed(image, &s->store))
+        return 0;
+    TRY(builder_run(s, pack_in_builder, &r, NULL, err));
+    image_record_release(image);
+    return image_record_load(&s->store, s->store.scratch_fd, "packed", image, err);
+}
+
+struct id_search {
+    const char *prefix;
+    struct image_record *out;
+    size_t matches;
+};
+
+static int match_id(void *arg, const struct image_record *image, struct error *err)
+{
+    struct id_search *search = arg;
+    char hex[DIGEST_HEX_SIZE];
+    digest_hex(&image->config, hex);
+    if (!str_starts_with(hex, search->prefix))
+        return 0;
+    if (search->matches && !digest_equal(&search->out->config, &image->config))
+        return error_set(err, ERROR_USER, 0, "more than one image id starts with %s",
+                         search->prefix);
+    if (search->matches++)
+        return 0;
+    *search->out = *image;
+    search->out->name = xstrdup(image->name);
+    search->out->created = xstrdup(image->created);
+    search->out->manifest_type = image->manifest_type ? xstrdup(image->manifest_type) : NULL;
+    search->out->layers = xmemdup(image->layers, image->layer_count * sizeof *image->layers);
+    return 0;
+}
+
+int export_find(struct session *s, const char *name, struct image_record *out, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    auto_(error) struct error by_name = { 0 };
+    const char *hex = str_starts_with(name, "sha256:") ? name + 7 : name;
+    struct id_search search = { hex, out, 0 };
+    if (reference_parse(name, &ref, &by_name) == 0) {
+        auto_free char *full = reference_print(&ref);
+        if (image_store_find(&s->store, full, out, &by_name) == 0)
+            return 0;
+    }
+    if (strlen(hex) >= 4 && strspn(hex, "0123456789abcdef") == strlen(hex))
+        TRY(image_store_each(&s->store, match_id, &search, err));
+    if (search.matches)
+        return 0;
+    error_move(err, &by_name);
+    return error_hint(err, "mlbuild images lists what is there");
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* export: images on their way out of the store: outputs of a build, push, save. */
+#ifndef CMD_EXPORT_H
+#define CMD_EXPORT_H
+
+#include "cmd/output.h"
+#include "cmd/session.h"
+#include "lib/store/image_store.h"
+
+/* Writes a packed image to `output` (not local, not tar); `names` are full references. */
+int export_image(struct session *s, struct image_record *image, const struct strvec *names,
+                 const struct output *output, struct error *err) MUST_CHECK;
+/* Writes the merged files of `layers`, whose trees are there, to a local or tar output. Runs in the
+ * builder. */
+int export_rootfs(struct session *s, struct snapshotter *snapshotter,
+                  const struct layer_list *layers, const struct output *output,
+                  const struct diff_options *diff, struct error *err) MUST_CHECK;
+/* Packs what is not packed yet, in a builder if it has to be made. */
+int export_pack(struct session *s, struct image_record *image, enum compression compression,
+                struct error *err) MUST_CHECK;
+/* A recorded image by the name a person typed, or by the id (or its first digits). */
+int export_find(struct session *s, const char *name, struct image_record *out,
+                struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/output.h"
+
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/base/strbuf.h"
+
+static const struct {
+    const char *name;
+    enum output_type type;
+    bool needs_dest;
+} types[] = {
+    { "oci", OUTPUT_OCI, true },           { "docker", OUTPUT_OCI, true },
+    { "oci-dir", OUTPUT_OCI_DIR, true },   { "local", OUTPUT_LOCAL, true },
+    { "tar", OUTPUT_TAR, true },           { "image", OUTPUT_IMAGE, false },
+    { "registry", OUTPUT_REGISTRY, false }, { "cacheonly", OUTPUT_CACHE, false },
+};
+
+void output_release(struct output *o)
+{
+    free(take_ptr(o->dest));
+    free(take_ptr(o->name));
+}
+DEFINE_AUTO(output, struct output, output_release(value))
+
+static int set_type(struct output *o, const char *value, struct error *err)
+{
+    const char *names[COUNT(types)];
+    for (size_t i = 0; i < COUNT(types); i++) {
+        names[i] = types[i].name;
+        if (strcmp(types[i].name, value) == 0) {
+            o->type = types[i].type;
+            return 0;
+        }
+    }
+    const char *near = str_nearest(value, names, COUNT(types));
+    error_set(err, ERROR_USAGE, 0, "unknown output type %s", value);
+    return error_hint(err, "%s%s%soci, docker, oci-dir, local, tar, image, registry or cacheonly",
+                      near ? "did you mean " : "", near ? near : "", near ? "? " : "");
+}
+
+static int set_compression(struct output *o, const char *value, struct error *err)
+{
+    if (strcmp(value, "gzip") == 0)
+        o->compression = COMPRESSION_GZIP;
+    else if (strcmp(value, "uncompressed") == 0 || strcmp(value, "none") == 0)
+        o->compression = COMPRESSION_NONE;
+    else
+        return error_set(err, ERROR_UNSUPPORTED, 0, "compression=%s: gzip or uncompressed", value);
+    return 0;
+}
+
+static int set_bool(const char *key, const char *value, bool *out, struct error *err)
+{
+    *out = !*value || strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
+    if (*out || strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
+        return 0;
+    return error_set(err, ERROR_USAGE, 0, "%s takes true or false, not %s", key, value);
+}
+
+struct fields {
+    bool push;
+    bool tar;
+};
+
+static int set_field(struct output *o, struct fields *f, const char *key, const char *value,
+                     struct error *err)
+{
+    if (strcmp(key, "type") == 0)
+        return set_type(o, value, err);
+    if (strcmp(key, "compression") == 0)
+        return set_compression(o, value, err);
+    if (strcmp(key, "push") == 0)
+        return set_bool(key, value, &f->push, err);
+    if (strcmp(key, "tar") == 0)
+        return set_bool(key, value, &f->tar, err);
+    char **text = strcmp(key, "dest") == 0 ? &o->dest : strcmp(key, "name") == 0 ? &o->name : NULL;
+    if (!text) {
+        error_set(err, ERROR_USAGE, 0, "unknown output attribute %s", key);
+        return error_hint(err, "type, dest, name, push, tar, compression");
+    }
+    free(*text);
+    *text = xstrdup(value);
+    return 0;
+}
+
+/* Cuts the next field; a field in double quotes may hold commas. */
+static char *next_field(const char **rest)
+{
+    auto_(strbuf) struct strbuf field = STRBUF_INIT;
+    bool quoted = false;
+    for (; **rest && (quoted || **rest != ','); (*rest)++) {
+        if (**rest == '"')
+            quoted = !quoted;
+        else
+            strbuf_addch(&field, **rest);
+    }
+    if (**rest)
+        (*rest)++;
+    return strbuf_detach(&field);
+}
+
+static int parse_fields(const char *text, struct output *o, struct error *err)
+{
+    struct fields f = { .tar = true };
+    bool has_type = false;
+    for (const char *rest = text; *rest;) {
+        auto_free char *field = next_field(&rest);
+        char *value = strchr(field, '=');
+        if (value)
+            *value++ = '\0';
+        has_type |= strcmp(field, "type") == 0;
+        TRY(set_field(o, &f, field, value ? value : "", err));
+    }
+    if (!has_type)
+        return error_set(err, ERROR_USAGE, 0, "--output %s: type is missing", text);
+    if (f.push && o->type == OUTPUT_IMAGE)
+        o->type = OUTPUT_REGISTRY;
+    if (!f.tar && o->type == OUTPUT_OCI)
+        o->type = OUTPUT_OCI_DIR;
+    for (size_t i = 0; i < COUNT(types); i++) {
+        if (types[i].type == o->type && types[i].needs_dest && !o->dest) {
+            error_set(err, ERROR_USAGE, 0, "--output %s: dest is missing", text);
+            return error_hint(err, "add dest=PATH, or dest=- for standard output");
+        }
+    }
+    return 0;
+}
+
+int output_parse(const char *text, struct output *out, struct error *err)
+{
+    auto_(output) struct output o = { .compression = COMPRESSION_GZIP };
+    if (strcmp(text, "-") == 0 || !strchr(text, '=')) {
+        bool is_archive = str_ends_with(text, ".tar");
+        o.dest = xstrdup(text);
+        o.type = strcmp(text, "-") == 0 ? OUTPUT_TAR : is_archive ? OUTPUT_OCI : OUTPUT_LOCAL;
+    } else {
+        TRY(parse_fields(text, &o, err));
+    }
+    *out = o;
+    o = (struct output){ 0 };
+    return 0;
+}

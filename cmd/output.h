@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* output: the values of -o/--output, buildx's grammar: "PATH", "-", or CSV "type=oci,dest=FILE,...". */
+#ifndef CMD_OUTPUT_H
+#define CMD_OUTPUT_H
+
+#include "lib/base/error.h"
+#include "lib/base/strvec.h"
+#include "lib/oci/descriptor.h"
+
+enum output_type {
+    OUTPUT_OCI,      /* the hybrid tarball; type=docker is the same */
+    OUTPUT_OCI_DIR,  /* an image layout */
+    OUTPUT_LOCAL,    /* the files of the image */
+    OUTPUT_TAR,      /* ... as a tar */
+    OUTPUT_IMAGE,    /* the store, where it is anyway */
+    OUTPUT_REGISTRY, /* push */
+    OUTPUT_CACHE,    /* nothing */
+};
+
+struct output {
+    enum output_type type;
+    char *dest;   /* "-" is standard output */
+    char *name;   /* comma-separated references in place of -t, or NULL */
+    enum compression compression;
+};
+
+/* Errors: USAGE. The caller releases *out. */
+int output_parse(const char *text, struct output *out, struct error *err) MUST_CHECK;
+void output_release(struct output *o);
+
+static inline bool output_needs_blobs(const struct output *o)
+{
+    return o->type == OUTPUT_OCI || o->type == OUTPUT_OCI_DIR || o->type == OUTPUT_REGISTRY;
+}
+static inline bool output_needs_trees(const struct output *o)
+{
+    return o->type == OUTPUT_LOCAL || o->type == OUTPUT_TAR;
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mlbuild pull, push, save: images between the store and elsewhere. */
+#include "cmd/base_image.h"
+#include "cmd/command.h"
+#include "cmd/export.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/exporter/image.h"
+#include "lib/exporter/oci_layout.h"
+#include "lib/oci/reference.h"
+
+struct transfer_values {
+    const char *progress, *output, *format;
+    bool quiet;
+    struct strvec insecure;
+};
+
+#define VALUE(member) offsetof(struct transfer_values, member)
+static const struct option network_options[] = {
+    { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the digest and nothing else" },
+    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
+    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST", "registry that may speak http" },
+};
+static const struct option save_options[] = {
+    { "output", 'o', OPTION_TEXT, VALUE(output), "FILE", "where to write (default: standard output)" },
+    { "format", 0, OPTION_TEXT, VALUE(format), "TYPE", "oci (a tarball, default) or oci-dir" },
+    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
+};
+
+static int open_session(struct session *s, const struct transfer_values *v, struct error *err)
+{
+    for (size_t i = 0; i < v->insecure.count; i++)
+        strvec_push(&s->insecure_hosts, v->insecure.items[i]);
+    TRY(session_open_progress(s, v->quiet ? "quiet" : v->progress, err));
+    return session_open_store(s, err);
+}
+
+static int one_name(const struct strvec *args, const char *usage, struct error *err)
+{
+    return args->count == 1 ? 0 : error_set(err, ERROR_USAGE, 0, "%s", usage);
+}
+
+static int pull_run(struct session *s, void *values, const struct strvec *args, struct error *err)
+{
+    TRY(one_name(args, "mlbuild pull IMAGE", err));
+    TRY(open_session(s, values, err));
+    TRY(base_image_pull(s, args->items[0], true, err));
+    TRY(layout_refresh_store(&s->store, err));
+    session_finish_progress(s);
+    return store_sync(&s->store, err);
+}
+
+const struct command command_pull = {
+    .name = "pull",
+    .usage = "IMAGE",
+    .summary = "bring an image into the store, for builds without network",
+    .options = network_options,
+    .option_count = COUNT(network_options),
+    .values_size = sizeof(struct transfer_values),
+    .run = pull_run,
+};
+
+/* Finds, packs and records the image that `name` means. */
+static int load_packed(struct session *s, const char *name, struct image_record *out,
+                       struct error *err)
+{
+    TRY(export_find(s, name, out, err));
+    auto_free char *full = xstrdup(out->name);
+    if (!image_is_packed(out, &s->store)) {
+        TRY(export_pack(s, out, COMPRESSION_GZIP, err));
+        free(out->name);
+        out->name = take_ptr(full);
+        out->has_manifest = false;
+    }
+    if (!out->has_manifest)
+        TRY(image_put_manifest(out, &s->store, err));
+    TRY(image_store_put(&s->store, out, err));
+    return layout_refresh_store(&s->store, err);
+}
+
+static int export_as(struct session *s, const struct transfer_values *v, const char *name,
+                     const struct output *output, struct error *err)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    auto_(strvec) struct strvec names = { 0 };
+    auto_(image_record) struct image_record image = { 0 };
+    auto_(reference) struct reference typed = { 0 };
+    auto_(error) struct error no_name = { 0 };
+    TRY(load_packed(s, name, &image, err));
+    /* By id: the image goes out without a name, or as what it is tagged. */
+    bool by_name = reference_parse(name, &typed, &no_name) == 0;
+    auto_free char *full = by_name ? reference_print(&typed) : NULL;
+    strvec_push(&names, full && strcmp(full, image.name) == 0 ? full : image.name);
+    TRY(export_image(s, &image, &names, output, err));
+    session_finish_progress(s);
+    TRY(store_sync(&s->store, err));
+    digest_print(&image.manifest, digest);
+    if (output->type == OUTPUT_REGISTRY && v->quiet)
+        printf("%s\n", digest);
+    else if (output->type == OUTPUT_REGISTRY)
+        fprintf(stderr, "pushed %s@%s\n", names.items[0], digest);
+    return 0;
+}
+
+static int push_run(struct session *s, void *values, const struct strvec *args, struct error *err)
+{
+    struct output output = { .type = OUTPUT_REGISTRY };
+    TRY(one_name(args, "mlbuild push IMAGE", err));
+    TRY(open_session(s, values, err));
+    return export_as(s, values, args->items[0], &output, err);
+}
+
+const struct command command_push = {
+    .name = "push",
+    .usage = "IMAGE",
+    .summary = "push an image to the registry that its name says",
+    .options = network_options,
+    .option_count = COUNT(network_options),
+    .values_size = sizeof(struct transfer_values),
+    .run = push_run,
+};
+
+static int save_run(struct session *s, void *values, const struct strvec *args, struct error *err)
+{
+    const struct transfer_values *v = values;
+    struct output output = { .type = OUTPUT_OCI, .dest = (char *)(v->output ? v->output : "-") };
+    TRY(one_name(args, "mlbuild save [-o FILE] IMAGE", err));
+    if (v->format && strcmp(v->format, "oci-dir") == 0)
+        output.type = OUTPUT_OCI_DIR;
+    else if (v->format && strcmp(v->format, "oci") != 0)
+        return error_set(err, ERROR_USAGE, 0, "--format takes oci or oci-dir, not %s", v->format);
+    if (output.type == OUTPUT_OCI_DIR && !v->output)
+        return error_set(err, ERROR_USAGE, 0, "--format oci-dir needs -o DIR");
+    TRY(open_session(s, v, err));
+    return export_as(s, v, args->items[0], &output, err);
+}
+
+const struct command command_save = {
+    .name = "save",
+    .usage = "[-o FILE] IMAGE",
+    .summary = "write an image as a tarball that docker, podman and skopeo read",
+    .options = save_options,
+    .option_count = COUNT(save_options),
+    .values_size = sizeof(struct transfer_values),
+    .run = save_run,
+};
