@@ -18,14 +18,14 @@
 #include <stdint.h>
 
 enum progress_kind {
-    PROGRESS_STARTED,   /* name */
-    PROGRESS_LOG,       /* stream, text, len: raw output of a step */
-    PROGRESS_STATUS,    /* name: what moves; current, total in bytes (total 0: unknown) */
-    PROGRESS_NOTE,      /* text: one line of a step's own story ("exporting manifest sha256:..") */
-    PROGRESS_WARNING,   /* text */
+    PROGRESS_STARTED, /* name */
+    PROGRESS_LOG,     /* stream, text, len: raw output of a step */
+    PROGRESS_STATUS,  /* name: what moves; current, total in bytes (total 0: unknown) */
+    PROGRESS_NOTE,    /* text: one line of a step's own story ("exporting manifest sha256:..") */
+    PROGRESS_WARNING, /* text */
     PROGRESS_DONE,
     PROGRESS_CACHED,
-    PROGRESS_FAILED,    /* text: why */
+    PROGRESS_FAILED, /* text: why */
     PROGRESS_CANCELLED,
 };
 

@@ -21,8 +21,8 @@ struct image_layer {
 
 /* A base image as it was found; owned by the resolver, valid as long as it. */
 struct resolved_image {
-    const char *name;        /* full reference, for people */
-    struct digest digest;    /* of the manifest, or of the config for an image that was never packed */
+    const char *name;     /* full reference, for people */
+    struct digest digest; /* of the manifest, or of the config for an image that was never packed */
     struct image_config config;
     struct image_layer *layers; /* bottom first */
     size_t layer_count;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* blob_provider: INTERFACE that brings blobs of one image into the store when somebody needs them. */
+/* blob_provider: INTERFACE that brings blobs of one image into the store when somebody needs them.
+ */
 #ifndef LIB_OCI_BLOB_PROVIDER_H
 #define LIB_OCI_BLOB_PROVIDER_H
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frontend/dockerfile/lower.h"
+
+#include "frontend/dockerfile/lower_internal.h"
+#include "frontend/dockerfile/stages.h"
+#include "lib/base/mem.h"
+
+static lower_fn *const lowerers[VERB_COUNT] = {
+    [VERB_ADD] = lower_copy,
+    [VERB_ARG] = lower_arg,
+    [VERB_CMD] = lower_cmd,
+    [VERB_COPY] = lower_copy,
+    [VERB_ENTRYPOINT] = lower_entrypoint,
+    [VERB_ENV] = lower_env,
+    [VERB_EXPOSE] = lower_expose,
+    [VERB_FROM] = NULL, /* begins a stage: lower_from.c */
+    [VERB_HEALTHCHECK] = lower_healthcheck,
+    [VERB_LABEL] = lower_label,
+    [VERB_MAINTAINER] = lower_maintainer,
+    [VERB_ONBUILD] = lower_onbuild,
+    [VERB_RUN] = lower_run,
+    [VERB_SHELL] = lower_shell,
+    [VERB_STOPSIGNAL] = lower_stopsignal,
+    [VERB_USER] = lower_user,
+    [VERB_VOLUME] = lower_volume,
+    [VERB_WORKDIR] = lower_workdir,
+};
+
+static int lower_instruction(struct lowering *l, struct stage_state *s,
+                             const struct instruction *in, struct error *err)
+{
+    int rc = lowerers[in->verb->kind](l, s, in, err);
+    if (rc == 0 && l->expansion_left == 0)
+        rc = error_set(err, ERROR_USER, 0, "variables and history grow beyond the limit of %d MiB",
+                       EXPAND_TOTAL_MAX / (1024 * 1024));
+    return rc < 0 ? error_at(err, in->line.where) : 0;
+}
+
+static int lower_stage(struct lowering *l, struct stage_state *s, struct error *err)
+{
+    from_lower(l, s);
+    s->triggering = true;
+    for (size_t i = 0; i < s->trigger_count; i++)
+        TRY(lower_instruction(l, s, s->triggers[i], err));
+    s->triggering = false;
+    for (size_t i = 0; i < s->stage->count; i++)
+        TRY(lower_instruction(l, s, &s->stage->first[i], err));
+    return 0;
+}
+
+static void finish(struct lowering *l, struct stage_state *target)
+{
+    struct definition *out = l->out;
+    const struct map *labels = l->options->labels;
+    for (size_t i = 0; labels && i < labels->count; i++)
+        map_set(&target->config.labels, labels->entries[i].key, xstrdup(labels->entries[i].value));
+    out->target = target->root;
+    out->config = target->config;
+    out->history_vertices = take_ptr(target->history_vertices);
+    target->config = (struct image_config){ 0 };
+}
+
+static int lower_all(struct lowering *l, struct error *err)
+{
+    struct stage_state *target = NULL;
+    TRY(args_globals(l, err));
+    TRY(stages_resolve(l, err));
+    TRY(stages_find_target(l, &target, err));
+    TRY(stages_mark_needed(l, target, err));
+    for (struct stage_state *s = l->stages; s <= target; s++) {
+        if (s->needed)
+            TRY(lower_stage(l, s, err));
+        hints_add_stage(l, s);
+    }
+    finish(l, target);
+    return 0;
+}
+
+int dockerfile_lower(const struct dockerfile *df, const struct lower_options *options,
+                     struct definition *out, struct error *err)
+{
+    struct lowering l = {
+        .df = df,
+        .options = options,
+        .out = out,
+        .arena = &out->graph.arena,
+        .expansion_left = EXPAND_TOTAL_MAX,
+        .stages = xcalloc(df->stage_count, sizeof(struct stage_state)),
+    };
+    int rc = lower_all(&l, err);
+    for (size_t i = 0; i < df->stage_count; i++)
+        stage_state_release(&l.stages[i]);
+    free(l.stages);
+    map_release(&l.globals);
+    hints_release(&l);
+    return rc;
+}

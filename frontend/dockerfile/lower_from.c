@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "frontend/dockerfile/lower_internal.h"
+
+#include "frontend/dockerfile/stages.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static int resolve(struct lowering *l, struct stage_state *s, const char *name,
+                   const struct resolved_image **out, struct error *err)
+{
+    struct image_resolver *resolver = l->options->resolver;
+    if (resolver->resolve(resolver, name, &s->platform, out, err) == 0)
+        return 0;
+    return stages_hint(l, s, name, err);
+}
+
+int from_resolve_image(struct lowering *l, struct stage_state *s, struct error *err)
+{
+    const struct instruction *from = s->stage->from;
+    if (!s->image && resolve(l, s, s->base_name, &s->image, err) < 0)
+        return error_word(from, from->words[0].offset, err);
+    return 0;
+}
+
+static struct vertex *add_image(struct lowering *l, const struct resolved_image *image,
+                                const char *name, struct position where)
+{
+    if (image->layer_count == 0)
+        return NULL;
+    return graph_add(&l->out->graph, &(struct vertex){ .kind = OP_IMAGE,
+                                                       .name = name,
+                                                       .where = where,
+                                                       .image = { .image = image } });
+}
+
+static struct vertex *add_local(struct lowering *l, const char *context, struct position where)
+{
+    bool is_main = strcmp(context, "context") == 0;
+    const char *name = is_main ? "[internal] load build context"
+                               : arena_printf(l->arena, "[context %s] load", context);
+    struct op_local local = { arena_strdup(l->arena, context) };
+    return graph_add(
+        &l->out->graph,
+        &(struct vertex){ .kind = OP_LOCAL, .name = name, .where = where, .local = local });
+}
+
+int from_source(struct lowering *l, struct stage_state *s, const char *name,
+                const struct instruction *in, struct vertex **out, struct error *err)
+{
+    struct image_resolver *resolver = l->options->resolver;
+    const struct resolved_image *image = NULL;
+    if (!name || resolver->is_local_context(resolver, name)) {
+        *out = add_local(l, name ? name : "context", in->line.where);
+        return 0;
+    }
+    if (resolve(l, s, name, &image, err) < 0)
+        return error_word(in, instruction_flag(in, FLAG_FROM)->offset, err);
+    *out = add_image(l, image, arena_printf(l->arena, "FROM %s", image->name), in->line.where);
+    return 0;
+}
+
+static void set_platform(struct stage_state *s)
+{
+    struct platform *p = &s->config.platform;
+    bool other = strcmp(p->os, s->platform.os) != 0 || strcmp(p->arch, s->platform.arch) != 0;
+    if (!p->os[0] || !p->arch[0] || (s->platform_given && (other || s->platform.variant[0])))
+        *p = s->platform;
+}
+
+static void begin_with_defaults(struct lowering *l, struct stage_state *s)
+{
+    for (size_t i = 0; i < s->config.env.count; i++) {
+        const char *item = s->config.env.items[i];
+        auto_free char *name = xstrndup(item, strcspn(item, "="));
+        stage_env_set(l, s, name, item[strlen(name)] ? item + strlen(name) + 1 : "");
+    }
+    if (!map_find(&s->env, "PATH")) {
+        stage_env_set(l, s, "PATH", DEFAULT_PATH);
+        stage_config_env_set(s, "PATH", DEFAULT_PATH);
+    }
+    char *dir = path_absolute("/", stage_working_dir(s));
+    free(s->config.working_dir);
+    s->config.working_dir = dir;
+    set_platform(s);
+}
+
+/* What an image's or a stage's config must not pass on. */
+static void drop_own_fields(struct image_config *c)
+{
+    strvec_release(&c->on_build);
+    free(take_ptr(c->created));
+}
+
+static void begin_with_history(struct stage_state *s, struct vertex *const *vertices)
+{
+    s->history_cap = s->config.history_count;
+    s->history_vertices = xcalloc(s->history_cap + 1, sizeof(struct vertex *));
+    if (vertices && s->history_cap)
+        memcpy(s->history_vertices, vertices, s->history_cap * sizeof(struct vertex *));
+}
+
+static void from_stage(struct stage_state *s)
+{
+    const struct stage_state *base = s->base;
+    image_config_copy(&s->config, &base->config);
+    drop_own_fields(&s->config);
+    begin_with_history(s, base->history_vertices);
+    for (size_t i = 0; i < base->env.count; i++)
+        map_set(&s->env, base->env.entries[i].key, base->env.entries[i].value);
+    for (size_t i = 0; i < base->arg_count; i++) {
+        GROW(s->args, s->arg_count, s->arg_cap);
+        s->args[s->arg_count++] = base->args[i];
+        map_set(&s->arg_names, base->args[i], s);
+    }
+    s->root = base->root;
+    s->run_env = base->run_env;
+}
+
+static void from_image(struct lowering *l, struct stage_state *s)
+{
+    image_config_copy(&s->config, &s->image->config);
+    drop_own_fields(&s->config);
+    begin_with_history(s, NULL);
+    begin_with_defaults(l, s);
+    const char *text = arena_printf(l->arena, "FROM %s", s->image->name);
+    s->root = add_image(l, s->image, stage_step_name(l, s, text), s->stage->from->line.where);
+}
+
+/* A directory is no root: it is copied onto an empty one, and that makes a layer. */
+static void from_local(struct lowering *l, struct stage_state *s)
+{
+    struct position where = s->stage->from->line.where;
+    const char **sources = arena_alloc(l->arena, 2, sizeof *sources);
+    const char *text = arena_printf(l->arena, "FROM %s", s->base_name);
+    sources[0] = ".";
+    image_config_init(&s->config);
+    begin_with_defaults(l, s);
+    s->root =
+        graph_add(&l->out->graph,
+                  &(struct vertex){ .kind = OP_COPY,
+                                    .name = stage_step_name(l, s, text),
+                                    .where = where,
+                                    .inputs = { NULL, add_local(l, s->base_name, where) },
+                                    .input_count = 2,
+                                    .copy = { .sources = sources, .dest = "/", .mode = -1 } });
+    stage_add_history(l, s, text, s->root);
+}
+
+static void count_steps(struct stage_state *s)
+{
+    for (size_t i = 0; i < s->stage->count; i++)
+        s->step_count += (s->stage->first[i].verb->properties & VERB_STEP) != 0;
+    for (size_t i = 0; i < s->trigger_count; i++)
+        s->step_count += (s->triggers[i]->verb->properties & VERB_STEP) != 0;
+    s->step_count += s->base_kind == BASE_IMAGE || s->base_kind == BASE_LOCAL;
+}
+
+void from_lower(struct lowering *l, struct stage_state *s)
+{
+    count_steps(s);
+    switch (s->base_kind) {
+    case BASE_STAGE: from_stage(s); break;
+    case BASE_IMAGE: from_image(l, s); break;
+    case BASE_LOCAL: from_local(l, s); break;
+    case BASE_SCRATCH:
+        image_config_init(&s->config);
+        begin_with_defaults(l, s);
+        break;
+    }
+}

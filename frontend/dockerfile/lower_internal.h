@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the lowering share; nobody else includes this. */
+#ifndef FRONTEND_DOCKERFILE_LOWER_INTERNAL_H
+#define FRONTEND_DOCKERFILE_LOWER_INTERNAL_H
+
+#include "frontend/dockerfile/expand.h"
+#include "frontend/dockerfile/lower.h"
+
+enum base_kind { BASE_STAGE, BASE_SCRATCH, BASE_IMAGE, BASE_LOCAL };
+
+/* A stage on its way: first what its FROM means, then what its instructions made. */
+struct stage_state {
+    const struct stage *stage;
+    const char *display_name; /* "builder" or "stage-2" */
+    const char *base_name;    /* FROM, expanded */
+    enum base_kind base_kind;
+    struct stage_state *base; /* BASE_STAGE */
+    struct platform platform;
+    bool platform_given; /* by FROM --platform */
+    bool needed;
+    const struct resolved_image *image; /* BASE_IMAGE, once needed */
+    const struct instruction **triggers;
+    size_t trigger_count;
+    bool triggering; /* they are being lowered */
+
+    struct vertex *root; /* NULL: empty */
+    struct image_config config;
+    struct map env;            /* what RUN and `$` see: char * values in the arena */
+    struct map env_index;      /* name -> 1 + its index in config.env */
+    struct map ports, volumes; /* what is in the config's lists */
+    const char **args;         /* names that ARG declared, in order, each once */
+    size_t arg_count, arg_cap;
+    struct map arg_names;
+    struct vertex **history_vertices; /* as many as config.history_count */
+    size_t history_cap;
+    const char *const *run_env; /* of `env`; NULL: to be made again */
+    bool cmd_set;               /* CMD was given in this stage */
+    unsigned step, step_count;
+};
+
+struct lowering {
+    const struct dockerfile *df;
+    const struct lower_options *options;
+    struct definition *out;
+    struct arena *arena;   /* the graph's */
+    struct map globals;    /* built-in and global ARGs that have a value: char *, in the arena */
+    size_t expansion_left; /* bytes that values and history may still take; 0 ends the build */
+    const char *const *private_env;
+    struct map mentions; /* hints.c */
+    struct stage_state *stages;
+};
+
+typedef int lower_fn(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                     struct error *err);
+
+/* lower_config.c */
+lower_fn lower_env, lower_label, lower_cmd, lower_entrypoint, lower_shell, lower_user,
+    lower_maintainer, lower_onbuild;
+/* lower_runtime.c */
+lower_fn lower_expose, lower_volume, lower_stopsignal, lower_healthcheck;
+/* lower_args.c, lower_run.c, lower_copy.c */
+lower_fn lower_arg, lower_run, lower_workdir, lower_copy;
+
+/* Fills l->globals and l->private_env, and reports unused build args. */
+int args_globals(struct lowering *l, struct error *err) MUST_CHECK;
+
+/* lower_from.c: brings the base of a needed stage in: config, environment, root. */
+int from_resolve_image(struct lowering *l, struct stage_state *s, struct error *err) MUST_CHECK;
+void from_lower(struct lowering *l, struct stage_state *s);
+/* The image or local directory that COPY --from names, when it is no stage. */
+int from_source(struct lowering *l, struct stage_state *s, const char *name,
+                const struct instruction *in, struct vertex **out, struct error *err) MUST_CHECK;
+
+/* lower_state.c */
+/* Expands with the stage's variables; an error is placed at byte `offset` of the instruction. */
+int stage_expand(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                 const struct word *word, const char **out, struct error *err) MUST_CHECK;
+struct expander stage_expander(struct lowering *l, struct stage_state *s);
+void stage_env_set(struct lowering *l, struct stage_state *s, const char *name, const char *value);
+void stage_config_env_set(struct stage_state *s, const char *name, const char *value);
+const char *const *stage_run_env(struct lowering *l, struct stage_state *s);
+/* Appends to the history; `vertex` makes the layer, NULL if none does. */
+void stage_add_history(struct lowering *l, struct stage_state *s, const char *created_by,
+                       struct vertex *vertex);
+/* "[builder 2/5] TEXT" for the stage's next step. */
+const char *stage_step_name(struct lowering *l, struct stage_state *s, const char *text);
+/* The instruction as a person wrote it, variables replaced. */
+const char *stage_step_text(struct lowering *l, struct stage_state *s,
+                            const struct instruction *in);
+const char *stage_working_dir(const struct stage_state *s);
+/* argv of a command: the JSON words from `first` on, or the text behind the stage's shell. */
+const char *const *stage_command(struct lowering *l, const struct stage_state *s,
+                                 const struct instruction *in);
+void stage_state_release(struct stage_state *s);
+
+/* hints.c: which absolute paths the stages' texts mention. */
+void hints_add_stage(struct lowering *l, const struct stage_state *s);
+/* Why a source may be missing from the context: an earlier stage makes it. NULL if none seems to.
+ */
+const char *hints_find(struct lowering *l, const char *source, const char *dest);
+void hints_release(struct lowering *l);
+
+/* Pushes `text` to `list` unless `seen`, the index of `list`, has it. */
+void list_add_once(struct map *seen, struct strvec *list, const char *text);
+/* The items, with one blank between. */
+char *list_join(const char *const *items);
+
+/* An error of `kind` placed at a byte of the instruction. Returns -1. */
+int error_word(const struct instruction *in, size_t offset, struct error *err);
+
+#endif
