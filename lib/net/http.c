@@ -40,7 +40,7 @@ struct handle {
 struct http_client {
     const struct cancel *cancel;
     pthread_mutex_t lock; /* guards all below */
-    pid_t owner; /* the process that the idle handles belong to */
+    pid_t owner;          /* the process that the idle handles belong to */
     bool is_loaded;
     struct curl_table curl;
     struct handle *idle;
@@ -106,7 +106,8 @@ static int take_handle(struct http_client *client, const char *url, struct handl
 
     pthread_mutex_lock(&client->lock);
     if (client->owner != getpid()) {
-        /* after a fork the connections are still the parent's: to close them would end them there */
+        /* after a fork the connections are still the parent's: to close them would end them there
+         */
         client->idle = NULL;
         client->idle_count = 0;
         client->owner = getpid();

@@ -3,9 +3,9 @@
 # registry_test.sh PROBE: lib/registry against Debian's docker-registry and a server that misbehaves,
 # all on loopback. Exit code 77: a program that the tests need is not installed.
 set -u
-probe=$1
+probe=$(realpath -e "$1") || exit 1
 here=$(cd "$(dirname "$0")" && pwd)
-for program in docker-registry htpasswd skopeo python3; do
+for program in docker-registry htpasswd skopeo python3 openssl; do
     command -v $program > /dev/null || { echo "skipped: no $program"; exit 77; }
 done
 work=$(mktemp -d)
@@ -18,6 +18,7 @@ finish() {
 trap finish EXIT
 export HOME=$work/home XDG_RUNTIME_DIR=$work/run DOCKER_CONFIG= DOCKER_AUTH_CONFIG=
 unset REGISTRY_AUTH_FILE # the server would take it for a setting of its own
+unset CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR
 export no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
 mkdir -p "$HOME" "$XDG_RUNTIME_DIR"
 
@@ -41,9 +42,14 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-start_registry() { # NAME PORT AUTH-LINES
-    printf 'version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n%s\n' \
-        "$work/$1" "$2" "$3" > "$work/$1.yml"
+start_registry() { # NAME PORT AUTH-LINES [TLS]
+    cat > "$work/$1.yml" << END
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: $work/$1}}
+http: {addr: "127.0.0.1:$2"${4:-}}
+$3
+END
     docker-registry serve "$work/$1.yml" > "$work/$1.log" 2>&1 &
     servers+=($!)
 }
@@ -59,12 +65,17 @@ wait_for() { # PORT
 
 plain=$(free_port)
 start_registry plain "$plain" ""
+secure=$(free_port)
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$work/key.pem" -out "$work/cert.pem" 2> /dev/null
+start_registry secure "$secure" "" ", tls: {certificate: $work/cert.pem, key: $work/key.pem}"
 closed=$(free_port)
 htpasswd -Bbn user secret > "$work/htpasswd" 2> /dev/null
 start_registry closed "$closed" "auth: {htpasswd: {realm: test, path: $work/htpasswd}}"
 python3 "$here/fault_server.py" "$work/fault.port" "$work/fault.log" &
 servers+=($!)
 wait_for "$plain"
+wait_for "$secure"
 wait_for "$closed"
 for _ in $(seq 100); do [ -s "$work/fault.port" ] && break; sleep 0.1; done
 fault=$(cat "$work/fault.port")
@@ -104,6 +115,15 @@ for name in ours/app:a ours/app:b other/app:a; do
 done
 check "skopeo copies it" 0 "" skopeo copy --quiet --src-tls-verify=false \
     "docker://127.0.0.1:$plain/other/app:a" "dir:$work/copied"
+
+# certificates
+check "an unknown certificate" 1 "SSL_CERT_FILE" "$probe" resolve "127.0.0.1:$secure/x:1"
+check "push over https" 0 "$digest" env SSL_CERT_FILE="$work/cert.pem" \
+    "$probe" push "$work/store2" "$work/layout" "127.0.0.1:$secure/x:1"
+check "a certificate for another name" 1 "error" env SSL_CERT_FILE="$work/cert.pem" \
+    "$probe" resolve "localhost:$secure/x:1"
+check "a host listed as insecure" 0 "$digest" env PROBE_INSECURE="127.0.0.1:$secure" \
+    "$probe" pull "127.0.0.1:$secure/x:1" "$work/store4"
 
 # credentials
 check "none found" 1 "no credentials for 127.0.0.1:$closed were found" \
