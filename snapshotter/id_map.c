@@ -69,8 +69,8 @@ int id_extents_parse_proc(struct id_extents *list, const char *text, struct erro
                 return error_set(err, ERROR_CORRUPT, 0, "unreadable id map");
         }
         GROW(list->items, list->count, list->cap);
-        list->items[list->count++] = (struct id_extent){ (uint32_t)numbers[0], (uint32_t)numbers[1],
-                                                         (uint32_t)numbers[2] };
+        list->items[list->count++] =
+            (struct id_extent){ (uint32_t)numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2] };
     }
     if (list->count == 0)
         return error_set(err, ERROR_CORRUPT, 0, "empty id map");

@@ -80,7 +80,9 @@ static _Noreturn void child_main(const struct child *c, const sigset_t *mask)
         _exit(127);
     close(c->fd);
     sigprocmask(SIG_SETMASK, mask, NULL);
-    _exit(c->fn(c->arg));
+    int result = c->fn(c->arg);
+    fflush(NULL);
+    _exit(result);
 }
 
 static long read_sysctl(const char *path)
@@ -108,9 +110,10 @@ static bool has_seccomp_filter(void)
 static int explain_eperm(struct error *err)
 {
     if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") > 0)
-        return error_hint(err, "AppArmor restricts user namespaces on this host; lift it with: sudo "
-                               "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (or give "
-                               "mlbuild an AppArmor profile with the rule `userns,`)");
+        return error_hint(err,
+                          "AppArmor restricts user namespaces on this host; lift it with: sudo "
+                          "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (or give "
+                          "mlbuild an AppArmor profile with the rule `userns,`)");
     if (read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0)
         return error_hint(err, "unprivileged user namespaces are switched off; lift it with: sudo "
                                "sysctl -w kernel.unprivileged_userns_clone=1");
@@ -132,8 +135,9 @@ static int explain_stage(const struct report *r, struct error *err)
     if (r->sys == EPERM || r->sys == EACCES)
         return explain_eperm(err);
     if (r->sys == ENOSPC)
-        return error_hint(err, "the limit is user.max_user_namespaces = %ld; lift it with: sudo "
-                               "sysctl -w user.max_user_namespaces=15000",
+        return error_hint(err,
+                          "the limit is user.max_user_namespaces = %ld; lift it with: sudo "
+                          "sysctl -w user.max_user_namespaces=15000",
                           read_sysctl("/proc/sys/user/max_user_namespaces"));
     if (r->sys == EUSERS)
         return error_hint(err, "user namespaces are nested too deeply here");
@@ -164,8 +168,9 @@ static int run_map_helper(const struct map_helper *h, struct error *err)
     if (process_run((const char *const *)argv.items, NULL, &result, err) < 0) {
         process_result_release(&result);
         err->kind = ERROR_HOST;
-        return error_hint(err, "%s comes with the package uidmap (shadow-utils); install it with: "
-                               "sudo apt-get install uidmap",
+        return error_hint(err,
+                          "%s comes with the package uidmap (shadow-utils); install it with: "
+                          "sudo apt-get install uidmap",
                           h->program);
     }
     struct str said = str_trim(str_of(result.err.buf), " \n");
@@ -273,7 +278,7 @@ static void stop_signals(sigset_t *set)
 }
 
 struct wait_state {
-    bool told;           /* SIGTERM was sent */
+    bool told;            /* SIGTERM was sent */
     uint64_t deadline_ns; /* then it is killed */
     bool killed;
 };
@@ -336,6 +341,7 @@ static int start(struct child *c, const sigset_t *mask, struct error *err)
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "socketpair");
+    fflush(NULL); /* else both would print what is still buffered */
     c->pid = fork();
     if (c->pid < 0) {
         error_set(err, ERROR_SYSTEM, errno, "fork");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * userns: the one place where this program enters a user namespace. The planner forks; the child gets
- * user and mount namespaces of its own, becomes 0:0 there, and runs a function. Below that function
- * everything is "root here"; nothing else asks whether the build is rootless.
+ * userns: the one place where this program enters a user namespace. The planner forks; the child
+ * gets user and mount namespaces of its own, becomes 0:0 there, and runs a function. Below that
+ * function everything is "root here"; nothing else asks whether the build is rootless.
  *
  *     planner                              child
  *     userns_run ── fork ────────────────> unshare
@@ -11,10 +11,11 @@
  *       waits                              fn(arg), _exit(result)
  *
  * Signals. While it waits, the planner takes SIGINT, SIGTERM and SIGHUP (those it does not ignore)
- * itself, raises `cancel`, and sends the child SIGTERM; a child that has not ended 15 s later, or at
- * the second signal, is killed. The child has the signal mask and the handlers that the planner had at
- * the call, and the terminal's Ctrl-C reaches it too: its handler must bear both signals, more than
- * once. `cancel` as the child sees it shares its descriptor with the planner's, but not the flag.
+ * itself, raises `cancel`, and sends the child SIGTERM; a child that has not ended 15 s later, or
+ * at the second signal, is killed. The child has the signal mask and the handlers that the planner
+ * had at the call, and the terminal's Ctrl-C reaches it too: its handler must bear both signals,
+ * more than once. `cancel` as the child sees it shares its descriptor with the planner's, but not
+ * the flag.
  */
 #ifndef SNAPSHOTTER_USERNS_H
 #define SNAPSHOTTER_USERNS_H

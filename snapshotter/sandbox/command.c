@@ -20,9 +20,10 @@ enum { STATUS_MISSING = 127, STATUS_NOT_EXECUTABLE = 126, CAPS_LAST = 63 };
 
 /* The bounding set, and what root has; as containerd and BuildKit. They count inside only. */
 static const unsigned kept_caps[] = {
-    CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FSETID,  CAP_FOWNER,  CAP_MKNOD,
-    CAP_NET_RAW, CAP_SETGID,      CAP_SETUID,  CAP_SETFCAP, CAP_SETPCAP,
-    CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT, CAP_KILL, CAP_AUDIT_WRITE,
+    CAP_CHOWN,   CAP_DAC_OVERRIDE, CAP_FSETID,           CAP_FOWNER,
+    CAP_MKNOD,   CAP_NET_RAW,      CAP_SETGID,           CAP_SETUID,
+    CAP_SETFCAP, CAP_SETPCAP,      CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT,
+    CAP_KILL,    CAP_AUDIT_WRITE,
 };
 
 static uint64_t kept_mask(void)
@@ -62,7 +63,8 @@ int command_limits(struct init *in, struct error *err)
     struct rlimit files;
     if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "limit core files");
-    files.rlim_cur = in->config->open_files < files.rlim_max ? in->config->open_files : files.rlim_max;
+    files.rlim_cur =
+        in->config->open_files < files.rlim_max ? in->config->open_files : files.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "limit open files");
     return 0;
@@ -105,7 +107,8 @@ int command_ids(struct init *in, struct error *err)
         error_set(err, ERROR_HOST, errno, "set the groups of user %u", who->uid);
         return explain_unmapped(in, err);
     }
-    if (setresgid(who->gid, who->gid, who->gid) < 0 || setresuid(who->uid, who->uid, who->uid) < 0) {
+    if (setresgid(who->gid, who->gid, who->gid) < 0 ||
+        setresuid(who->uid, who->uid, who->uid) < 0) {
         error_set(err, ERROR_HOST, errno, "become user %u:%u", who->uid, who->gid);
         return explain_unmapped(in, err);
     }
@@ -171,9 +174,8 @@ static void exec_in_path(char *const *argv, const char *path, char *const *env)
     int worth_telling = ENOENT;
     while (rest.len) {
         struct str dir = str_cut(&rest, ':');
-        auto_free char *file = dir.len
-                                   ? xasprintf("%.*s/%s", (int)dir.len, dir.ptr, argv[0])
-                                   : xasprintf("./%s", argv[0]);
+        auto_free char *file = dir.len ? xasprintf("%.*s/%s", (int)dir.len, dir.ptr, argv[0])
+                                       : xasprintf("./%s", argv[0]);
         execve(file, argv, env);
         if (errno != ENOENT && errno != ENOTDIR)
             worth_telling = errno;

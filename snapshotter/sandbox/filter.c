@@ -15,9 +15,9 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 
-/* From moby/profiles 0.2.3 (Apache-2.0): always allowed, and what its conditions allow to a container
- * with our capabilities. Names that another architecture has are for its 32-bit programs. For ioctl and
- * socket see emit_refusals. */
+/* From moby/profiles 0.2.3 (Apache-2.0): always allowed, and what its conditions allow to a
+ * container with our capabilities. Names that another architecture has are for its 32-bit programs.
+ * For ioctl and socket see emit_refusals. */
 static const char allowed[] =
     "accept accept4 access adjtimex alarm bind brk cachestat capget capset chdir chmod chown "
     "chown32 clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime "
@@ -67,16 +67,17 @@ static const char allowed[] =
     "arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls arch_prctl modify_ldt "
     "chroot ";
 
-/* Calls that came after the libseccomp in use. From 424 on a number is the same on all architectures. */
+/* Calls that came after the libseccomp in use. From 424 on a number is the same on all
+ * architectures. */
 static const struct {
     const char *name;
     unsigned number;
 } numbers[] = {
-    { "memfd_secret", 447 },      { "process_mrelease", 448 }, { "futex_waitv", 449 },
-    { "cachestat", 451 },         { "fchmodat2", 452 },        { "map_shadow_stack", 453 },
-    { "futex_wake", 454 },        { "futex_wait", 455 },       { "futex_requeue", 456 },
-    { "statmount", 457 },         { "listmount", 458 },        { "mseal", 462 },
-    { "setxattrat", 463 },        { "getxattrat", 464 },       { "listxattrat", 465 },
+    { "memfd_secret", 447 },  { "process_mrelease", 448 }, { "futex_waitv", 449 },
+    { "cachestat", 451 },     { "fchmodat2", 452 },        { "map_shadow_stack", 453 },
+    { "futex_wake", 454 },    { "futex_wait", 455 },       { "futex_requeue", 456 },
+    { "statmount", 457 },     { "listmount", 458 },        { "mseal", 462 },
+    { "setxattrat", 463 },    { "getxattrat", 464 },       { "listxattrat", 465 },
     { "removexattrat", 466 },
 };
 

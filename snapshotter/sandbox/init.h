@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * init: the first process of a sandbox, pid 1 of its namespace. It sets everything up (steps.c), forks
- * the command, reaps, and kills what the command leaves behind. It never becomes another program, and
- * what a container can see of it is closed: it is not dumpable.
+ * init: the first process of a sandbox, pid 1 of its namespace. It sets everything up (steps.c),
+ * forks the command, reaps, and kills what the command leaves behind. It never becomes another
+ * program, and what a container can see of it is closed: it is not dumpable.
  */
 #ifndef SNAPSHOTTER_SANDBOX_INIT_H
 #define SNAPSHOTTER_SANDBOX_INIT_H
@@ -37,8 +37,9 @@ _Noreturn void init_main(struct init *in);
 
 /* All the steps in the init, up to the fork of the command. */
 int steps_enter(struct init *in, struct error *err) MUST_CHECK;
-/* All the steps in the command's process, then exec. Returns only on failure. A program that is missing
- * is no error of ours: it ends the process with 127 (or 126) and a message on standard error. */
+/* All the steps in the command's process, then exec. Returns only on failure. A program that is
+ * missing is no error of ours: it ends the process with 127 (or 126) and a message on standard
+ * error. */
 int steps_exec(struct init *in, struct error *err) MUST_CHECK;
 
 /* rootfs.c */

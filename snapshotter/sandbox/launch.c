@@ -29,7 +29,8 @@ static int clone_executable(const struct stat *running)
     path[n] = '\0';
     auto_close int tree = tree_clone(AT_FDCWD, path, false);
     if (tree < 0 || fstat(tree, &st) < 0 || st.st_dev != running->st_dev ||
-        st.st_ino != running->st_ino || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+        st.st_ino != running->st_ino ||
+        mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return -1;
     return take_fd(&tree);
 }
@@ -47,8 +48,9 @@ static int copy_executable(int from, const struct stat *running, struct error *e
     return take_fd(&fd);
 }
 
-/* A container may reach the program of its init through /proc/PID/exe and, as its owner, write it as
- * soon as nobody runs it. So the zygote runs from something that cannot be written (CVE-2019-5736). */
+/* A container may reach the program of its init through /proc/PID/exe and, as its owner, write it
+ * as soon as nobody runs it. So the zygote runs from something that cannot be written
+ * (CVE-2019-5736). */
 static int open_executable(bool by_mount, struct error *err)
 {
     struct stat st;
@@ -70,8 +72,8 @@ static _Noreturn void become_zygote(int socket, int executable, pid_t parent)
         _exit(1);
     /* Number 3 may be the executable's: move that away first. */
     int safe = fcntl(executable, F_DUPFD_CLOEXEC, ZYGOTE_SOCKET + 1);
-    if (safe >= 0 && (socket == ZYGOTE_SOCKET ? fcntl(socket, F_SETFD, 0)
-                                              : dup2(socket, ZYGOTE_SOCKET)) >= 0)
+    if (safe >= 0 &&
+        (socket == ZYGOTE_SOCKET ? fcntl(socket, F_SETFD, 0) : dup2(socket, ZYGOTE_SOCKET)) >= 0)
         syscall(SYS_execveat, safe, "", argv, env, AT_EMPTY_PATH);
     error_set(&err, ERROR_SYSTEM, errno, "execveat");
     packet_send_error(socket == ZYGOTE_SOCKET ? socket : ZYGOTE_SOCKET, &err);

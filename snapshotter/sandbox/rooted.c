@@ -52,8 +52,7 @@ static int expand_link(struct walk *w, int link_fd, struct str rest)
 static int descend(struct walk *w, const char *name, struct str rest)
 {
     struct stat st;
-    auto_close int fd =
-        openat(w->fds[w->depth - 1], name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    auto_close int fd = openat(w->fds[w->depth - 1], name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return -1;
     if (S_ISLNK(st.st_mode))
@@ -95,7 +94,8 @@ static int walk_open(int root_fd, const char *path, int flags)
         memmove(w.rest, rest.ptr, rest.len);
         w.rest[rest.len] = '\0';
     }
-    /* Opens what was found once more with the wanted access. It is no link, so /proc adds nothing. */
+    /* Opens what was found once more with the wanted access. It is no link, so /proc adds nothing.
+     */
     char found[32];
     snprintf(found, sizeof found, "/proc/self/fd/%d", w.fds[w.depth - 1]);
     return open(found, flags | O_CLOEXEC);

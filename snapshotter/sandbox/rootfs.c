@@ -62,8 +62,8 @@ static const struct device {
     const char *name;
     unsigned major_id, minor_id;
 } devices[] = {
-    { "/dev/null", "null", 1, 3 },     { "/dev/zero", "zero", 1, 5 },
-    { "/dev/full", "full", 1, 7 },     { "/dev/random", "random", 1, 8 },
+    { "/dev/null", "null", 1, 3 },       { "/dev/zero", "zero", 1, 5 },
+    { "/dev/full", "full", 1, 7 },       { "/dev/random", "random", 1, 8 },
     { "/dev/urandom", "urandom", 1, 9 }, { "/dev/tty", "tty", 5, 0 },
 };
 
@@ -71,8 +71,8 @@ static int populate_dev(int dev_fd, struct error *err)
 {
     static const char *const dirs[] = { "pts", "shm", "mqueue", HIDDEN_EMPTY };
     static const char *const links[][2] = {
-        { "/proc/self/fd", "fd" },         { "/proc/self/fd/0", "stdin" },
-        { "/proc/self/fd/1", "stdout" },   { "/proc/self/fd/2", "stderr" },
+        { "/proc/self/fd", "fd" },       { "/proc/self/fd/0", "stdin" },
+        { "/proc/self/fd/1", "stdout" }, { "/proc/self/fd/2", "stderr" },
         { "pts/ptmx", "ptmx" },
     };
     for (size_t i = 0; i < COUNT(dirs); i++) {
@@ -90,7 +90,8 @@ static int populate_dev(int dev_fd, struct error *err)
     return 0;
 }
 
-/* What the image has in /dev is never looked at: the whole directory is made beside and put on top. */
+/* What the image has in /dev is never looked at: the whole directory is made beside and put on top.
+ */
 int rootfs_mount_dev(struct init *in, struct error *err)
 {
     static const char *const options[] = { "mode", "755", "size", "65536k", NULL };
@@ -151,7 +152,8 @@ int rootfs_mount_proc(struct init *in, struct error *err)
 }
 
 /* A fresh sysfs shows the network namespace that its mounter owns; with the host's network only a
- * copy of the host's mounts can be had, and that must be read-only to its last corner, or not at all. */
+ * copy of the host's mounts can be had, and that must be read-only to its last corner, or not at
+ * all. */
 int rootfs_mount_sys(struct init *in, struct error *err)
 {
     auto_close int target =
@@ -161,8 +163,8 @@ int rootfs_mount_sys(struct init *in, struct error *err)
     if (target < 0)
         return fail(err, "open the mount point /sys of the image");
     bool own_net = in->request.network == NETWORK_NONE;
-    auto_close int tree = own_net ? tree_new("sysfs", NULL, ATTR_FIXED)
-                                  : tree_clone(AT_FDCWD, "/sys", true);
+    auto_close int tree =
+        own_net ? tree_new("sysfs", NULL, ATTR_FIXED) : tree_clone(AT_FDCWD, "/sys", true);
     if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, !own_net, without(in)) < 0)
         return 0;
     in->sys_fd = take_fd(&tree);
@@ -207,9 +209,9 @@ static int mask_one(struct init *in, int mount_fd, const char *path, struct erro
 
 int rootfs_mask(struct init *in, struct error *err)
 {
-    static const char *const proc[] = { "acpi",        "asound",     "interrupts", "kcore",
-                                        "keys",        "latency_stats", "timer_list",
-                                        "timer_stats", "sched_debug", "scsi" };
+    static const char *const proc[] = { "acpi",        "asound",        "interrupts", "kcore",
+                                        "keys",        "latency_stats", "timer_list", "timer_stats",
+                                        "sched_debug", "scsi" };
     static const char *const sys[] = { "firmware", "devices/virtual/powercap" };
     for (size_t i = 0; i < COUNT(proc); i++)
         TRY(mask_one(in, in->proc_fd, proc[i], err));

@@ -10,7 +10,6 @@
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
-#include "snapshotter/id_map.h"
 #include "snapshotter/sandbox/init.h"
 #include "snapshotter/sandbox/network.h"
 #include "snapshotter/sandbox/tree.h"
@@ -73,8 +72,8 @@ static int run_open(struct run *r, struct error *err)
     return request_encode(r->request->op, &r->request_fd, err);
 }
 
-/* A detached mount is handed over itself (older kernels copy only attached ones); of an attached one
- * the sandbox gets a copy. */
+/* A detached mount is handed over itself (older kernels copy only attached ones); of an attached
+ * one the sandbox gets a copy. */
 static int run_send(const struct sandbox *s, struct run *r, struct error *err)
 {
     char network = (char)r->request->op->network;
@@ -113,8 +112,8 @@ static void pass_output(const struct run *r, int *fd, int stream, size_t limit)
     }
 }
 
-/* Everybody inside is dead, so all they wrote is in the pipes. Waiting for the end of the pipes would
- * be wrong: a copy may have been passed out to a process of the host. */
+/* Everybody inside is dead, so all they wrote is in the pipes. Waiting for the end of the pipes
+ * would be wrong: a copy may have been passed out to a process of the host. */
 static void drain(struct run *r)
 {
     pass_output(r, &r->out[0], STDOUT_FILENO, SIZE_MAX);
@@ -212,10 +211,7 @@ static int sandbox_run(struct executor *executor, const struct exec_request *req
 }
 
 static const struct mount_point mount_points[] = {
-    { "/proc", true },
-    { "/dev", true },
-    { "/sys", true },
-    { "/etc/resolv.conf", false },
+    { "/proc", true },       { "/dev", true }, { "/sys", true }, { "/etc/resolv.conf", false },
     { "/etc/hosts", false },
 };
 
@@ -238,12 +234,10 @@ static uint64_t without_from_env(void)
     return set;
 }
 
-static int config_init(struct config *c, const struct sandbox_options *o, struct error *err)
+static void config_init(struct config *c, const struct sandbox_options *o)
 {
-    auto_(id_map) struct id_map map = { 0 };
     auto_free char *resolv_real = network_resolv_host(true);
     const char *hostname = o->hostname ? o->hostname : DEFAULT_HOSTNAME;
-    TRY(id_map_current(&map, err));
     *c = (struct config){
         .hostname = xstrdup(hostname),
         .hosts = network_hosts(hostname, o->extra_hosts),
@@ -252,9 +246,7 @@ static int config_init(struct config *c, const struct sandbox_options *o, struct
         .shm_size = o->shm_size ? o->shm_size : DEFAULT_SHM_SIZE,
         .open_files = o->open_files ? o->open_files : DEFAULT_OPEN_FILES,
         .without = without_from_env(),
-        .is_identity = id_map_is_identity(&map),
     };
-    return 0;
 }
 
 int sandbox_new(const struct sandbox_options *options, struct executor **out, struct error *err)
@@ -262,7 +254,7 @@ int sandbox_new(const struct sandbox_options *options, struct executor **out, st
     auto_(config) struct config config = { 0 };
     int socket = -1;
     pid_t pid = -1;
-    TRY(config_init(&config, options, err));
+    config_init(&config, options);
     if (zygote_start(&config, &socket, &pid, err) < 0)
         return error_wrap(err, "start the sandboxes' parent process");
     struct sandbox *s = xcalloc(1, sizeof *s);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sandbox: runs the process of a RUN step, shut in: new user, mount, pid, ipc, uts and cgroup
- * namespaces (and net, as asked), 14 capabilities, a seccomp filter, /proc, /dev and /sys of its own.
- * It implements lib/solver/executor.h. README.md tells what happens inside.
+ * namespaces (and net, as asked), 14 capabilities, a seccomp filter, /proc, /dev and /sys of its
+ * own. It implements lib/solver/executor.h. README.md tells what happens inside.
  *
- * The sandboxes' parent is not the builder but a small process, the zygote: the builder has threads,
- * and a process that a container can look at must not be the program the user has installed.
+ * The sandboxes' parent is not the builder but a small process, the zygote: the builder has
+ * threads, and a process that a container can look at must not be the program the user has
+ * installed.
  *
  *     main():  if (strcmp(argv[0], SANDBOX_ZYGOTE_NAME) == 0)
  *                  return sandbox_zygote_main(argc, argv);
@@ -32,9 +33,9 @@ struct sandbox_options {
     unsigned long open_files; /* the soft limit; 0: 1024. The hard one stays the caller's */
 };
 
-/* Starts the zygote. The caller is root of the user namespace that the steps get a child of, and has
- * one thread. MLBUILD_TEST_WITHOUT, a list of "openat2", "mount_setattr" and "close_range", makes the
- * sandbox do without these system calls. Errors: SYSTEM, HOST. */
+/* Starts the zygote. The caller is root of the user namespace that the steps get a child of, and
+ * has one thread. MLBUILD_TEST_WITHOUT, a list of "openat2", "mount_setattr" and "close_range",
+ * makes the sandbox do without these system calls. Errors: SYSTEM, HOST. */
 int sandbox_new(const struct sandbox_options *options, struct executor **out,
                 struct error *err) MUST_CHECK;
 /* Ends the zygote and every step that still runs. NULL is allowed. */

@@ -23,8 +23,8 @@ static int become_unreadable(struct init *in, struct error *err)
     return 0;
 }
 
-/* Keys of the user's session stay out of reach. A kernel without keys, or a quota of keys that is used
- * up, is no danger: the filter refuses the calls that would look at them. */
+/* Keys of the user's session stay out of reach. A kernel without keys, or a quota of keys that is
+ * used up, is no danger: the filter refuses the calls that would look at them. */
 static int join_keyring(struct init *in, struct error *err)
 {
     (void)in;

@@ -37,7 +37,8 @@ int tree_new(const char *type, const char *const *options, unsigned attrs)
 
 int tree_attach(int tree_fd, int target_fd)
 {
-    return move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    return move_mount(tree_fd, "", target_fd, "",
+                      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 /* A remount states all flags anew, and the kernel refuses to drop the locked ones: repeat them. */

@@ -98,7 +98,6 @@ int config_encode(const struct config *c, int *out_fd, struct error *err)
     put_number(&text, c->shm_size);
     put_number(&text, c->open_files);
     put_number(&text, c->without);
-    put_number(&text, c->is_identity);
     put_text(&text, c->hostname);
     put_text(&text, c->hosts);
     put_text(&text, c->resolv_host);
@@ -114,7 +113,6 @@ int config_decode(int fd, struct config *out, struct error *err)
     out->shm_size = get_number(&c);
     out->open_files = get_number(&c);
     out->without = get_number(&c);
-    out->is_identity = get_number(&c) != 0;
     out->hostname = xstrdup(get_text(&c));
     out->hosts = xstrdup(get_text(&c));
     out->resolv_host = xstrdup(get_text(&c));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire: what builder, zygote and init say to each other. Long things (configuration, requests) travel
- * as a sealed memfd beside a short packet; a packet is one message of a SOCK_SEQPACKET socket. Both
- * ends are the same program, so the layout is nobody else's; it is checked all the same, since the
- * init must not act on half a request.
+ * wire: what builder, zygote and init say to each other. Long things (configuration, requests)
+ * travel as a sealed memfd beside a short packet; a packet is one message of a SOCK_SEQPACKET
+ * socket. Both ends are the same program, so the layout is nobody else's; it is checked all the
+ * same, since the init must not act on half a request.
  */
 #ifndef SNAPSHOTTER_SANDBOX_WIRE_H
 #define SNAPSHOTTER_SANDBOX_WIRE_H
@@ -38,13 +38,12 @@ enum without {
 /* What all steps of a build share. */
 struct config {
     char *hostname;
-    char *hosts;               /* content of /etc/hosts */
-    char *resolv_host;         /* content of /etc/resolv.conf with the host's network */
-    char *resolv_own;          /* and with a network of its own */
+    char *hosts;       /* content of /etc/hosts */
+    char *resolv_host; /* content of /etc/resolv.conf with the host's network */
+    char *resolv_own;  /* and with a network of its own */
     uint64_t shm_size;
     uint64_t open_files;
-    uint64_t without;          /* enum without */
-    bool is_identity;          /* root inside is root of the host: no mask may fail */
+    uint64_t without; /* enum without */
 };
 
 struct request {
@@ -68,8 +67,8 @@ int request_decode(int fd, struct request *out, struct error *err) MUST_CHECK;
 
 /* One packet of `len` bytes with `count` descriptors; 0 or -1 with errno set. */
 int packet_send(int socket, const void *data, size_t len, const int *fds, size_t count);
-/* Receives one packet and up to WIRE_FDS_MAX descriptors (unused ones are -1), which are the caller's.
- * Returns the length, 0 at the other side's end, or -1 with errno set. */
+/* Receives one packet and up to WIRE_FDS_MAX descriptors (unused ones are -1), which are the
+ * caller's. Returns the length, 0 at the other side's end, or -1 with errno set. */
 ssize_t packet_receive(int socket, void *data, size_t cap, int fds[static WIRE_FDS_MAX]);
 
 /* An error as a PACKET_FAILED, and back. A text that is too long is cut. */

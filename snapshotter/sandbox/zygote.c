@@ -17,8 +17,8 @@
 
 enum {
     ZYGOTE_SOCKET = 3,
-    NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-                 CLONE_NEWCGROUP,
+    NAMESPACES =
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP,
 };
 
 struct zygote {
@@ -92,7 +92,8 @@ static int spawn(const struct zygote *z, const int *fds, bool own_net, struct er
     if (pid < 0) {
         error_set(err, ERROR_HOST, clone_errno == ENOSPC ? 0 : clone_errno, "make namespaces");
         if (clone_errno == ENOSPC)
-            error_hint(err, "a limit on namespaces is used up; see /proc/sys/user/max_*_namespaces");
+            error_hint(err,
+                       "a limit on namespaces is used up; see /proc/sys/user/max_*_namespaces");
         return -1;
     }
     if (release_init(z, pid, sync, err) < 0) {
@@ -174,8 +175,8 @@ int sandbox_zygote_main(int argc, char **argv)
     }
     if (packet_send(ZYGOTE_SOCKET, &ready, 1, NULL, 0) < 0)
         return 1;
-    /* Takes longer than all the rest; the builder has something to do meanwhile. A failure is told to
-     * every request. */
+    /* Takes longer than all the rest; the builder has something to do meanwhile. A failure is told
+     * to every request. */
     (void)!filter_compile(&z.filter, &err);
     serve(&z, &err);
     return 0;

@@ -1,34 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox, run for real: on a root made of one static busybox, under each kind of id map that this
- * user can have (as root: the identity, sub-ids as an ordinary user has them, and a single id).
+ * The sandbox, run for real: on a root made of one static busybox, under each kind of id map that
+ * this user can have (as root: the identity, sub-ids as an ordinary user has them, and a single
+ * id).
  */
 #include "snapshotter/sandbox/sandbox.h"
 
 #include "tests/support/test.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
-#include "lib/base/path.h"
 #include "lib/base/process.h"
-#include "lib/base/str.h"
-#include "snapshotter/sandbox/filter.h"
-#include "snapshotter/sandbox/identity.h"
-#include "snapshotter/sandbox/network.h"
 #include "snapshotter/userns.h"
 
 #define BUSYBOX "/bin/busybox"
@@ -65,8 +54,7 @@ DEFINE_AUTO(outcome, struct outcome, outcome_release(value))
 
 static void run_op(struct outcome *o, const struct op_exec *op, struct cancel *cancel)
 {
-    auto_close int root =
-        open_tree(AT_FDCWD, root_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    auto_close int root = open_tree(AT_FDCWD, root_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct exec_request request = { op, root, collect, o, cancel };
     o->rc = executor->run(executor, &request, &o->status, &o->error);
 }
@@ -87,8 +75,8 @@ struct script_case {
     const char *cwd;
     enum network_mode network;
     int status;
-    const char *out;      /* exact, or NULL */
-    bool many_ids;        /* needs more than one id */
+    const char *out; /* exact, or NULL */
+    bool many_ids;   /* needs more than one id */
 };
 
 static const struct script_case cases[] = {
@@ -102,25 +90,26 @@ static const struct script_case cases[] = {
     { "working directory", "pwd", "", "/srv/link", NETWORK_HOST, 0, "/srv/real\n", false },
     { "working directory below /dev", "pwd", "", "/dev/shm", NETWORK_HOST, 0, "/dev/shm\n", false },
     { "root", "id", "", "/", NETWORK_HOST, 0, NULL, false },
-    { "user by name", "id -u; id -g; id -G", "app", "/", NETWORK_HOST, 0, "1000\n1001\n1001 50 60\n",
-      true },
+    { "user by name", "id -u; id -g; id -G", "app", "/", NETWORK_HOST, 0,
+      "1000\n1001\n1001 50 60\n", true },
     { "user by number", "id -u; id -g; id -G", "1000", "/", NETWORK_HOST, 0,
       "1000\n1001\n1001 50 60\n", true },
     { "unknown number", "id -u; id -g; id -G", "4711", "/", NETWORK_HOST, 0, "4711\n0\n0\n", true },
-    { "user and group", "id -u; id -g; id -G", "app:staff", "/", NETWORK_HOST, 0,
-      "1000\n50\n50\n", true },
-    { "user keeps no capabilities", "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2",
-      "app", "/", NETWORK_HOST, 0,
+    { "user and group", "id -u; id -g; id -G", "app:staff", "/", NETWORK_HOST, 0, "1000\n50\n50\n",
+      true },
+    { "user keeps no capabilities",
+      "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "app", "/", NETWORK_HOST, 0,
       "0000000000000000\n0000000000000000\n0000000000000000\n00000000a80425fb\n0000000000000000\n",
       true },
     { "home of the user", "echo $HOME", "app", "/", NETWORK_HOST, 0, "/home/app\n", true },
     { "host name", "hostname", "", "/", NETWORK_HOST, 0, "buildkitsandbox\n", false },
     { "the command is not pid 1", "test $$ -gt 1 && tr '\\0' ' ' </proc/1/comm", "", "/",
       NETWORK_HOST, 0, "mlbuild-zygote\n", false },
-    { "pid 1 is closed", "cat /proc/1/environ /proc/1/fd/0 /proc/1/mem; ls /proc/1/cwd/; readlink /proc/1/exe",
-      "", "/", NETWORK_HOST, 1, "", false },
-    { "capabilities of root",
-      "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "", "/", NETWORK_HOST, 0,
+    { "pid 1 is closed",
+      "cat /proc/1/environ /proc/1/fd/0 /proc/1/mem; ls /proc/1/cwd/; readlink /proc/1/exe", "",
+      "/", NETWORK_HOST, 1, "", false },
+    { "capabilities of root", "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "",
+      "/", NETWORK_HOST, 0,
       "0000000000000000\n00000000a80425fb\n00000000a80425fb\n00000000a80425fb\n0000000000000000\n",
       false },
     { "seccomp filters, no_new_privs is off",
@@ -132,8 +121,8 @@ static const struct script_case cases[] = {
       "", "/", NETWORK_HOST, 0, "", false },
     { "masks cannot be taken off", "umount /proc/keys 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
       false },
-    { "nothing can be mounted", "mount -t tmpfs none /srv 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
-      false },
+    { "nothing can be mounted", "mount -t tmpfs none /srv 2>/dev/null", "", "/", NETWORK_HOST, 1,
+      "", false },
     { "no namespaces", "unshare -U true 2>/dev/null", "", "/", NETWORK_HOST, 1, "", false },
     { "no leaked descriptors", "ls -l /proc/self/fd | awk 'NR > 1 { print $9 }' | tr '\\n' ' '", "",
       "/", NETWORK_HOST, 0, "0 1 2 3 ", false },
@@ -153,33 +142,36 @@ static const struct script_case cases[] = {
     { "/sys is read-only",
       "test -z \"$(awk '$2 ~ \"^/sys\" && $4 !~ \"^ro\" && $4 !~ \",ro\"' /proc/mounts)\"", "", "/",
       NETWORK_HOST, 0, "", false },
-    { "the old root is gone", "awk '{ print $2 }' /proc/mounts | head -1; ls /proc/1/root/ 2>&- | wc -l",
-      "", "/", NETWORK_HOST, 0, "/\n0\n", false },
+    { "the old root is gone",
+      "awk '{ print $2 }' /proc/mounts | head -1; ls /proc/1/root/ 2>&- | wc -l", "", "/",
+      NETWORK_HOST, 0, "/\n0\n", false },
     { "hosts", "cat /etc/hosts | head -1; echo x 2>&- >>/etc/hosts", "", "/", NETWORK_HOST, 1,
       "127.0.0.1\tlocalhost buildkitsandbox\n", false },
-    { "resolv.conf cannot be removed", "rm /etc/resolv.conf 2>/dev/null", "", "/", NETWORK_HOST, 1, "", false },
+    { "resolv.conf cannot be removed", "rm /etc/resolv.conf 2>/dev/null", "", "/", NETWORK_HOST, 1,
+      "", false },
     { "set-user-id works", "/bin/su -c 'id -u'", "app", "/", NETWORK_HOST, 0, "0\n", true },
     { "files take owners", "touch /srv/f; chown 1000:50 /srv/f; stat -c %u:%g /srv/f", "", "/",
       NETWORK_HOST, 0, "1000:50\n", true },
     { "umask", "umask", "", "/", NETWORK_HOST, 0, "0022\n", false },
     { "limits", "ulimit -c; ulimit -n", "", "/", NETWORK_HOST, 0, "0\n1024\n", false },
-    { "network none has only lo, up", "ls /sys/class/net; ping -c1 -w1 127.0.0.1 >/dev/null && echo up",
-      "", "/", NETWORK_NONE, 0, "lo\nup\n", false },
-    { "network none: fresh sysfs", "ls /sys/firmware | wc -l", "", "/", NETWORK_NONE, 0, "0\n", false },
-    { "kill -9 -1 stays inside", "sleep 100 & kill -9 -1; wait $!; echo $?", "", "/",
-      NETWORK_HOST, 0, "137\n", false },
+    { "network none has only lo, up",
+      "ls /sys/class/net; ping -c1 -w1 127.0.0.1 >/dev/null && echo up", "", "/", NETWORK_NONE, 0,
+      "lo\nup\n", false },
+    { "network none: fresh sysfs", "ls /sys/firmware | wc -l", "", "/", NETWORK_NONE, 0, "0\n",
+      false },
+    { "kill -9 -1 stays inside", "sleep 100 & kill -9 -1; wait $!; echo $?", "", "/", NETWORK_HOST,
+      0, "137\n", false },
     { "a daemon that keeps the output open ends with the step",
       "(setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo done", "", "/", NETWORK_HOST, 0, "done\n",
       false },
     { "links and renames across directories",
-      "cd /srv; echo x >a; mkdir d; ln a d/b; mv a d/c; cat d/b d/c; rm -r d", "", "/", NETWORK_HOST,
-      0, "x\nx\n", false },
+      "cd /srv; echo x >a; mkdir d; ln a d/b; mv a d/c; cat d/b d/c; rm -r d", "", "/",
+      NETWORK_HOST, 0, "x\nx\n", false },
     { "a device cannot be made", "mknod /srv/mem c 1 1 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
       false },
     { "a FIFO can be made", "mkfifo /srv/p && rm /srv/p", "", "/", NETWORK_HOST, 0, "", false },
-    { "no signal is ignored or blocked",
-      "grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2", "", "/", NETWORK_HOST, 0,
-      "0000000000000000\n0000000000000000\n", false },
+    { "no signal is ignored or blocked", "grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2", "",
+      "/", NETWORK_HOST, 0, "0000000000000000\n0000000000000000\n", false },
     { "session leader", "awk '{ print $1 == $6, $7 }' /proc/$$/stat", "", "/", NETWORK_HOST, 0,
       "1 0\n", false },
 };
@@ -188,11 +180,9 @@ static void run_case(void **state)
 {
     const struct script_case *c = *state;
     const char *argv[] = { "/bin/sh", "-c", c->script, NULL };
-    struct op_exec op = { .args = argv,
-                          .env = default_env,
-                          .cwd = c->cwd,
-                          .user = c->user,
-                          .network = c->network };
+    struct op_exec op = {
+        .args = argv, .env = default_env, .cwd = c->cwd, .user = c->user, .network = c->network
+    };
     auto_(outcome) struct outcome o = OUTCOME_INIT;
     if (c->many_ids && single_id)
         skip();
@@ -244,7 +234,9 @@ static void bad_requests(void **state)
     expect_failure("/missing", "", "the working directory /missing: No such file");
     expect_failure("/etc/passwd", "", "the working directory /etc/passwd: Not a directory");
     expect_failure("/proc/self/fd/3", "", "the working directory /proc/self/fd/3: ");
-    expect_failure("/proc/self/root", "", "the working directory /proc/self/root: ");
+    /* Without openat2 the text of such a link is followed, inside the root. */
+    if (!getenv("MLBUILD_TEST_WITHOUT"))
+        expect_failure("/proc/self/root", "", "the working directory /proc/self/root: ");
     expect_failure("/", "nobody-here", "unable to find user nobody-here");
     expect_failure("/", "root:nogroup-here", "unable to find group nogroup-here");
     expect_failure("/", "2147483648", "out of range");
@@ -420,7 +412,7 @@ static void killed_zygote_leaves_nothing(void **state)
     wait_for_count("sleep 31415", false);
 }
 
-static void freed_sandbox_refuses(void **state)
+static void options_are_used(void **state)
 {
     struct executor *shared = executor;
     struct error err = { 0 };
@@ -451,124 +443,6 @@ static void measure(void **state)
     print_message("%u runs of `true`: %u us each\n", (unsigned)ROUNDS, (unsigned)each_us);
 }
 
-/* Runs in a process of its own, since a filter cannot be taken off: 0, or the number of the check. */
-static int try_filter(void)
-{
-    struct sock_fprog filter;
-    struct error err = { 0 };
-    int zero = 0;
-    if (filter_compile(&filter, &err) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
-        return 1;
-#define REFUSED(call, with) ((call) == -1 && errno == (with))
-    if (!REFUSED(ioctl(0, TIOCSTI, "x"), EPERM) || !REFUSED(ioctl(0, TIOCLINUX, &zero), EPERM))
-        return 2;
-    if (!REFUSED(syscall(SYS_ioctl, 0, 0x100005412UL, "x"), EPERM))
-        return 3;
-    if (REFUSED(ioctl(0, FIONREAD, &zero), EPERM))
-        return 4;
-    if (!REFUSED(syscall(999, 0), ENOSYS) || !REFUSED(syscall(467, 0), ENOSYS))
-        return 5;
-    if (!REFUSED(syscall(SYS_clone3, NULL, 0), ENOSYS))
-        return 6;
-    if (!REFUSED(syscall(SYS_unshare, CLONE_NEWUSER), EPERM) ||
-        !REFUSED(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0), EPERM))
-        return 7;
-    if (!REFUSED(syscall(SYS_socket, AF_ALG, SOCK_SEQPACKET, 0), EPERM) ||
-        !REFUSED(syscall(SYS_socket, 0x100000000UL | AF_ALG, SOCK_SEQPACKET, 0), EPERM) ||
-        !REFUSED(syscall(SYS_socket, AF_VSOCK, SOCK_STREAM, 0), EPERM))
-        return 8;
-    if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
-        return 9;
-    if (!REFUSED(syscall(SYS_keyctl, 0, 0, 0), EPERM) || !REFUSED(syscall(SYS_bpf, 0, 0, 0), EPERM) ||
-        !REFUSED(syscall(SYS_mount, 0, 0, 0, 0, 0), EPERM) ||
-        !REFUSED(syscall(SYS_io_uring_setup, 0, 0), EPERM))
-        return 10;
-    /* Known to the list, not to libseccomp 2.5: whatever the kernel says, it is not the filter. */
-    if (REFUSED(syscall(462 /* mseal */, 1, 1, 1), EPERM) ||
-        REFUSED(syscall(464 /* getxattrat */, -1, NULL, 0, NULL, NULL, 0), EPERM))
-        return 11;
-    return getpid() > 0 ? 0 : 12;
-#undef REFUSED
-}
-
-static void filter_decides(void **state)
-{
-    (void)state;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(try_filter());
-    assert_int_equal(process_wait(pid), 0);
-}
-
-static const char passwd_text[] = "garbage\n"
-                                  "root:x:0:0:root:/root:/bin/sh\n"
-                                  ":x:5:5::/:\n"
-                                  "bad:x:12x:1::/:\n"
-                                  "app:x:1000:1001:App:/home/app:/bin/sh\n"
-                                  "1000:x:77:77::/home/number:\n"
-                                  "short:x:7\n";
-static const char group_text[] = "root:x:0:\nwheel:x:10:root,app\nstaff:x:50:app,root\n"
-                                 "games:x:60:app\napp:x:1001:\nnearly:x:61:apple\n";
-
-static const struct identity_case {
-    const char *user, *passwd, *group;
-    const char *result; /* "uid gid groups.. home", or NULL: refused with `text` */
-    const char *text;
-} identities[] = {
-    { "", passwd_text, group_text, "0 0 0,10,50 /root", NULL },
-    { "", NULL, NULL, "0 0 0 /", NULL },
-    { "root", NULL, NULL, "0 0 0 /", NULL },
-    { "0:0", passwd_text, group_text, "0 0 0 /root", NULL },
-    { "app", passwd_text, group_text, "1000 1001 1001,10,50,60 /home/app", NULL },
-    { "1000", passwd_text, group_text, "1000 1001 1001,10,50,60 /home/app", NULL },
-    { "app:50", passwd_text, group_text, "1000 50 50 /home/app", NULL },
-    { "app:staff", passwd_text, group_text, "1000 50 50 /home/app", NULL },
-    { "app:root", passwd_text, NULL, "1000 0 0 /home/app", NULL },
-    { ":staff", passwd_text, group_text, "0 50 50 /root", NULL },
-    { "4711", passwd_text, group_text, "4711 0 0 /", NULL },
-    { "4711:4712", NULL, NULL, "4711 4712 4712 /", NULL },
-    { "short", passwd_text, group_text, "7 0 0 /", NULL },
-    { "2147483647", NULL, NULL, "2147483647 0 0 /", NULL },
-    { "2147483648", NULL, NULL, NULL, "out of range" },
-    { "99999999999999999999", NULL, NULL, NULL, "out of range" },
-    { "0:4294967296", NULL, NULL, NULL, "out of range" },
-    { "-1", passwd_text, group_text, NULL, "unable to find user -1" },
-    { " 1", passwd_text, group_text, NULL, "unable to find user  1" },
-    { "0x10", passwd_text, group_text, NULL, "unable to find user 0x10" },
-    { "bad", passwd_text, group_text, NULL, "unable to find user bad" },
-    { "0:evil", passwd_text, group_text, NULL, "unable to find group evil" },
-};
-
-static void identity_resolves(void **state)
-{
-    const struct identity_case *c = *state;
-    auto_(identity) struct identity id = { 0 };
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    struct error err = { 0 };
-    int rc = identity_resolve(c->user, c->passwd, c->group, &id, &err);
-    if (!c->result) {
-        assert_error(rc, &err, ERROR_USER, c->text);
-        return;
-    }
-    assert_ok(rc, &err);
-    strbuf_addf(&text, "%u %u ", id.uid, id.gid);
-    for (size_t i = 0; i < id.group_count; i++)
-        strbuf_addf(&text, "%s%u", i ? "," : "", id.groups[i]);
-    strbuf_addf(&text, " %s", id.home);
-    assert_string_equal(text.buf, c->result);
-}
-
-static void resolv_conf_of_own_network(void **state)
-{
-    (void)state;
-    auto_free char *mixed =
-        network_resolv_own("search a b\nnameserver 127.0.0.1\nnameserver 10.0.0.1\noptions x");
-    assert_string_equal(mixed, "search a b\nnameserver 10.0.0.1\noptions x\n");
-    auto_free char *none = network_resolv_own("nameserver ::1\n");
-    assert_true(str_starts_with(none, "nameserver 8.8.8.8\n"));
-}
-
 static void write_file(int root, const char *path, const char *text, mode_t mode)
 {
     auto_close int fd = openat(root, path, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
@@ -590,13 +464,14 @@ static void copy_busybox(int root, const char *path, mode_t mode)
 
 static void build_root(int root)
 {
-    static const char *const dirs[] = { "bin", "etc", "proc", "dev", "sys",  "srv",
-                                        "root", "home", "srv/real" };
+    static const char *const dirs[] = { "bin", "etc",  "proc", "dev",     "sys",
+                                        "srv", "root", "home", "srv/real" };
     static const char *const applets[] = {
-        "sh", "cat", "ls", "id", "env", "grep", "awk", "hostname", "test", "tr", "cut", "sort", "head",
-        "umount", "mount", "unshare", "od", "stat", "sleep", "kill", "setsid", "touch", "chown",
-        "umask", "ping", "seq", "mknod", "mkfifo", "rm", "mv", "ln", "mkdir", "readlink", "true", "wc",
-        "pwd", "echo",
+        "sh",       "cat",  "ls",    "id",     "env",    "grep",   "awk",   "hostname",
+        "test",     "tr",   "cut",   "sort",   "head",   "umount", "mount", "unshare",
+        "od",       "stat", "sleep", "kill",   "setsid", "touch",  "chown", "umask",
+        "ping",     "seq",  "mknod", "mkfifo", "rm",     "mv",     "ln",    "mkdir",
+        "readlink", "true", "wc",    "pwd",    "echo",
     };
     for (size_t i = 0; i < COUNT(dirs); i++)
         (void)!mkdirat(root, dirs[i], 0755);
@@ -620,7 +495,8 @@ static int run_group(const char *name)
     struct CMUnitTest tests[COUNT(cases) + 16];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(cases); i++)
-        tests[n++] = (struct CMUnitTest){ cases[i].name, run_case, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+        tests[n++] = (struct CMUnitTest){ cases[i].name, run_case, NULL, NULL,
+                                          (void *)(uintptr_t)&cases[i] };
     const struct CMUnitTest others[] = {
         cmocka_unit_test(missing_program),
         cmocka_unit_test(program_of_path),
@@ -632,7 +508,7 @@ static int run_group(const char *name)
         cmocka_unit_test(concurrent_runs),
         cmocka_unit_test(killed_builder_leaves_nothing),
         cmocka_unit_test(killed_zygote_leaves_nothing),
-        cmocka_unit_test(freed_sandbox_refuses),
+        cmocka_unit_test(options_are_used),
         cmocka_unit_test(measure),
     };
     for (size_t i = 0; i < COUNT(others); i++)
@@ -654,6 +530,7 @@ static int suite(void *arg)
     }
     int failed = run_group(arg);
     sandbox_free(executor);
+    test_tmpdir_remove(root_path); /* here, where the owners of its files are known */
     return failed != 0;
 }
 
@@ -664,30 +541,17 @@ static int run_suite(const struct id_map *map, const char *title)
     auto_free char *name = xstrdup(title);
     root_path = test_tmpdir();
     single_id = id_map_is_single(map);
-    if (geteuid() == 0 && (chmod(root_path, 0755) < 0 ||
-                           chown(root_path, map->uids.items[0].outside,
-                                 map->gids.items[0].outside) < 0))
+    if (chmod(root_path, 0755) < 0 ||
+        (geteuid() == 0 &&
+         chown(root_path, map->uids.items[0].outside, map->gids.items[0].outside) < 0))
         return 1;
     if (userns_run(map, suite, name, NULL, &status, &err) < 0) {
         print_error("%s: %s (%s)\n", name, err.message, err.hint ? err.hint : "");
         error_clear(&err);
         status = 1;
     }
-    if (geteuid() == 0)
-        test_tmpdir_remove(root_path);
+    free(root_path);
     return status;
-}
-
-static int pure_tests(void)
-{
-    struct CMUnitTest tests[COUNT(identities) + 2];
-    size_t n = 0;
-    for (; n < COUNT(identities); n++)
-        tests[n] = (struct CMUnitTest){ identities[n].user, identity_resolves, NULL, NULL,
-                                        (void *)(uintptr_t)&identities[n] };
-    tests[n++] = (struct CMUnitTest)cmocka_unit_test(resolv_conf_of_own_network);
-    tests[n++] = (struct CMUnitTest)cmocka_unit_test(filter_decides);
-    return _cmocka_run_group_tests("identity, network, filter", tests, n, NULL, NULL);
 }
 
 int main(int argc, char **argv)
@@ -699,7 +563,7 @@ int main(int argc, char **argv)
     auto_(id_map) struct id_map single = { 0 };
     auto_(id_map) struct id_map many = { 0 };
     bool is_root = geteuid() == 0;
-    int failed = pure_tests();
+    int failed = 0;
     if (access(BUSYBOX, X_OK) < 0) {
         print_message("the sandbox is not tested: no " BUSYBOX " (package busybox-static)\n");
         return failed != 0;

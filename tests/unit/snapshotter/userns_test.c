@@ -71,20 +71,23 @@ static void proc_maps_parse(void **state)
     struct error err = { 0 };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     (void)state;
-    assert_ok(id_extents_parse_proc(&map.uids, "         0       1000          1\n"
-                                               "         1     100000      65536\n",
+    assert_ok(id_extents_parse_proc(&map.uids,
+                                    "         0       1000          1\n"
+                                    "         1     100000      65536\n",
                                     &err),
               &err);
     id_extents_print(&map.uids, true, &text);
     assert_string_equal(text.buf, "0 0 1\n1 1 65536\n");
     assert_error(id_extents_parse_proc(&map.gids, "", &err), &err, ERROR_CORRUPT, "empty");
-    assert_error(id_extents_parse_proc(&map.gids, "0 x 1\n", &err), &err, ERROR_CORRUPT, "unreadable");
+    assert_error(id_extents_parse_proc(&map.gids, "0 x 1\n", &err), &err, ERROR_CORRUPT,
+                 "unreadable");
     id_map_release(&map);
 }
 
 static void names_are_found(void **state)
 {
-    static const char text[] = "junk\n:x:1000:\nbob:x:1001:1::/:\nalice:x:1000:1::/:\nother:x:1000:\n";
+    static const char text[] =
+        "junk\n:x:1000:\nbob:x:1001:1::/:\nalice:x:1000:1::/:\nother:x:1000:\n";
     (void)state;
     char *name = passwd_name_of(text, 1000);
     assert_string_equal(name, "alice");
