@@ -11,7 +11,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/net/curl_internal.h"
+#include "lib/net/http_library_internal.h"
 #include "lib/net/retry.h"
 
 enum { HEADER_BLOCK_MAX = 300 * 1024, IDLE_MAX = 8, BUFFER_SIZE = 128 * 1024, STALL_RATE = 1024 };
@@ -40,9 +40,9 @@ struct handle {
 struct http_client {
     const struct cancel *cancel;
     pthread_mutex_t lock; /* guards all below */
-    pid_t owner; /* the process that the idle handles belong to */
+    pid_t owner;          /* the process that the idle handles belong to */
     bool is_loaded;
-    struct curl_table curl;
+    struct http_library curl;
     struct handle *idle;
     size_t idle_count;
 };
@@ -69,7 +69,7 @@ struct http_client *http_client_new(const struct cancel *cancel)
     return client;
 }
 
-static void handle_free(const struct curl_table *curl, struct handle *handle)
+static void handle_free(const struct http_library *curl, struct handle *handle)
 {
     curl->easy_cleanup(handle->easy);
     free(handle->origin);
@@ -106,13 +106,14 @@ static int take_handle(struct http_client *client, const char *url, struct handl
 
     pthread_mutex_lock(&client->lock);
     if (client->owner != getpid()) {
-        /* after a fork the connections are still the parent's: to close them would end them there */
+        /* after a fork the connections are still the parent's: to close them would end them there
+         */
         client->idle = NULL;
         client->idle_count = 0;
         client->owner = getpid();
     }
     if (!client->is_loaded) {
-        rc = curl_table_load(&client->curl, err);
+        rc = http_library_load(&client->curl, err);
         client->is_loaded = rc == 0;
     }
     for (struct handle **at = &client->idle; rc == 0 && *at; at = &(*at)->next)
@@ -383,14 +384,18 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-static void set_security(const struct curl_table *curl, CURL *easy, const struct transfer *t)
+static int set_security(const struct http_library *curl, CURL *easy, const struct transfer *t,
+                        struct error *err)
 {
     const char *bundle = environment("CURL_CA_BUNDLE");
     const char *directory = environment("SSL_CERT_DIR");
 
     if (!bundle)
         bundle = environment("SSL_CERT_FILE");
-    curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, t->request->allow_http ? "https,http" : "https");
+    /* libcurl would speak file:// and more if this were not heeded */
+    if (curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+                          t->request->allow_http ? "https,http" : "https") != CURLE_OK)
+        return error_set(err, ERROR_HOST, 0, "libcurl is too old: mlbuild needs 7.85");
     curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl->easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
@@ -403,9 +408,10 @@ static void set_security(const struct curl_table *curl, CURL *easy, const struct
         curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    return 0;
 }
 
-static void set_method(const struct curl_table *curl, CURL *easy, struct transfer *t)
+static void set_method(const struct http_library *curl, CURL *easy, struct transfer *t)
 {
     const struct http_request *request = t->request;
 
@@ -422,7 +428,7 @@ static void set_method(const struct curl_table *curl, CURL *easy, struct transfe
     }
 }
 
-static void set_transfer(const struct curl_table *curl, CURL *easy, struct transfer *t)
+static void set_transfer(const struct http_library *curl, CURL *easy, struct transfer *t)
 {
     const struct http_request *request = t->request;
 
@@ -446,7 +452,7 @@ static void set_transfer(const struct curl_table *curl, CURL *easy, struct trans
 }
 
 /* libcurl's code as one of our kinds; an error that a callback has set stays. */
-static int explain(const struct curl_table *curl, const struct transfer *t, CURLcode code,
+static int explain(const struct http_library *curl, const struct transfer *t, CURLcode code,
                    struct error *err)
 {
     const char *reason = t->reason[0] ? t->reason : curl->easy_strerror(code);
@@ -470,7 +476,8 @@ static int explain(const struct curl_table *curl, const struct transfer *t, CURL
     return error_set(err, kind, 0, "%s", reason);
 }
 
-static struct curl_slist *make_headers(const struct curl_table *curl, const struct strvec *headers)
+static struct curl_slist *make_headers(const struct http_library *curl,
+                                       const struct strvec *headers)
 {
     /* "Expect" costs a round trip, and a second with servers that do not know it */
     struct curl_slist *list = curl->slist_append(NULL, "Expect:");
@@ -480,7 +487,7 @@ static struct curl_slist *make_headers(const struct curl_table *curl, const stru
     return list;
 }
 
-static void finish(const struct curl_table *curl, CURL *easy, struct http_response *response)
+static void finish(const struct http_library *curl, CURL *easy, struct http_response *response)
 {
     const char *address = NULL;
     curl_off_t retry_after = 0;
@@ -504,18 +511,20 @@ int http_perform(struct http_client *client, const struct http_request *request,
 
     TRY(cancel_check(client->cancel, err));
     TRY(take_handle(client, request->url, &handle, err));
-    const struct curl_table *curl = &client->curl;
+    const struct http_library *curl = &client->curl;
     struct curl_slist *headers = make_headers(curl, request->headers);
     forget_headers(response);
     strbuf_clear(&response->body);
     set_transfer(curl, handle->easy, &t);
-    set_security(curl, handle->easy, &t);
     set_method(curl, handle->easy, &t);
     curl->easy_setopt(handle->easy, CURLOPT_HTTPHEADER, headers);
 
-    CURLcode code = curl->easy_perform(handle->easy);
-    finish(curl, handle->easy, response);
-    int rc = code == CURLE_OK ? begin_body(&t, err) : explain(curl, &t, code, err);
+    int rc = set_security(curl, handle->easy, &t, err);
+    if (rc == 0) {
+        CURLcode code = curl->easy_perform(handle->easy);
+        finish(curl, handle->easy, response);
+        rc = code == CURLE_OK ? begin_body(&t, err) : explain(curl, &t, code, err);
+    }
     curl->slist_free_all(headers);
     give_handle(client, handle);
     return rc;

@@ -12,6 +12,6 @@
 
 /* For the repository of `ref`. The caller frees it, before the client. */
 struct blob_provider *pull_provider_new(struct registry_host *host, const struct reference *ref);
-void pull_provider_free(struct blob_provider *provider);
+void pull_provider_free(struct blob_provider *base);
 
 #endif

@@ -86,6 +86,10 @@ static int settle_scheme(struct registry_host *host, struct error *err)
         return 0;
     if (http_perform(host->client->http, &request, &response, &why) == 0)
         return 0;
+    /* a certificate that nobody vouches for is https all the same: the request itself will say so
+     */
+    if (why.kind == ERROR_REMOTE)
+        return 0;
     if (why.kind == ERROR_CANCELLED || why.kind == ERROR_HOST) {
         error_move(err, &why);
         return -1;
@@ -130,7 +134,10 @@ int registry_host_get(struct registry_client *client, const struct reference *re
 /* Where a request goes next. */
 struct route {
     struct url url;
-    bool is_home; /* the registry itself: may see the authorisation */
+    bool is_home;      /* the registry itself: may see the authorisation */
+    bool has_answered; /* a challenge is answered once: who goes on refusing means it */
+    unsigned hops;
+    char *authorization; /* the header that goes along, or NULL */
 };
 
 static int begin_route(const struct registry_host *host, const char *target, struct route *out,
@@ -163,8 +170,7 @@ static int follow(const struct registry_host *host, struct route *route, const c
 }
 
 static int send_once(struct registry_host *host, const struct registry_request *r,
-                     const struct route *route, const char *authorization,
-                     struct http_response *response, struct error *err)
+                     const struct route *route, struct http_response *response, struct error *err)
 {
     auto_(strvec) struct strvec headers = { 0 };
     auto_free char *url = url_print(&route->url);
@@ -172,8 +178,8 @@ static int send_once(struct registry_host *host, const struct registry_request *
 
     for (size_t i = 0; i < r->headers.count; i++)
         strvec_push(&headers, r->headers.items[i]);
-    if (authorization)
-        strvec_push(&headers, authorization);
+    if (route->authorization)
+        strvec_push(&headers, route->authorization);
     pthread_mutex_lock(&host->lock);
     bool is_private = host->is_private;
     pthread_mutex_unlock(&host->lock);
@@ -217,37 +223,43 @@ static bool is_redirect(const struct registry_request *r, const struct http_resp
 static void route_release(struct route *route)
 {
     url_release(&route->url);
+    free(route->authorization);
 }
 DEFINE_AUTO(route, struct route, route_release(value))
+
+/* What an answer calls for; *out_again: the request is to be made again. */
+static int react(struct registry_host *host, const struct registry_request *request,
+                 struct route *route, const struct http_response *response, bool *out_again,
+                 struct error *err)
+{
+    if (response->status == 401 && route->is_home && !route->has_answered) {
+        const char *challenge = response->headers[HTTP_AUTHENTICATE];
+        route->has_answered = true;
+        return auth_answer(host, request->scope, challenge, route->authorization, out_again, err);
+    }
+    *out_again = is_redirect(request, response);
+    if (!*out_again)
+        return 0;
+    if (++route->hops > REDIRECTS_MAX)
+        return error_set(err, ERROR_REMOTE, 0, "%s redirects more than %d times", host->name,
+                         REDIRECTS_MAX);
+    return follow(host, route, response->headers[HTTP_LOCATION], err);
+}
 
 int registry_call(struct registry_host *host, const struct registry_request *request,
                   struct http_response *response, struct error *err)
 {
     auto_(route) struct route route = { 0 };
-    bool may_answer =
-        true; /* a challenge is answered once: a registry that goes on refusing means it */
-    unsigned hops = 0;
+    bool again = true;
 
     TRY(begin_route(host, request->target, &route, err));
-    for (;;) {
-        auto_free char *authorization = route.is_home ? auth_header(host, request->scope) : NULL;
-        TRY(send_once(host, request, &route, authorization, response, err));
-        bool again = false;
-        if (response->status == 401 && route.is_home && may_answer) {
-            const char *challenge = response->headers[HTTP_AUTHENTICATE];
-            TRY(auth_answer(host, request->scope, challenge, authorization, &again, err));
-            may_answer = false;
-        } else if (is_redirect(request, response)) {
-            auto_free char *location = xstrdup(response->headers[HTTP_LOCATION]);
-            if (++hops > REDIRECTS_MAX)
-                return error_set(err, ERROR_REMOTE, 0, "%s redirects more than %d times",
-                                 host->name, REDIRECTS_MAX);
-            TRY(follow(host, &route, location, err));
-            again = true;
-        }
-        if (!again)
-            return 0;
+    while (again) {
+        free(route.authorization);
+        route.authorization = route.is_home ? auth_header(host, request->scope) : NULL;
+        TRY(send_once(host, request, &route, response, err));
+        TRY(react(host, request, &route, response, &again, err));
     }
+    return 0;
 }
 
 char *registry_clean_text(const char *text, size_t max)

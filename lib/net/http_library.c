@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/net/curl_internal.h"
+#include "lib/net/http_library_internal.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
-        "curl_" #name, offsetof(struct curl_table, name)                                           \
+        "curl_" #name, offsetof(struct http_library, name)                                         \
     }
 
 static const struct {
@@ -19,7 +19,7 @@ static const struct {
     ROW(slist_append), ROW(slist_free_all),
 };
 
-int curl_table_load(struct curl_table *table, struct error *err)
+int http_library_load(struct http_library *table, struct error *err)
 {
     /* NODELETE: OpenSSL has registered handlers that run at exit */
     void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

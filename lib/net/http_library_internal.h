@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* curl: libcurl's functions as a table that is filled when the first request is made. */
-#ifndef LIB_NET_CURL_INTERNAL_H
-#define LIB_NET_CURL_INTERNAL_H
+/* http_library: libcurl's functions as a table that is filled when the first request is made. */
+#ifndef LIB_NET_HTTP_LIBRARY_INTERNAL_H
+#define LIB_NET_HTTP_LIBRARY_INTERNAL_H
 
 #include <curl/curl.h>
 
 #include "lib/base/error.h"
 
-struct curl_table {
+struct http_library {
     __typeof__(curl_global_init) *global_init;
     __typeof__(curl_easy_init) *easy_init;
     __typeof__(curl_easy_reset) *easy_reset;
@@ -21,6 +21,6 @@ struct curl_table {
 };
 
 /* Loads libcurl for the rest of the process's life and initialises it. Errors: HOST. */
-int curl_table_load(struct curl_table *table, struct error *err) MUST_CHECK;
+int http_library_load(struct http_library *table, struct error *err) MUST_CHECK;
 
 #endif

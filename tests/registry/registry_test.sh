@@ -1,0 +1,201 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# registry_test.sh PROBE: lib/registry against Debian's docker-registry and a server that misbehaves,
+# all on loopback. Exit code 77: a program that the tests need is not installed.
+set -u
+probe=$(realpath -e "$1") || exit 1
+here=$(cd "$(dirname "$0")" && pwd)
+for program in docker-registry htpasswd skopeo python3 openssl; do
+    command -v $program > /dev/null || { echo "skipped: no $program"; exit 77; }
+done
+work=$(mktemp -d)
+servers=()
+finish() {
+    for pid in "${servers[@]}"; do kill "$pid" 2> /dev/null; done
+    wait 2> /dev/null
+    rm -rf "$work"
+}
+trap finish EXIT
+export HOME=$work/home XDG_RUNTIME_DIR=$work/run DOCKER_CONFIG= DOCKER_AUTH_CONFIG=
+unset REGISTRY_AUTH_FILE # the server would take it for a setting of its own
+unset CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR
+export no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
+mkdir -p "$HOME" "$XDG_RUNTIME_DIR"
+
+failures=0
+count=0
+check() { # NAME EXPECTED-EXIT EXPECTED-WORDS COMMAND...
+    local name=$1 want=$2 words=$3 out rc
+    shift 3
+    out=$("$@" 2>&1)
+    rc=$?
+    count=$((count + 1))
+    if [ $rc -ne "$want" ] || ! grep -qF -- "$words" <<< "$out"; then
+        echo "not ok - $name (exit $rc): $out"
+        failures=$((failures + 1))
+    else
+        echo "ok - $name"
+    fi
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+start_registry() { # NAME PORT AUTH-LINES [TLS]
+    cat > "$work/$1.yml" << END
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: $work/$1}}
+http: {addr: "127.0.0.1:$2"${4:-}}
+$3
+END
+    docker-registry serve "$work/$1.yml" > "$work/$1.log" 2>&1 &
+    servers+=($!)
+}
+
+wait_for() { # PORT
+    for _ in $(seq 100); do
+        (: < "/dev/tcp/127.0.0.1/$1") 2> /dev/null && return
+        sleep 0.1
+    done
+    echo "no server on port $1"
+    exit 1
+}
+
+plain=$(free_port)
+start_registry plain "$plain" ""
+secure=$(free_port)
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$work/key.pem" -out "$work/cert.pem" 2> /dev/null
+start_registry secure "$secure" "" ", tls: {certificate: $work/cert.pem, key: $work/key.pem}"
+closed=$(free_port)
+htpasswd -Bbn user secret > "$work/htpasswd" 2> /dev/null
+start_registry closed "$closed" "auth: {htpasswd: {realm: test, path: $work/htpasswd}}"
+python3 "$here/fault_server.py" "$work/fault.port" "$work/fault.log" &
+servers+=($!)
+wait_for "$plain"
+wait_for "$secure"
+wait_for "$closed"
+for _ in $(seq 100); do [ -s "$work/fault.port" ] && break; sleep 0.1; done
+fault=$(cat "$work/fault.port")
+
+python3 "$here/make_layout.py" "$work/layout" 1
+digest=$("$probe" layout "$work/layout:1")
+arm=$("$probe" layout "$work/layout" linux/arm64)
+check "layout: platforms differ" 1 "" test "$digest" = "$arm"
+check "layout: no such tag" 1 "the layout has: 1" "$probe" layout "$work/layout:2"
+check "layout: no such platform" 1 "linux/arm64" "$probe" layout "$work/layout" linux/s390x
+check "layout: not a layout" 1 "oci-layout" "$probe" layout "$work"
+check "layout: no directory" 1 "No such file" "$probe" layout "$work/nothing"
+
+# what others push, we pull
+skopeo copy --all --quiet --dest-tls-verify=false "oci:$work/layout:1" \
+    "docker://127.0.0.1:$plain/team/app:1.0"
+check "resolve by tag" 0 "$digest" "$probe" resolve "127.0.0.1:$plain/team/app:1.0"
+check "resolve by digest" 0 "$digest" "$probe" resolve "127.0.0.1:$plain/team/app@$digest"
+check "resolve for another platform" 0 "$arm" \
+    "$probe" resolve "localhost:$plain/team/app:1.0" linux/arm64
+check "resolve for no platform" 1 "it has: linux/amd64, linux/arm64" \
+    "$probe" resolve "127.0.0.1:$plain/team/app:1.0" linux/riscv64
+check "near tags" 1 "nearest tags that exist: 1.0" "$probe" resolve "127.0.0.1:$plain/team/app:1.1"
+check "no repository" 1 "not found" "$probe" resolve "127.0.0.1:$plain/team/none:1"
+check "pull" 0 "$digest" "$probe" pull "127.0.0.1:$plain/team/app:1.0" "$work/store"
+check "the store holds what the layout does" 0 "" \
+    sh -c "cd '$work/store/blobs/sha256' && [ \$(ls | wc -l) -ge 3 ] && sha256sum * | awk '\$1 != \$2 { exit 1 }'"
+check "pull again" 0 "$digest" "$probe" pull "127.0.0.1:$plain/team/app:1.0" "$work/store"
+
+# what we push, others pull
+check "push with two tags and a second repository" 0 "$digest" "$probe" push "$work/store2" \
+    "$work/layout" "127.0.0.1:$plain/ours/app:a" "127.0.0.1:$plain/ours/app:b" \
+    "127.0.0.1:$plain/other/app:a"
+for name in ours/app:a ours/app:b other/app:a; do
+    check "skopeo reads $name" 0 "$digest" \
+        skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://127.0.0.1:$plain/$name"
+done
+check "skopeo copies it" 0 "" skopeo copy --quiet --src-tls-verify=false \
+    "docker://127.0.0.1:$plain/other/app:a" "dir:$work/copied"
+
+# certificates
+check "an unknown certificate" 1 "SSL_CERT_FILE" "$probe" resolve "127.0.0.1:$secure/x:1"
+check "push over https" 0 "$digest" env SSL_CERT_FILE="$work/cert.pem" \
+    "$probe" push "$work/store2" "$work/layout" "127.0.0.1:$secure/x:1"
+check "a certificate for another name" 1 "error" env SSL_CERT_FILE="$work/cert.pem" \
+    "$probe" resolve "localhost:$secure/x:1"
+check "a host listed as insecure" 0 "$digest" env PROBE_INSECURE="127.0.0.1:$secure" \
+    "$probe" pull "127.0.0.1:$secure/x:1" "$work/store4"
+
+# credentials
+check "none found" 1 "no credentials for 127.0.0.1:$closed were found" \
+    "$probe" resolve "127.0.0.1:$closed/x:1"
+auth=$(printf user:secret | base64)
+export DOCKER_AUTH_CONFIG="{\"auths\":{\"127.0.0.1:$closed\":{\"auth\":\"$auth\"}}}"
+check "push with credentials" 0 "$digest" \
+    "$probe" push "$work/store2" "$work/layout" "127.0.0.1:$closed/x:1"
+check "pull with credentials" 0 "$digest" "$probe" pull "127.0.0.1:$closed/x:1" "$work/store3"
+export DOCKER_AUTH_CONFIG="{\"auths\":{\"127.0.0.1:$closed\":{\"auth\":\"$(printf user:wrong | base64)\"}}}"
+check "wrong credentials name their source" 1 "from \$DOCKER_AUTH_CONFIG" \
+    "$probe" resolve "127.0.0.1:$closed/x:1"
+export DOCKER_AUTH_CONFIG=
+mkdir -p "$work/bin" "$HOME/.docker"
+cat > "$work/bin/docker-credential-fake" << 'END'
+#!/bin/sh
+read -r server
+echo "{\"ServerURL\":\"$server\",\"Username\":\"user\",\"Secret\":\"secret\"}"
+END
+chmod +x "$work/bin/docker-credential-fake"
+echo '{"credsStore":"fake"}' > "$HOME/.docker/config.json"
+PATH=$work/bin:$PATH check "a credential helper" 0 "$digest" \
+    "$probe" resolve "127.0.0.1:$closed/x:1"
+check "a helper that is not there" 1 "docker-credential-fake" \
+    "$probe" resolve "127.0.0.1:$closed/x:1"
+check "... does not stand in the way of public images" 0 "$digest" \
+    "$probe" resolve "127.0.0.1:$plain/team/app:1.0"
+rm -r "$HOME/.docker"
+
+# a server that misbehaves: the repository says how
+export DOCKER_AUTH_CONFIG="{\"auths\":{\"127.0.0.1:$fault\":{\"auth\":\"$auth\"}}}"
+n=0
+fault() { # NAME EXPECTED-EXIT EXPECTED-WORDS
+    n=$((n + 1))
+    check "server: $1" "$2" "$3" timeout 60 "$probe" pull "127.0.0.1:$fault/$1:latest" "$work/fault$n"
+}
+fault good 0 "sha256:"
+fault truncated 0 "sha256:"
+fault closed-early 0 "sha256:"
+fault no-range 0 "sha256:"
+fault bad-range 0 "sha256:"
+fault range-refused 0 "sha256:"
+fault flaky 0 "sha256:"
+fault too-many 0 "sha256:"
+fault redirect 0 "sha256:"
+fault redirect-relative 0 "sha256:"
+fault token 0 "sha256:"
+fault foreign-realm 1 "belongs to another domain"
+fault always-truncated 1 "after 6 tries"
+fault always-503 1 "after 6 tries"
+fault wrong-bytes 1 "not sha256:"
+fault wrong-config 1 "does not match size and digest"
+fault long-body 1 "more than the"
+fault lying-digest 1 "registry calls the manifest"
+fault html 1 "manifest: line 1"
+fault loop-401 1 "not authorised"
+fault redirect-loop 1 "redirects more than 10 times"
+fault redirect-file 1 "neither http nor https"
+fault redirect-credentials 1 "credentials in it"
+fault realm-file 1 "neither http nor https"
+fault no-token 1 "no usable token"
+fault huge-token 1 "longer than"
+fault encoding 1 "Content-Encoding"
+fault long-headers 1 "error"
+fault big-manifest 1 "longer than"
+fault index-loop 1 "nested more than 3"
+fault layer-count 1 "but the configuration"
+fault ansi 1 "denied"
+check "nothing escapes to the terminal" 1 "" \
+    sh -c "'$probe' resolve 127.0.0.1:$fault/ansi 2>&1 | grep -q \$(printf '\\033')"
+check "no authorisation went to another origin" 1 "" grep -q "LEAK" "$work/fault.log"
+check "but that origin was asked" 0 "stranger /token" cat "$work/fault.log"
+
+echo "$count checks, $failures failed"
+[ $failures -eq 0 ]
