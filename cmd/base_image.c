@@ -29,8 +29,8 @@ struct base_images {
     struct map images;      /* normalised name -> reference */
     struct map directories; /* name as written -> path */
     bool pull;
-    struct map found;       /* "reference platform" -> struct base_image */
-    pthread_mutex_t lock;   /* guards the late resolving of `later` providers */
+    struct map found;     /* "reference platform" -> struct base_image */
+    pthread_mutex_t lock; /* guards the late resolving of `later` providers */
 };
 
 struct image_resolver *base_images_resolver(struct base_images *b)
@@ -87,13 +87,16 @@ static int add_context(struct base_images *b, const char *text, struct error *er
     } else if (str_starts_with(value, "docker-image://")) {
         map_set(&b->images, key, xstrdup(value + strlen("docker-image://")));
     } else if (strstr(value, "://") || str_starts_with(value, "git@")) {
-        error_set(err, ERROR_UNSUPPORTED, 0, "--build-context %s: only directories, "
-                  "docker-image:// and oci-layout:// are taken", text);
+        error_set(err, ERROR_UNSUPPORTED, 0,
+                  "--build-context %s: only directories, "
+                  "docker-image:// and oci-layout:// are taken",
+                  text);
         return error_hint(err, "fetch it first, and give the directory");
     } else if (stat(value, &st) < 0) {
         return error_set(err, ERROR_USER, errno, "failed to get build context %s: %s", name, value);
     } else if (!S_ISDIR(st.st_mode)) {
-        return error_set(err, ERROR_USER, 0, "build context %s: %s is not a directory", name, value);
+        return error_set(err, ERROR_USER, 0, "build context %s: %s is not a directory", name,
+                         value);
     } else {
         map_set(&b->directories, name, xstrdup(value));
     }

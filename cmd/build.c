@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mlbuild build: parse, lower, plan, run what is not cached, export. A build that is cached whole stays in
- * this process: no namespace, no mount, no connection.
+ * mlbuild build: parse, lower, plan, run what is not cached, export. A build that is cached whole
+ * stays in this process: no namespace, no mount, no connection.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,22 +31,29 @@ struct build_values {
 #define VALUE(member) offsetof(struct build_values, member)
 static const struct option build_options[] = {
     { "tag", 't', OPTION_LIST, VALUE(tags), "NAME[:TAG]", "name of the image; may be repeated" },
-    { "file", 'f', OPTION_TEXT, VALUE(file), "FILE", "Dockerfile (default: CONTEXT/Dockerfile; - is stdin)" },
+    { "file", 'f', OPTION_TEXT, VALUE(file), "FILE",
+      "Dockerfile (default: CONTEXT/Dockerfile; - is stdin)" },
     { "build-arg", 0, OPTION_LIST, VALUE(build_args), "NAME[=VALUE]", "value of an ARG" },
     { "target", 0, OPTION_TEXT, VALUE(target), "STAGE", "stage to build (default: the last)" },
-    { "output", 'o', OPTION_LIST, VALUE(outputs), "DEST", "FILE.tar, DIR, -, or type=...,dest=..." },
+    { "output", 'o', OPTION_LIST, VALUE(outputs), "DEST",
+      "FILE.tar, DIR, -, or type=...,dest=..." },
     { "push", 0, OPTION_FLAG, VALUE(push), NULL, "push to the registry that the name says" },
-    { "build-context", 0, OPTION_LIST, VALUE(build_contexts), "NAME=VALUE", "named context: DIR, oci-layout://DIR, docker-image://REF" },
+    { "build-context", 0, OPTION_LIST, VALUE(build_contexts), "NAME=VALUE",
+      "named context: DIR, oci-layout://DIR, docker-image://REF" },
     { "label", 0, OPTION_LIST, VALUE(labels), "NAME=VALUE", "label of the image" },
     { "no-cache", 0, OPTION_FLAG, VALUE(no_cache), NULL, "run every step anew" },
     { "pull", 0, OPTION_FLAG, VALUE(always_pull), NULL, "ask the registry for newer base images" },
-    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH", "platform of the image (this host's only)" },
-    { "network", 0, OPTION_TEXT, VALUE(network), "MODE", "network of RUN steps: host (default) or none" },
-    { "epoch", 0, OPTION_TEXT, VALUE(epoch), "SECONDS", "newest time in the image (default: $SOURCE_DATE_EPOCH)" },
+    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
+      "platform of the image (this host's only)" },
+    { "network", 0, OPTION_TEXT, VALUE(network), "MODE",
+      "network of RUN steps: host (default) or none" },
+    { "epoch", 0, OPTION_TEXT, VALUE(epoch), "SECONDS",
+      "newest time in the image (default: $SOURCE_DATE_EPOCH)" },
     { "iidfile", 0, OPTION_TEXT, VALUE(iidfile), "FILE", "write the image id there" },
     { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
     { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the image id and nothing else" },
-    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST", "registry that may speak http" },
+    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",
+      "registry that may speak http" },
 };
 
 /* One build on its way. */
@@ -147,9 +154,8 @@ static int read_labels(const struct strvec *texts, struct map *labels, struct er
         const char *equals = strchr(texts->items[i], '=');
         if (equals == texts->items[i])
             return error_set(err, ERROR_USAGE, 0, "--label %s: a name is missing", texts->items[i]);
-        auto_free char *name =
-            xstrndup(texts->items[i], equals ? (size_t)(equals - texts->items[i])
-                                             : strlen(texts->items[i]));
+        auto_free char *name = xstrndup(texts->items[i], equals ? (size_t)(equals - texts->items[i])
+                                                                : strlen(texts->items[i]));
         map_set(labels, name, xstrdup(equals ? equals + 1 : ""));
     }
     return 0;
@@ -207,8 +213,8 @@ static int open_context(struct build *b, const char *name, const char *path, str
         return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found", path);
     if (fd < 0)
         return error_set(err, ERROR_USER, errno, "open the build context %s", path);
-    b->contexts[i] = (struct local_context){ .name = name, .path = path, .fd = fd,
-                                             .exclude = &b->ignores[i] };
+    b->contexts[i] =
+        (struct local_context){ .name = name, .path = path, .fd = fd, .exclude = &b->ignores[i] };
     b->context_count++;
     return context_ignore_load(fd, is_main ? b->source.dir_fd : -1,
                                is_main ? b->source.name : "Dockerfile", &b->ignores[i], err);
@@ -254,7 +260,9 @@ static int lower(struct build *b, struct error *err)
     auto_(map) struct map args = { .free_value = free };
     auto_(map) struct map labels = { .free_value = free };
     auto_(strvec) struct strvec unused = { 0 };
-    struct lower_options options = { .build_args = &args, .labels = &labels, .target = v->target,
+    struct lower_options options = { .build_args = &args,
+                                     .labels = &labels,
+                                     .target = v->target,
                                      .resolver = base_images_resolver(b->bases),
                                      .unused_build_args = &unused };
     add_build_arg(&args, "SOURCE_DATE_EPOCH");
@@ -326,9 +334,12 @@ static int solve(struct build *b, struct error *err)
 {
     struct session *s = b->session;
     bool complete = true;
-    struct solver_options options = { .graph = &b->definition.graph, .store = &s->store,
-                                      .contexts = b->contexts, .context_count = b->context_count,
-                                      .progress = s->progress, .cancel = &s->cancel,
+    struct solver_options options = { .graph = &b->definition.graph,
+                                      .store = &s->store,
+                                      .contexts = b->contexts,
+                                      .context_count = b->context_count,
+                                      .progress = s->progress,
+                                      .cancel = &s->cancel,
                                       .no_cache = b->values->no_cache };
     b->solver = solver_new(&options);
     if (b->definition.target) {
@@ -433,11 +444,12 @@ static int build(struct build *b, const char *context, struct error *err)
 
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
-    struct build b = { .session = s, .values = values, .source.dir_fd = -1,
-                       .source.text = STRBUF_INIT };
+    struct build b = {
+        .session = s, .values = values, .source.dir_fd = -1, .source.text = STRBUF_INIT
+    };
     if (args->count != 1) {
-        error_set(err, ERROR_USAGE, 0, args->count ? "more than one build context"
-                                                   : "which build context?");
+        error_set(err, ERROR_USAGE, 0,
+                  args->count ? "more than one build context" : "which build context?");
         return error_hint(err, "mlbuild -t NAME .");
     }
     for (size_t i = 0; i < b.values->insecure.count; i++)

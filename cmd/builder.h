@@ -13,9 +13,10 @@
 typedef int builder_fn(struct session *s, const struct solver_workers *workers, void *arg,
                        struct error *err);
 
-/* Runs `fn` there. If it fails the child has reported why, with `source` (may be NULL); the result is
- * then -1, s->child_status its exit code, and `err` is not set. Otherwise -1 means that the child
- * could not be had (HOST). What `fn` changes in memory is lost; what it leaves in the store is not. */
+/* Runs `fn` there. If it fails the child has reported why, with `source` (may be NULL); the result
+ * is then -1, s->child_status its exit code, and `err` is not set. Otherwise -1 means that the
+ * child could not be had (HOST). What `fn` changes in memory is lost; what it leaves in the store
+ * is not. */
 int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
                 struct error *err) MUST_CHECK;
 

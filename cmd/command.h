@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* command: what a person can type. A command is a value; main looks it up in a table and runs it. */
+/* command: what a person can type. A command is a value; main looks it up in a table and runs it.
+ */
 #ifndef CMD_COMMAND_H
 #define CMD_COMMAND_H
 
@@ -12,7 +13,7 @@ struct command {
     const char *summary; /* one line */
     const struct option *options;
     size_t option_count;
-    size_t values_size;  /* of the struct that the options fill; zeroed before */
+    size_t values_size; /* of the struct that the options fill; zeroed before */
     int (*run)(struct session *s, void *values, const struct strvec *args, struct error *err);
 };
 

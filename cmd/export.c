@@ -132,8 +132,7 @@ static int push(struct session *s, const struct image_record *image, const struc
 static char *title_of(const struct output *o, const struct strvec *names)
 {
     switch (o->type) {
-    case OUTPUT_REGISTRY:
-        return xasprintf("pushing %s", names->count ? names->items[0] : "");
+    case OUTPUT_REGISTRY: return xasprintf("pushing %s", names->count ? names->items[0] : "");
     case OUTPUT_OCI: return xasprintf("exporting to oci image format: %s", o->dest);
     case OUTPUT_OCI_DIR: return xasprintf("exporting to oci image layout: %s", o->dest);
     case OUTPUT_LOCAL: return xasprintf("exporting to client directory: %s", o->dest);
@@ -158,7 +157,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
     digest_print(&image->manifest, digest);
     auto_free char *note = xasprintf("exporting manifest %s", digest);
     progress_note(s->progress, v, note);
-    int rc = output->type == OUTPUT_OCI        ? write_file(s, output->dest, write_layout, &e, err)
+    int rc = output->type == OUTPUT_OCI       ? write_file(s, output->dest, write_layout, &e, err)
              : output->type == OUTPUT_OCI_DIR ? write_layout_dir(&e, output->dest, err)
                                               : push(s, image, names, v, err);
     progress_end(s->progress, v,
@@ -228,8 +227,10 @@ static int pack_in_builder(struct session *s, const struct solver_workers *worke
 int export_pack(struct session *s, struct image_record *image, enum compression compression,
                 struct error *err)
 {
-    struct pack_request r = { image, { .store = &s->store, .cancel = &s->cancel,
-                                       .compression = compression, .pack = true } };
+    struct pack_request r = {
+        image,
+        { .store = &s->store, .cancel = &s->cancel, .compression = compression, .pack = true }
+    };
     TRY(image_pack(image, &r.faces, err));
     if (image_is_packed(image, &s->store))
         return 0;

@@ -37,15 +37,13 @@ static int print_image(void *arg, const struct image_record *image, struct error
     TRY(reference_parse(image->name, &ref, err));
     auto_free char *name = reference_print_short(&ref);
     for (size_t i = 0; i < image->layer_count; i++)
-        bytes += image->layers[i].tar_size ? image->layers[i].tar_size
-                                           : image->layers[i].blob_size;
+        bytes += image->layers[i].tar_size ? image->layers[i].tar_size : image->layers[i].blob_size;
     size_print(bytes, size);
     printf("%-40s %s  %6zu  %9s  %s\n", name, id, image->layer_count, size, image->created);
     return 0;
 }
 
-static int images_run(struct session *s, void *values, const struct strvec *args,
-                      struct error *err)
+static int images_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     struct images_values *v = values;
     if (args->count)

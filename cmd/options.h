@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options: the command line, by tables. One row names an option, says where its value goes, and is also
- * its line of --help. Forms: --name VALUE, --name=VALUE, -n VALUE, -nVALUE; a flag may be followed by
- * =true or =false; "--" ends the options. Options and arguments may be mixed, as docker allows.
+ * options: the command line, by tables. One row names an option, says where its value goes, and is
+ * also its line of --help. Forms: --name VALUE, --name=VALUE, -n VALUE, -nVALUE; a flag may be
+ * followed by =true or =false; "--" ends the options. Options and arguments may be mixed, as docker
+ * allows.
  */
 #ifndef CMD_OPTIONS_H
 #define CMD_OPTIONS_H
@@ -18,11 +19,11 @@ enum option_kind {
 };
 
 struct option {
-    const char *name;   /* without the dashes */
-    char letter;        /* 0: none */
+    const char *name; /* without the dashes */
+    char letter;      /* 0: none */
     enum option_kind kind;
-    size_t offset;      /* of the value in the command's struct */
-    const char *value;  /* what to call the value in --help; NULL for a flag */
+    size_t offset;     /* of the value in the command's struct */
+    const char *value; /* what to call the value in --help; NULL for a flag */
     const char *help;
 };
 

@@ -10,10 +10,14 @@ static const struct {
     enum output_type type;
     bool needs_dest;
 } types[] = {
-    { "oci", OUTPUT_OCI, true },           { "docker", OUTPUT_OCI, true },
-    { "oci-dir", OUTPUT_OCI_DIR, true },   { "local", OUTPUT_LOCAL, true },
-    { "tar", OUTPUT_TAR, true },           { "image", OUTPUT_IMAGE, false },
-    { "registry", OUTPUT_REGISTRY, false }, { "cacheonly", OUTPUT_CACHE, false },
+    { "oci", OUTPUT_OCI, true },
+    { "docker", OUTPUT_OCI, true },
+    { "oci-dir", OUTPUT_OCI_DIR, true },
+    { "local", OUTPUT_LOCAL, true },
+    { "tar", OUTPUT_TAR, true },
+    { "image", OUTPUT_IMAGE, false },
+    { "registry", OUTPUT_REGISTRY, false },
+    { "cacheonly", OUTPUT_CACHE, false },
 };
 
 void output_release(struct output *o)

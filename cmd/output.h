@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* output: the values of -o/--output, buildx's grammar: "PATH", "-", or CSV "type=oci,dest=FILE,...". */
+/* output: the values of -o/--output, buildx's grammar: "PATH", "-", or CSV
+ * "type=oci,dest=FILE,...". */
 #ifndef CMD_OUTPUT_H
 #define CMD_OUTPUT_H
 
@@ -19,8 +20,8 @@ enum output_type {
 
 struct output {
     enum output_type type;
-    char *dest;   /* "-" is standard output */
-    char *name;   /* comma-separated references in place of -t, or NULL */
+    char *dest; /* "-" is standard output */
+    char *name; /* comma-separated references in place of -t, or NULL */
     enum compression compression;
 };
 

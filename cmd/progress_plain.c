@@ -111,8 +111,8 @@ static void print_status(struct plain *p, const struct progress_event *e)
     v->status_ns = now;
     v->status_percent = done ? 0 : percent;
     switch_to(p, e->vertex);
-    fprintf(stderr, "#%u %s %s / %s %.1fs%s\n", e->vertex, e->name, current,
-            e->total ? total : "?", seconds_since(v->start_ns), done ? " done" : "");
+    fprintf(stderr, "#%u %s %s / %s %.1fs%s\n", e->vertex, e->name, current, e->total ? total : "?",
+            seconds_since(v->start_ns), done ? " done" : "");
 }
 
 static void print_end(struct plain *p, const struct progress_event *e, const char *how)

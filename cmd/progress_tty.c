@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live view: one line a step with its time, the last lines of output below steps that run, redrawn in
- * place. What does not fit on the screen scrolls off at the top: finished steps first. (spec 10.2)
+ * The live view: one line a step with its time, the last lines of output below steps that run,
+ * redrawn in place. What does not fit on the screen scrolls off at the top: finished steps first.
+ * (spec 10.2)
  */
 #include <sys/ioctl.h>
 
@@ -19,8 +20,8 @@ struct tty_vertex {
     char *name;
     uint64_t start_ns, end_ns; /* end 0: runs */
     enum progress_kind how;
-    char *status;              /* what moves, or NULL */
-    char *log[LOG_LINES];      /* a ring */
+    char *status;         /* what moves, or NULL */
+    char *log[LOG_LINES]; /* a ring */
     size_t log_count;
     struct strbuf line;
 };

@@ -10,8 +10,8 @@ static const struct {
     enum error_kind kind;
     int code;
 } exit_codes[] = {
-    { ERROR_USAGE, 2 },       { ERROR_REMOTE, 4 },   { ERROR_NETWORK, 4 }, { ERROR_LOCKED, 5 },
-    { ERROR_NO_SPACE, 7 },    { ERROR_HOST, 8 },     { ERROR_CANCELLED, 130 },
+    { ERROR_USAGE, 2 },    { ERROR_REMOTE, 4 }, { ERROR_NETWORK, 4 },     { ERROR_LOCKED, 5 },
+    { ERROR_NO_SPACE, 7 }, { ERROR_HOST, 8 },   { ERROR_CANCELLED, 130 },
 };
 
 int report_exit_code(const struct error *err, int signal)

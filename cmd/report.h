@@ -12,8 +12,8 @@ struct report_source {
     size_t len;
 };
 
-/* Prints "ERROR: message", the marked lines of the source, detail and hint, to standard error. Bytes
- * that could steer a terminal are made visible. `source` may be NULL. */
+/* Prints "ERROR: message", the marked lines of the source, detail and hint, to standard error.
+ * Bytes that could steer a terminal are made visible. `source` may be NULL. */
 void report_error(const struct error *err, const struct report_source *source);
 /* design.md 10. `signal` is the one that interrupted, or 0. */
 int report_exit_code(const struct error *err, int signal);

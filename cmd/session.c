@@ -83,8 +83,8 @@ int session_open_progress(struct session *s, const char *mode, struct error *err
     struct progress_sink *sink = NULL;
     TRY(progress_sink_open(mode && *mode ? mode : "auto", &sink, err));
     /* Shared, so that vertex numbers go on where the builder process stopped. */
-    struct progress *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                              -1, 0);
+    struct progress *p =
+        mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return error_set(err, ERROR_SYSTEM, errno, "mmap");
     progress_init(p, sink);

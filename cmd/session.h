@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * session: the composition root: the store, progress, cancellation and the registry client of one run
- * of the program. Only cmd/ knows which snapshotter, executor and sinks there are.
+ * session: the composition root: the store, progress, cancellation and the registry client of one
+ * run of the program. Only cmd/ knows which snapshotter, executor and sinks there are.
  */
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H

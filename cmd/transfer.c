@@ -19,10 +19,12 @@ struct transfer_values {
 static const struct option network_options[] = {
     { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the digest and nothing else" },
     { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
-    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST", "registry that may speak http" },
+    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",
+      "registry that may speak http" },
 };
 static const struct option save_options[] = {
-    { "output", 'o', OPTION_TEXT, VALUE(output), "FILE", "where to write (default: standard output)" },
+    { "output", 'o', OPTION_TEXT, VALUE(output), "FILE",
+      "where to write (default: standard output)" },
     { "format", 0, OPTION_TEXT, VALUE(format), "TYPE", "oci (a tarball, default) or oci-dir" },
     { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
 };

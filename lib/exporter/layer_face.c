@@ -49,6 +49,7 @@ static int remember_diff_id(const struct face_options *o, const char *id,
     js *body = js_new_object();
     face_key(o, id, NULL, &key);
     digest_print(&face->diff_id, text);
+    js_set_text(body, "layer", id);
     js_set_text(body, "diff_id", text);
     js_set_take(body, "size", js_new_int((int64_t)face->tar_size));
     return record_put_take(o->store, &key, body, err);
@@ -77,6 +78,7 @@ static int remember_blob(const struct face_options *o, const char *id,
     js *body = js_new_object();
     face_key(o, id, layout_of(o), &key);
     digest_print(&face->blob.digest, text);
+    js_set_text(body, "layer", id);
     js_set_text(body, "blob", text);
     js_set_take(body, "size", js_new_int((int64_t)face->blob.size));
     return record_put_take(o->store, &key, body, err);

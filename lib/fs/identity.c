@@ -15,8 +15,8 @@ enum { ID_MAX = 2147483647, GROUPS_MAX = 65536, FILE_MAX = 10 * 1024 * 1024 };
 struct row {
     struct str name;
     uint64_t id;
-    struct str gid;     /* passwd: the primary group; group: the members */
-    struct str home;    /* passwd only */
+    struct str gid;  /* passwd: the primary group; group: the members */
+    struct str home; /* passwd only */
 };
 
 /* Cuts the next line that makes sense from `rest`. */
@@ -100,8 +100,9 @@ static int resolve_group(const struct part *wanted, const char *group, gid_t *ou
     else if (find_row(group, wanted, &row))
         *out = (gid_t)row.id;
     else
-        return error_set(err, ERROR_USER, 0, "unable to find group %.*s: no matching entries in "
-                                             "group file",
+        return error_set(err, ERROR_USER, 0,
+                         "unable to find group %.*s: no matching entries in "
+                         "group file",
                          (int)wanted->text.len, wanted->text.ptr);
     return 0;
 }
@@ -121,8 +122,9 @@ int identity_resolve(const char *user, const char *passwd, const char *group, st
     bool found = find_row(passwd, &who, &row);
     bool is_root_name = str_equal(who.text, STR("root"));
     if (!found && !who.is_number && !is_root_name)
-        return error_set(err, ERROR_USER, 0, "unable to find user %.*s: no matching entries in "
-                                             "passwd file",
+        return error_set(err, ERROR_USER, 0,
+                         "unable to find user %.*s: no matching entries in "
+                         "passwd file",
                          (int)who.text.len, who.text.ptr);
     uint64_t primary = 0;
     if (found) {
@@ -160,8 +162,7 @@ static int load_file(int root_fd, const char *path, char **text, struct error *e
     return 0;
 }
 
-int identity_load(int root_fd, const char *user, struct identity *out,
-                  struct error *err)
+int identity_load(int root_fd, const char *user, struct identity *out, struct error *err)
 {
     auto_free char *passwd = NULL;
     auto_free char *group = NULL;

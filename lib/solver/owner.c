@@ -14,7 +14,8 @@ static int check(const char *text, struct error *err)
     return error_hint(err, "write it as user, user:group, or with numbers: 1000:1000");
 }
 
-/* `text` is a user, or ":group" for a group alone; a name that is not known leaves *out as it is. */
+/* `text` is a user, or ":group" for a group alone; a name that is not known leaves *out as it is.
+ */
 static int look_up(int root_fd, const char *text, struct identity *out, bool *out_known,
                    struct error *err)
 {

@@ -138,6 +138,7 @@ int store_open(struct store *store, const char *path, struct error *err)
                              .tmp_fd = -1,
                              .trash_fd = -1,
                              .lease_fd = -1,
+                             .gc_fd = -1,
                              .scratch_fd = -1 };
     auto_free char *cwd = getcwd(NULL, 0);
     store->path = path_absolute(cwd ? cwd : "/", path);
@@ -178,6 +179,9 @@ int store_lease(struct store *store, struct error *err)
     char path[LEASE_SIZE + 8];
     if (store->lease_fd >= 0)
         return 0;
+    store->gc_fd = openat(store->fd, "gc.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->gc_fd < 0 || flock(store->gc_fd, LOCK_SH) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "lock %s", store->path);
     store_random_id(store->lease);
     snprintf(path, sizeof path, "leases/%s", store->lease);
     store->lease_fd = openat(store->fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -191,6 +195,16 @@ int store_lease(struct store *store, struct error *err)
     if (store->scratch_fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open tmp/%s in %s", store->lease, store->path);
     return 0;
+}
+
+int store_lock_for_gc(struct store *store, struct error *err)
+{
+    if (flock(store->gc_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return error_set(err, ERROR_SYSTEM, errno, "lock %s", store->path);
+    error_set(err, ERROR_LOCKED, 0, "the store %s is in use by another mlbuild", store->path);
+    return error_hint(err, "try again when its builds have ended");
 }
 
 bool store_is_durable(const struct store *store, const char *boot_id, const char *lease)

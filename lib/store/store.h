@@ -32,6 +32,7 @@ struct store {
     char boot_id[BOOT_ID_SIZE];
     char lease[LEASE_SIZE]; /* "" until store_lease */
     int lease_fd;           /* the locked file, or -1 */
+    int gc_fd;              /* gc.lock: shared by whoever has a lease, whole while prune sweeps */
     int scratch_fd;         /* tmp/<lease>, or -1 */
 };
 
@@ -47,6 +48,10 @@ DEFINE_AUTO(store, struct store, store_close(value))
 /* Takes a lease: names the scratch space and pins what this process makes or uses. Once a process.
  */
 int store_lease(struct store *store, struct error *err) MUST_CHECK;
+
+/* Keeps every other lease out until store_close: nothing that is in use is swept. Errors: LOCKED.
+ */
+int store_lock_for_gc(struct store *store, struct error *err) MUST_CHECK;
 
 /* 32 random hex digits: a lease, a layer id, a temporary name. */
 void store_random_id(char id[static LEASE_SIZE]);

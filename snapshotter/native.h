@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * native: the snapshotter for hosts without overlayfs: a root is a full copy of its layers, and a
+ * step's changes are found by looking at all of it. Slow, works everywhere, leaves the same layers.
+ */
+#ifndef SNAPSHOTTER_NATIVE_H
+#define SNAPSHOTTER_NATIVE_H
+
+#include "lib/solver/snapshotter.h"
+#include "lib/store/store.h"
+
+/* `store` is borrowed and has a lease. */
+int native_new(const struct store *store, struct snapshotter **out, struct error *err) MUST_CHECK;
+
+#endif
