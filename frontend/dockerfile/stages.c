@@ -100,8 +100,8 @@ static int find_number(struct lowering *l, const char *text, struct stage_state 
     if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
         return 0;
     if (!str_to_u64(str_of(text), 10, l->df->stage_count - 1, &number))
-        return error_set(err, ERROR_USER, 0, "invalid stage index %s: there are %zu stages", text,
-                         l->df->stage_count);
+        return error_set(err, ERROR_USER, 0, "invalid stage index %s: the last stage is %zu", text,
+                         l->df->stage_count - 1);
     *out = &l->stages[number];
     return 1;
 }

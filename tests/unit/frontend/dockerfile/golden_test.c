@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Golden cases: tests/golden/parse/CASE/{Dockerfile, ast | error} and
- * tests/golden/lower/CASE/{Dockerfile, options, graph | error}; all exact. UPDATE_GOLDEN=1 rewrites them.
+ * tests/golden/lower/CASE/{Dockerfile, options, graph | error}; all exact. UPDATE_GOLDEN=1 rewrites
+ * them.
  */
 #include "tests/support/test.h"
 
@@ -141,11 +142,12 @@ static void release_options(struct options *o)
 
 static void describe_error(const struct error *err, struct strbuf *out)
 {
-    static const char *const kinds[] = { [ERROR_USER] = "user",
-                                         [ERROR_REMOTE] = "remote",
-                                         [ERROR_UNSUPPORTED] = "unsupported" };
+    static const char *const kinds[] = {
+        [ERROR_USER] = "user", [ERROR_REMOTE] = "remote", [ERROR_UNSUPPORTED] = "unsupported"
+    };
     strbuf_addf(out, "%d-%d:%d %s\n%s\n", err->where.line, err->where.end_line, err->where.column,
-                err->kind < COUNT(kinds) && kinds[err->kind] ? kinds[err->kind] : "?", err->message);
+                err->kind < COUNT(kinds) && kinds[err->kind] ? kinds[err->kind] : "?",
+                err->message);
     if (err->hint)
         strbuf_addf(out, "hint: %s\n", err->hint);
 }
@@ -291,9 +293,8 @@ static void add_cases(struct suite *suite, const char *kind)
         struct golden *g = xcalloc(1, sizeof *g);
         *g = (struct golden){ xasprintf("%s/%s", root, e->d_name), strcmp(kind, "lower") == 0 };
         GROW(suite->tests, suite->count, suite->cap);
-        suite->tests[suite->count++] = (struct CMUnitTest){
-            xasprintf("%s/%s", kind, e->d_name), golden_case, NULL, NULL, g
-        };
+        suite->tests[suite->count++] =
+            (struct CMUnitTest){ xasprintf("%s/%s", kind, e->d_name), golden_case, NULL, NULL, g };
     }
     closedir(dir);
 }
