@@ -17,7 +17,8 @@ int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t
     *f = (struct atomic_file){ .dir_fd = dir_fd, .name = xstrdup(name) };
     snprintf(f->temporary, sizeof f->temporary, ATOMIC_FILE_PREFIX "%016lx%016lx", random[0],
              random[1]);
-    f->fd = openat(dir_fd, f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    f->fd =
+        openat(dir_fd, f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (f->fd < 0) {
         int saved = errno;
         free(take_ptr(f->name));

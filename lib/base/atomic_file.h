@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * atomic_file: the one way a file is replaced: written whole under another name in the same
- * directory, then renamed. A reader sees the old content or the new, never a part; a crash leaves at
- * most a file named `.tmp-*`, which the store's janitor removes.
+ * directory, then renamed. A reader sees the old content or the new, never a part; a crash leaves
+ * at most a file named `.tmp-*`, which the store's janitor removes.
  */
 #ifndef LIB_BASE_ATOMIC_FILE_H
 #define LIB_BASE_ATOMIC_FILE_H

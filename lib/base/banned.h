@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * banned.h: force-included before every file; calling one of these is a compile error.
- * They overflow, keep hidden state, run a shell, load name-service plug-ins, or trust a guessable name.
+ * They overflow, keep hidden state, run a shell, load name-service plug-ins, or trust a guessable
+ * name.
  */
 #ifndef LIB_BASE_BANNED_H
 #define LIB_BASE_BANNED_H

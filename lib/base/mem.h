@@ -25,7 +25,7 @@ char *xvasprintf(const char *fmt, va_list args) PRINTF_LIKE(1, 0) __attribute__(
 #define GROW(items, count, cap)                                                                    \
     do {                                                                                           \
         if ((count) == (cap)) {                                                                    \
-            (cap) = (cap) ? (cap) * 2 : 8;                                                         \
+            (cap) = (cap) ? (cap)*2 : 8;                                                           \
             (items) = xreallocarray((items), (cap), sizeof *(items));                              \
         }                                                                                          \
     } while (0)

@@ -9,8 +9,6 @@
 
 #include "lib/base/mem.h"
 
-extern char **environ;
-
 struct pipes {
     int in[2], out[2], err[2];
 };

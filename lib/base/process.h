@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process: run another program of the host (newuidmap, a credential helper, git) and collect what it
- * says. Never a shell; PATH is the host's. RUN steps are not started here, see snapshotter/sandbox.
+ * process: run another program of the host (newuidmap, a credential helper, git) and collect what
+ * it says. Never a shell; PATH is the host's. RUN steps are not started here, see
+ * snapshotter/sandbox.
  */
 #ifndef LIB_BASE_PROCESS_H
 #define LIB_BASE_PROCESS_H
@@ -10,15 +11,15 @@
 #include "lib/base/strbuf.h"
 
 struct process_result {
-    int status;           /* exit code, or 128 + signal */
-    struct strbuf out;    /* standard output, at most PROCESS_OUTPUT_MAX bytes */
-    struct strbuf err;    /* standard error, likewise */
+    int status;        /* exit code, or 128 + signal */
+    struct strbuf out; /* standard output, at most PROCESS_OUTPUT_MAX bytes */
+    struct strbuf err; /* standard error, likewise */
 };
 enum { PROCESS_OUTPUT_MAX = 1024 * 1024 };
 
-/* Runs argv[0] (looked up in PATH) with `input` on standard input (NULL: /dev/null) and waits for it.
- * A program that cannot be started is NOT_FOUND or SYSTEM; its own failure is result->status. The
- * caller releases the result. The builder's other descriptors are not inherited. */
+/* Runs argv[0] (looked up in PATH) with `input` on standard input (NULL: /dev/null) and waits for
+ * it. A program that cannot be started is NOT_FOUND or SYSTEM; its own failure is result->status.
+ * The caller releases the result. The builder's other descriptors are not inherited. */
 int process_run(const char *const *argv, const char *input, struct process_result *result,
                 struct error *err) MUST_CHECK;
 void process_result_release(struct process_result *result);

@@ -32,8 +32,9 @@ unsigned progress_start(struct progress *p, const char *name)
 
 void progress_log(struct progress *p, unsigned vertex, int stream, const char *data, size_t len)
 {
-    send(p, &(struct progress_event){
-                .kind = PROGRESS_LOG, .vertex = vertex, .stream = stream, .text = data, .len = len });
+    send(p,
+         &(struct progress_event){
+             .kind = PROGRESS_LOG, .vertex = vertex, .stream = stream, .text = data, .len = len });
 }
 
 void progress_status(struct progress *p, unsigned vertex, const char *name, uint64_t current,
@@ -54,12 +55,21 @@ void progress_note(struct progress *p, unsigned vertex, const char *text)
 
 void progress_warning(struct progress *p, const char *text)
 {
-    send(p, &(struct progress_event){
-                .kind = PROGRESS_WARNING, .text = text, .len = strlen(text) });
+    send(p,
+         &(struct progress_event){ .kind = PROGRESS_WARNING, .text = text, .len = strlen(text) });
 }
 
 void progress_end(struct progress *p, unsigned vertex, enum progress_kind how, const char *text)
 {
     send(p, &(struct progress_event){
                 .kind = how, .vertex = vertex, .text = text, .len = text ? strlen(text) : 0 });
+}
+
+void progress_tick(struct progress *p)
+{
+    if (!p || !p->sink->tick)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->sink->tick(p->sink);
+    pthread_mutex_unlock(&p->lock);
 }

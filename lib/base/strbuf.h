@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * strbuf: text (or bytes) being built. `buf` is never NULL and always terminated; { 0 } is not valid,
- * start from STRBUF_INIT. A buffer filled from outside is given a limit by its reader (fd_read_all).
+ * strbuf: text (or bytes) being built. `buf` is never NULL and always terminated; { 0 } is not
+ * valid, start from STRBUF_INIT. A buffer filled from outside is given a limit by its reader
+ * (fd_read_all).
  */
 #ifndef LIB_BASE_STRBUF_H
 #define LIB_BASE_STRBUF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * strvec: a growing list of owned strings. `items` is NULL-terminated (argv, envp) once something was
- * pushed; an empty list may have items == NULL.
+ * strvec: a growing list of owned strings. `items` is NULL-terminated (argv, envp) once something
+ * was pushed; an empty list may have items == NULL.
  */
 #ifndef LIB_BASE_STRVEC_H
 #define LIB_BASE_STRVEC_H

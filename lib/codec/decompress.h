@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decompress: the plain bytes of a packed stream, told by its first bytes: gzip (any number of members),
- * zstd (any number of frames, window at most 128 MiB), or neither. In this process; no other format
- * is known and no program is started.
+ * decompress: the plain bytes of a packed stream, told by its first bytes: gzip (any number of
+ * members), zstd (any number of frames, window at most 128 MiB), or neither. In this process; no
+ * other format is known and no program is started.
  */
 #ifndef LIB_CODEC_DECOMPRESS_H
 #define LIB_CODEC_DECOMPRESS_H

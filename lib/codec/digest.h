@@ -39,7 +39,8 @@ void hasher_finish(struct hasher *h, struct digest *out);
 void hasher_free(struct hasher *h);
 DEFINE_AUTO(hasher, struct hasher *, hasher_free(*value))
 
-/* A link of a writer chain: counts and hashes what passes, then hands it to `next` (NULL: nowhere). */
+/* A link of a writer chain: counts and hashes what passes, then hands it to `next` (NULL: nowhere).
+ */
 struct digest_writer {
     struct writer base;
     struct writer *next;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gzip: the writer of packed layers. A layer is a row of gzip members of GZIP_BLOCK bytes of input
- * each, compressed side by side on all cores and written in order, so the bytes are the same for any
- * number of threads. (A gzip file may have many members, RFC 1952 2.2; gzip, Go, Python and libarchive
- * read them as one stream.) Headers carry no name and no time.
+ * each, compressed side by side on all cores and written in order, so the bytes are the same for
+ * any number of threads. (A gzip file may have many members, RFC 1952 2.2; gzip, Go, Python and
+ * libarchive read them as one stream.) Headers carry no name and no time.
  *
  * The byte layout is GZIP_LAYOUT: block size, level, and the version of libdeflate that encoded it.
  * It belongs into the key of whatever remembers a packed layer.
  *
- *     gzip_writer_open -> writer_write(gzip_writer_base(w), ...) ... -> gzip_writer_finish -> gzip_writer_free
+ *     gzip_writer_open -> writer_write(gzip_writer_base(w), ...) ... -> gzip_writer_finish ->
+ * gzip_writer_free
  */
 #ifndef LIB_CODEC_GZIP_H
 #define LIB_CODEC_GZIP_H

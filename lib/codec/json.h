@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json: jansson behind a fence: hostile input is bounded (size, depth, duplicate keys), every error says
- * where it is, and output has one canonical form (sorted keys, Go's escapes for < > &).
+ * json: jansson behind a fence: hostile input is bounded (size, depth, duplicate keys), every error
+ * says where it is, and output has one canonical form (sorted keys, Go's escapes for < > &).
  *
  * The document is json_t from <jansson.h>, which only files that need it include; the getters below
  * are all that most callers want. They report a member of the wrong type as CORRUPT and leave *out
@@ -22,17 +22,18 @@ typedef struct json_t js;
 
 enum { JS_DEPTH_MAX = 64 };
 
-/* Parses a whole document; top level must be an object. `name` is for messages. Errors: CORRUPT. The
- * caller js_free()s the result. */
-int js_parse(const char *text, size_t len, const char *name, js **out, struct error *err) MUST_CHECK;
+/* Parses a whole document; top level must be an object. `name` is for messages. Errors: CORRUPT.
+ * The caller js_free()s the result. */
+int js_parse(const char *text, size_t len, const char *name, js **out,
+             struct error *err) MUST_CHECK;
 void js_free(js *doc);
 DEFINE_AUTO(js, js *, js_free(*value))
 
 /* Borrowed values, valid as long as the document. */
-const js *js_member(const js *object, const char *key);      /* NULL if missing or null */
-size_t js_count(const js *array_or_object);                    /* 0 for NULL */
+const js *js_member(const js *object, const char *key); /* NULL if missing or null */
+size_t js_count(const js *array_or_object);             /* 0 for NULL */
 const js *js_item(const js *array, size_t index);
-const char *js_text(const js *value);                        /* NULL unless a string without NUL */
+const char *js_text(const js *value); /* NULL unless a string without NUL */
 bool js_is_object(const js *value);
 bool js_is_array(const js *value);
 bool js_is_true(const js *value);
@@ -61,7 +62,8 @@ void js_set_text(js *object, const char *key, const char *text);
 void js_remove(js *object, const char *key);
 void js_push_take(js *array, js *value);
 
-/* Text with sorted keys; indent 0 is compact. Numbers and strings as Go's encoding/json prints them. */
+/* Text with sorted keys; indent 0 is compact. Numbers and strings as Go's encoding/json prints
+ * them. */
 void js_print(const js *doc, size_t indent, struct strbuf *out);
 /* The same with members in the order in which they were set, for documents whose digest must be the
  * one that other builders give them. */

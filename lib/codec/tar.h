@@ -30,14 +30,14 @@ struct tar_xattr {
 };
 
 struct tar_entry {
-    const char *path;   /* relative, no leading "./", no trailing slash; "" is the root itself */
+    const char *path; /* relative, no leading "./", no trailing slash; "" is the root itself */
     enum tar_type type;
-    unsigned mode;      /* permission, setuid, setgid and sticky bits */
+    unsigned mode; /* permission, setuid, setgid and sticky bits */
     uint32_t uid, gid;
     int64_t mtime_s;
-    uint32_t mtime_ns;  /* read, never written */
-    uint64_t size;      /* of a TAR_FILE's content, else 0 */
-    const char *link;   /* target of a TAR_SYMLINK, or path of a TAR_HARDLINK's first name */
+    uint32_t mtime_ns; /* read, never written */
+    uint64_t size;     /* of a TAR_FILE's content, else 0 */
+    const char *link;  /* target of a TAR_SYMLINK, or path of a TAR_HARDLINK's first name */
     uint32_t dev_major, dev_minor;
     const struct tar_xattr *xattrs; /* sorted by name when written */
     size_t xattr_count;
@@ -50,7 +50,8 @@ struct tar_writer {
 };
 
 struct tar_writer tar_writer_init(struct writer *out);
-/* Writes the header. A TAR_FILE's content follows by tar_writer_content, exactly entry->size bytes. */
+/* Writes the header. A TAR_FILE's content follows by tar_writer_content, exactly entry->size bytes.
+ */
 int tar_writer_entry(struct tar_writer *w, const struct tar_entry *entry,
                      struct error *err) MUST_CHECK;
 int tar_writer_content(struct tar_writer *w, const void *data, size_t len,
@@ -64,8 +65,8 @@ struct tar_reader;
 int tar_reader_open(struct reader *in, const char *name, struct tar_reader **out,
                     struct error *err) MUST_CHECK;
 /* The next entry, borrowed until the next call; *out NULL at the end. A path is cleaned of "./" and
- * leading or trailing slashes; one that climbs ("..") is CORRUPT, as is any that cannot be an entry.
- * Entries of a type that is no file system object (volume labels) are passed over. */
+ * leading or trailing slashes; one that climbs ("..") is CORRUPT, as is any that cannot be an
+ * entry. Entries of a type that is no file system object (volume labels) are passed over. */
 int tar_reader_next(struct tar_reader *r, const struct tar_entry **out,
                     struct error *err) MUST_CHECK;
 /* Content of the current file: 1..cap bytes, 0 at its end, or -1. Holes come as zeros. */

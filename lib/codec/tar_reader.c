@@ -49,8 +49,7 @@ static int archive_failed(struct tar_reader *r, struct error *err)
     return error_set(err, ERROR_CORRUPT, 0, "%s: %s", r->name, why ? why : "not a tar archive");
 }
 
-int tar_reader_open(struct reader *in, const char *name, struct tar_reader **out,
-                    struct error *err)
+int tar_reader_open(struct reader *in, const char *name, struct tar_reader **out, struct error *err)
 {
     auto_(tar_reader) struct tar_reader *r = xcalloc(1, sizeof *r);
     r->in = in;

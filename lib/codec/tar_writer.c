@@ -16,9 +16,10 @@ struct ustar {
 };
 _Static_assert(sizeof(struct ustar) == BLOCK, "a tar header is one block");
 
-static const char type_flags[] = { [TAR_FILE] = '0',     [TAR_DIR] = '5',  [TAR_SYMLINK] = '2',
-                                   [TAR_HARDLINK] = '1', [TAR_CHAR] = '3', [TAR_BLOCK] = '4',
-                                   [TAR_FIFO] = '6' };
+static const char type_flags[] = {
+    [TAR_FILE] = '0', [TAR_DIR] = '5',   [TAR_SYMLINK] = '2', [TAR_HARDLINK] = '1',
+    [TAR_CHAR] = '3', [TAR_BLOCK] = '4', [TAR_FIFO] = '6'
+};
 static const char zeros[2 * BLOCK];
 
 struct tar_writer tar_writer_init(struct writer *out)
@@ -151,8 +152,8 @@ int tar_writer_entry(struct tar_writer *w, const struct tar_entry *e, struct err
 {
     assert(w->content_left == 0);
     auto_(strbuf) struct strbuf records = STRBUF_INIT;
-    auto_free char *path = xasprintf("%s%s", *e->path ? e->path : ".",
-                                     e->type == TAR_DIR ? "/" : "");
+    auto_free char *path =
+        xasprintf("%s%s", *e->path ? e->path : ".", e->type == TAR_DIR ? "/" : "");
     pax_records(e, path, &records);
     if (records.len)
         TRY(write_pax(w, &records, err));

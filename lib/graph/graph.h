@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * graph: the build definition, frontend-neutral and pure data (BuildKit's LLB in spirit). A vertex is
- * one operation; its inputs are other vertices, so a graph cannot have a circle. The graph knows
+ * graph: the build definition, frontend-neutral and pure data (BuildKit's LLB in spirit). A vertex
+ * is one operation; its inputs are other vertices, so a graph cannot have a circle. The graph knows
  * nothing of Dockerfiles, files or mounts. A NULL input is the empty root ("scratch").
  *
  * All memory is the graph's arena; a vertex never changes once graph_add returned.
  *
- * Equal operations on equal inputs are one vertex (graph_add finds the earlier one), so a stage that is
- * written twice is built once.
+ * Equal operations on equal inputs are one vertex (graph_add finds the earlier one), so a stage
+ * that is written twice is built once.
  */
 #ifndef LIB_GRAPH_GRAPH_H
 #define LIB_GRAPH_GRAPH_H
@@ -38,11 +38,11 @@ struct op_local {
 enum network_mode { NETWORK_HOST, NETWORK_NONE };
 
 struct op_exec {
-    const char *const *args; /* NULL-terminated argv, at least one */
-    const char *const *env;  /* NULL-terminated "NAME=value" */
+    const char *const *args;        /* NULL-terminated argv, at least one */
+    const char *const *env;         /* NULL-terminated "NAME=value" */
     const char *const *private_env; /* the same, but in no cache key (proxies); may be NULL */
-    const char *cwd;         /* absolute */
-    const char *user;        /* "user[:group]" as written, "" is root */
+    const char *cwd;                /* absolute */
+    const char *user;               /* "user[:group]" as written, "" is root */
     enum network_mode network;
 };
 
@@ -62,12 +62,12 @@ struct op_mkdir {
 
 struct vertex {
     enum op_kind kind;
-    unsigned index;         /* position in the graph; inputs have smaller ones */
-    const char *name;       /* for people: "[builder 2/5] RUN make" */
-    struct position where;  /* in the Dockerfile */
+    unsigned index;        /* position in the graph; inputs have smaller ones */
+    const char *name;      /* for people: "[builder 2/5] RUN make" */
+    struct position where; /* in the Dockerfile */
     struct vertex *inputs[2];
     size_t input_count;
-    struct digest digest;   /* of the operation alone: kind and fields, no inputs, no name */
+    struct digest digest; /* of the operation alone: kind and fields, no inputs, no name */
     union {
         struct op_image image;
         struct op_local local;
@@ -91,10 +91,10 @@ void graph_release(struct graph *graph);
 /* What a frontend hands to the solver: what to build, and what the image says about itself. */
 struct definition {
     struct graph graph;
-    struct vertex *target; /* NULL: an image without layers */
+    struct vertex *target;      /* NULL: an image without layers */
     struct image_config config; /* diff_ids and history of the base included; no `created` */
-    /* For each entry of config.history that this build added and that makes a layer, the vertex that
-     * makes it; NULL for all others. config.history_count entries. */
+    /* For each entry of config.history that this build added and that makes a layer, the vertex
+     * that makes it; NULL for all others. config.history_count entries. */
     struct vertex **history_vertices;
 };
 

@@ -6,6 +6,7 @@
 #ifndef LIB_GRAPH_IMAGE_RESOLVER_H
 #define LIB_GRAPH_IMAGE_RESOLVER_H
 
+#include "lib/oci/blob_provider.h"
 #include "lib/oci/image_config.h"
 
 /* A layer id (design: identity): a diff_id's 64 hex digits for layers that came as a blob, else 32
@@ -18,17 +19,10 @@ struct image_layer {
     struct descriptor blob; /* as it was delivered; size 0: this layer has never been packed */
 };
 
-/* Brings blobs of one image into the store when somebody needs them. */
-struct blob_provider {
-    /* Ensures that `blob` is in the store, verified; reports bytes to progress vertex `vertex`. */
-    int (*fetch)(struct blob_provider *provider, const struct descriptor *blob, unsigned vertex,
-                 struct error *err);
-};
-
 /* A base image as it was found; owned by the resolver, valid as long as it. */
 struct resolved_image {
-    const char *name;        /* full reference, for people */
-    struct digest digest;    /* of the manifest, or of the config for an image that was never packed */
+    const char *name;     /* full reference, for people */
+    struct digest digest; /* of the manifest, or of the config for an image that was never packed */
     struct image_config config;
     struct image_layer *layers; /* bottom first */
     size_t layer_count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * descriptor, media types, manifest, index: the documents of the OCI image specification as plain
- * structs. Parsing is strict about what could mislead (digests, sizes, types, a document that is both
- * manifest and index); no I/O here.
+ * structs. Parsing is strict about what could mislead (digests, sizes, types, a document that is
+ * both manifest and index); no I/O here.
  */
 #ifndef LIB_OCI_DESCRIPTOR_H
 #define LIB_OCI_DESCRIPTOR_H
@@ -50,8 +50,12 @@ struct descriptor {
 int descriptor_parse(const js *object, struct descriptor *out, struct error *err) MUST_CHECK;
 js *descriptor_print(const struct descriptor *d);
 
-enum { OCI_DOCUMENT_MAX = 4 * 1024 * 1024, OCI_CONFIG_MAX = 8 * 1024 * 1024, OCI_LAYERS_MAX = 500,
-       OCI_INDEX_MAX = 1000 };
+enum {
+    OCI_DOCUMENT_MAX = 4 * 1024 * 1024,
+    OCI_CONFIG_MAX = 8 * 1024 * 1024,
+    OCI_LAYERS_MAX = 500,
+    OCI_INDEX_MAX = 1000
+};
 
 struct manifest {
     enum media_type media_type;
@@ -60,8 +64,9 @@ struct manifest {
     size_t layer_count;
 };
 
-/* `expected` is the type by which it was asked for or delivered, MEDIA_UNKNOWN if nobody said; a body that says otherwise, or that
- * also looks like an index, is CORRUPT. Layers of an unknown type are UNSUPPORTED. */
+/* `expected` is the type by which it was asked for or delivered, MEDIA_UNKNOWN if nobody said; a
+ * body that says otherwise, or that also looks like an index, is CORRUPT. Layers of an unknown type
+ * are UNSUPPORTED. */
 int manifest_parse(const char *text, size_t len, enum media_type expected, struct manifest *out,
                    struct error *err) MUST_CHECK;
 /* The document with two-space indentation, as BuildKit writes it. */

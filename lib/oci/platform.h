@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* platform: "os/arch[/variant]", normalised as containerd does (x86_64 is amd64, arm64/v8 is arm64). */
+/* platform: "os/arch[/variant]", normalised as containerd does (x86_64 is amd64, arm64/v8 is
+ * arm64). */
 #ifndef LIB_OCI_PLATFORM_H
 #define LIB_OCI_PLATFORM_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reference: the name of an image, "[host[:port]/]path[:tag][@digest]", normalised as docker does:
- * `python` is docker.io/library/python:latest. A first component is a host if it holds '.' or ':' or
- * is "localhost". (Distribution reference grammar; spec/dockerfile.md 6.11.)
+ * `python` is docker.io/library/python:latest. A first component is a host if it holds '.' or ':'
+ * or is "localhost". (Distribution reference grammar; spec/dockerfile.md 6.11.)
  */
 #ifndef LIB_OCI_REFERENCE_H
 #define LIB_OCI_REFERENCE_H

@@ -29,9 +29,9 @@ struct exec_request {
 };
 
 struct executor {
-    /* Runs the step to its end. 0 with *out_status = exit code (128 + n: killed by signal n), or -1:
-     * it could not be started (bad user, missing program is status 127 with a message on stream 2),
-     * or was cancelled. Thread-safe: any number of steps at once. */
+    /* Runs the step to its end. 0 with *out_status = exit code (128 + n: killed by signal n), or
+     * -1: it could not be started (bad user, missing program is status 127 with a message on stream
+     * 2), or was cancelled. Thread-safe: any number of steps at once. */
     int (*run)(struct executor *executor, const struct exec_request *request, int *out_status,
                struct error *err);
     /* What every step has mounted below its root; `count` entries, static. */

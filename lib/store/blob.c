@@ -73,8 +73,9 @@ int blob_writer_open(const struct store *store, struct blob_writer *w, struct er
     int fd = openat(store->blobs_fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0444);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "create a blob in %s", store->path);
-    *w = (struct blob_writer){ .base = { blob_write }, .store = store, .hasher = hasher_new(),
-                               .fd = fd };
+    *w = (struct blob_writer){
+        .base = { blob_write }, .store = store, .hasher = hasher_new(), .fd = fd
+    };
     return 0;
 }
 

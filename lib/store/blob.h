@@ -2,10 +2,12 @@
 /*
  * blob: content-addressed files, `blobs/sha256/<hex>`, as in an OCI image layout.
  *
- * Invariant: a file that has a name is complete and matches its digest; unfinished blobs have no name
- * (O_TMPFILE) and vanish with their writer. Not here: what a blob means (lib/oci), who keeps it alive.
+ * Invariant: a file that has a name is complete and matches its digest; unfinished blobs have no
+ * name (O_TMPFILE) and vanish with their writer. Not here: what a blob means (lib/oci), who keeps
+ * it alive.
  *
- *     blob_writer_open -> writer_write(&w.base, ...) ... -> blob_writer_commit | blob_writer_release
+ *     blob_writer_open -> writer_write(&w.base, ...) ... -> blob_writer_commit |
+ * blob_writer_release
  *
  * Any number of readers and writers, also in other processes.
  */
@@ -26,7 +28,8 @@ bool blob_exists(const struct store *store, const struct digest *digest);
  * Errors: NOT_FOUND, CORRUPT, SYSTEM. */
 int blob_read(const struct store *store, const struct digest *digest, size_t limit,
               struct strbuf *out, struct error *err) MUST_CHECK;
-/* Stores `len` bytes; *out_digest is what they are called. Writing what is there already is fine. */
+/* Stores `len` bytes; *out_digest is what they are called. Writing what is there already is fine.
+ */
 int blob_put(const struct store *store, const void *data, size_t len, struct digest *out_digest,
              struct error *err) MUST_CHECK;
 

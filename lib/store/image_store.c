@@ -92,13 +92,13 @@ static int parse_record(const js *body, struct image_record *out, struct error *
     return 0;
 }
 
-static int read_record(const struct store *store, const char *file, struct image_record *out,
-                       struct error *err)
+int image_record_load(const struct store *store, int dir_fd, const char *file,
+                      struct image_record *out, struct error *err)
 {
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     auto_(js) js *body = NULL;
     auto_(image_record) struct image_record image = { 0 };
-    TRY(fd_read_file(store->images_fd, file, RECORD_MAX, &text, err));
+    TRY(fd_read_file(dir_fd, file, RECORD_MAX, &text, err));
     TRY(js_parse(text.buf, text.len, file, &body, err));
     if (!record_is_durable(store, body))
         return error_set(err, ERROR_NOT_FOUND, 0, "%s was lost with the last reboot", file);
@@ -112,7 +112,7 @@ int image_store_find(const struct store *store, const char *name, struct image_r
                      struct error *err)
 {
     auto_free char *file = file_name(name);
-    if (read_record(store, file, out, err) == 0)
+    if (image_record_load(store, store->images_fd, file, out, err) == 0)
         return 0;
     if (err->kind != ERROR_NOT_FOUND)
         return error_wrap(err, "image %s", name);
@@ -155,14 +155,20 @@ static js *print_record(const struct image_record *image)
     return body;
 }
 
-int image_store_put(const struct store *store, const struct image_record *image, struct error *err)
+int image_record_save(const struct store *store, int dir_fd, const char *file,
+                      const struct image_record *image, struct error *err)
 {
-    auto_free char *file = file_name(image->name);
     auto_(js) js *body = print_record(image);
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     record_stamp(store, body);
     js_print(body, 0, &text);
-    return atomic_file_write(store->images_fd, file, text.buf, text.len, 0600, err);
+    return atomic_file_write(dir_fd, file, text.buf, text.len, 0600, err);
+}
+
+int image_store_put(const struct store *store, const struct image_record *image, struct error *err)
+{
+    auto_free char *file = file_name(image->name);
+    return image_record_save(store, store->images_fd, file, image, err);
 }
 
 int image_store_remove(const struct store *store, const char *name, struct error *err)
@@ -198,7 +204,7 @@ int image_store_each(const struct store *store, image_store_fn *fn, void *arg, s
     for (size_t i = 0; i < files.count; i++) {
         auto_(error) struct error unreadable = { 0 };
         auto_(image_record) struct image_record image = { 0 };
-        if (read_record(store, files.items[i], &image, &unreadable) == 0)
+        if (image_record_load(store, store->images_fd, files.items[i], &image, &unreadable) == 0)
             TRY(fn(arg, &image, err));
     }
     return 0;

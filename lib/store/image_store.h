@@ -13,7 +13,7 @@
 struct image_record_layer {
     char id[DIGEST_HEX_SIZE]; /* of the unpacked face, see layer.h */
     struct digest diff_id;
-    bool has_blob;            /* it has been packed, or came packed: */
+    bool has_blob; /* it has been packed, or came packed: */
     struct digest blob;
     uint64_t blob_size;
     char media_type[80];
@@ -26,7 +26,7 @@ struct image_record {
     struct digest manifest;
     uint64_t manifest_size;
     char *manifest_type;
-    char *created; /* RFC 3339: when the record was made */
+    char *created;                     /* RFC 3339: when the record was made */
     struct image_record_layer *layers; /* bottom first */
     size_t layer_count;
 };
@@ -41,6 +41,12 @@ int image_store_put(const struct store *store, const struct image_record *image,
                     struct error *err) MUST_CHECK;
 /* Removes the tag; what it named stays until prune. Errors: NOT_FOUND. */
 int image_store_remove(const struct store *store, const char *name, struct error *err) MUST_CHECK;
+
+/* The same record as file `file` of directory `dir_fd`, for one process to tell another. */
+int image_record_save(const struct store *store, int dir_fd, const char *file,
+                      const struct image_record *image, struct error *err) MUST_CHECK;
+int image_record_load(const struct store *store, int dir_fd, const char *file,
+                      struct image_record *out, struct error *err) MUST_CHECK;
 
 typedef int image_store_fn(void *arg, const struct image_record *image, struct error *err);
 /* Calls `fn` for every tag, sorted by name; a record that cannot be read is passed over. */

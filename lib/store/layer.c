@@ -32,12 +32,6 @@ int layer_begin(const struct store *store, char scratch[static LAYER_SCRATCH_SIZ
 static void print_info(const struct store *store, const struct layer_info *info, struct strbuf *out)
 {
     auto_(js) js *body = js_new_object();
-    if (info->has_diff_id) {
-        char text[DIGEST_TEXT_SIZE];
-        digest_print(&info->diff_id, text);
-        js_set_text(body, "diff_id", text);
-        js_set_take(body, "tar_size", js_new_int((int64_t)info->tar_size));
-    }
     if (info->has_root) {
         js_set_take(body, "root_mode", js_new_int(info->root_mode));
         js_set_take(body, "root_uid", js_new_int(info->root_uid));
@@ -93,14 +87,8 @@ static unsigned number(const js *body, const char *key)
 
 static void parse_info(const js *body, struct layer_info *out)
 {
-    auto_(error) struct error ignored = { 0 };
-    const char *diff_id = js_text(js_member(body, "diff_id"));
     const char *created = js_text(js_member(body, "created"));
     *out = (struct layer_info){ .created = created ? xstrdup(created) : NULL };
-    if (diff_id && digest_parse(diff_id, &out->diff_id)) {
-        out->has_diff_id = true;
-        (void)!js_get_u64(body, "tar_size", false, &out->tar_size, &ignored);
-    }
     if (js_member(body, "root_mode")) {
         out->has_root = true;
         out->root_mode = number(body, "root_mode");
@@ -109,8 +97,8 @@ static void parse_info(const js *body, struct layer_info *out)
     }
 }
 
-int layer_find(const struct store *store, const char *id, bool *out_present,
-               struct layer_info *out, struct error *err)
+int layer_find(const struct store *store, const char *id, bool *out_present, struct layer_info *out,
+               struct error *err)
 {
     char path[LAYER_SCRATCH_SIZE + DIGEST_HEX_SIZE];
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
@@ -131,18 +119,6 @@ int layer_find(const struct store *store, const char *id, bool *out_present,
     if (*out_present && out)
         parse_info(body, out);
     return 0;
-}
-
-int layer_update(const struct store *store, const char *id, const struct layer_info *info,
-                 struct error *err)
-{
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_close int dir =
-        openat(store->layers_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open layer %s", id);
-    print_info(store, info, &text);
-    return atomic_file_write(dir, "layer.json", text.buf, text.len, 0600, err);
 }
 
 int layer_open_tree(const struct store *store, const char *id, int *out_fd, struct error *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * record: small facts under a key, `cache/<hex>`: what a step's key led to, the digest of a
- * selection, a packed variant of a layer. A record is a hint that its reader verifies; one that cannot
- * be read, or that a crash may have torn, is absent.
+ * selection, a packed variant of a layer. A record is a hint that its reader verifies; one that
+ * cannot be read, or that a crash may have torn, is absent.
  */
 #ifndef LIB_STORE_RECORD_H
 #define LIB_STORE_RECORD_H

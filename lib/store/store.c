@@ -113,8 +113,10 @@ static int open_folders(struct store *store, struct error *err)
     const struct {
         const char *name;
         int *fd;
-    } folders[] = { { "layers", &store->layers_fd }, { "images", &store->images_fd },
-                    { "cache", &store->cache_fd },   { "tmp", &store->tmp_fd },
+    } folders[] = { { "layers", &store->layers_fd },
+                    { "images", &store->images_fd },
+                    { "cache", &store->cache_fd },
+                    { "tmp", &store->tmp_fd },
                     { "trash", &store->trash_fd } };
     static const char *const plain[] = { "blobs", "leases", "durable", "contexts" };
     for (size_t i = 0; i < COUNT(folders); i++)
@@ -128,8 +130,14 @@ static int open_folders(struct store *store, struct error *err)
 
 int store_open(struct store *store, const char *path, struct error *err)
 {
-    *store = (struct store){ .fd = -1, .blobs_fd = -1, .layers_fd = -1, .images_fd = -1,
-                             .cache_fd = -1, .tmp_fd = -1, .trash_fd = -1, .lease_fd = -1,
+    *store = (struct store){ .fd = -1,
+                             .blobs_fd = -1,
+                             .layers_fd = -1,
+                             .images_fd = -1,
+                             .cache_fd = -1,
+                             .tmp_fd = -1,
+                             .trash_fd = -1,
+                             .lease_fd = -1,
                              .scratch_fd = -1 };
     auto_free char *cwd = getcwd(NULL, 0);
     store->path = path_absolute(cwd ? cwd : "/", path);
@@ -145,9 +153,9 @@ int store_open(struct store *store, const char *path, struct error *err)
 
 void store_close(struct store *store)
 {
-    int *all[] = { &store->fd,       &store->blobs_fd, &store->layers_fd, &store->images_fd,
-                   &store->cache_fd, &store->tmp_fd,   &store->trash_fd,  &store->lease_fd,
-                   &store->scratch_fd };
+    int *all[] = { &store->fd,        &store->blobs_fd, &store->layers_fd,
+                   &store->images_fd, &store->cache_fd, &store->tmp_fd,
+                   &store->trash_fd,  &store->lease_fd, &store->scratch_fd };
     if (!store->path)
         return;
     for (size_t i = 0; i < COUNT(all); i++) {
@@ -176,7 +184,8 @@ int store_lease(struct store *store, struct error *err)
     if (store->lease_fd < 0 || flock(store->lease_fd, LOCK_EX) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "take a lease in %s", store->path);
     if (mkdirat(store->tmp_fd, store->lease, 0700) < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "create tmp/%s in %s", store->lease, store->path);
+        return error_set(err, ERROR_SYSTEM, errno, "create tmp/%s in %s", store->lease,
+                         store->path);
     store->scratch_fd =
         openat(store->tmp_fd, store->lease, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (store->scratch_fd < 0)

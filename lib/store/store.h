@@ -5,12 +5,12 @@
  *     oci-layout index.json   so that skopeo reads it          blobs/sha256/<hex>   blob.h
  *     layers/<id>/            unpacked layers, layer.h         images/<name>        image_store.h
  *     cache/<key>             step records, record.h           durable/<lease>      what is on disk
- *     leases/<lease>          one locked file a running build  tmp/<lease>/         its scratch space
- *     trash/                  renamed away, to be deleted      contexts/            stat indexes
+ *     leases/<lease>          one locked file a running build  tmp/<lease>/         its scratch
+ * space trash/                  renamed away, to be deleted      contexts/            stat indexes
  *
  * Invariants: nothing has a name until it is complete (write aside, check, rename); a build owns
- * exactly the scratch space of its lease; a lease is alive as long as its file is locked (flock), so
- * whatever died is recognised without clocks or pids.
+ * exactly the scratch space of its lease; a lease is alive as long as its file is locked (flock),
+ * so whatever died is recognised without clocks or pids.
  *
  * Durability is lazy: records and layers are stamped with the boot and the lease that made them;
  * store_sync ends with one syncfs and marks the lease durable. After a reboot, what was not marked
@@ -35,16 +35,17 @@ struct store {
     int scratch_fd;         /* tmp/<lease>, or -1 */
 };
 
-/* The directory to use: $MLBUILD_STORE, else $XDG_DATA_HOME/mlbuild, else ~/.local/share/mlbuild. The
- * caller frees it. Errors: USER if none can be told. */
+/* The directory to use: $MLBUILD_STORE, else $XDG_DATA_HOME/mlbuild, else ~/.local/share/mlbuild.
+ * The caller frees it. Errors: USER if none can be told. */
 int store_default_path(char **out, struct error *err) MUST_CHECK;
-/* Opens the store, making it if it is not there. Refuses one that is not the caller's own, is open to
- * others, or was written by a later version. Errors: USER, SYSTEM, NO_SPACE. */
+/* Opens the store, making it if it is not there. Refuses one that is not the caller's own, is open
+ * to others, or was written by a later version. Errors: USER, SYSTEM, NO_SPACE. */
 int store_open(struct store *store, const char *path, struct error *err) MUST_CHECK;
 void store_close(struct store *store);
 DEFINE_AUTO(store, struct store, store_close(value))
 
-/* Takes a lease: names the scratch space and pins what this process makes or uses. Once a process. */
+/* Takes a lease: names the scratch space and pins what this process makes or uses. Once a process.
+ */
 int store_lease(struct store *store, struct error *err) MUST_CHECK;
 
 /* 32 random hex digits: a lease, a layer id, a temporary name. */

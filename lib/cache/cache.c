@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/cache/cache.h"
+
+#include "lib/base/mem.h"
+#include "lib/store/layer.h"
+#include "lib/store/record.h"
+
+void cache_record_release(struct cache_record *r)
+{
+    free(take_ptr(r->created));
+}
+
+bool cache_find(const struct store *store, const struct digest *key, struct cache_record *out)
+{
+    auto_(error) struct error ignored = { 0 };
+    auto_(js) js *body = record_find(store, key);
+    const char *layer = body ? js_text(js_member(body, "layer")) : NULL;
+    const char *created = body ? js_text(js_member(body, "created")) : NULL;
+    bool present = false;
+    if (!layer || !created || strlen(layer) >= LAYER_ID_SIZE || strchr(layer, '/'))
+        return false;
+    if (layer_find(store, layer, &present, NULL, &ignored) < 0 || !present)
+        return false;
+    snprintf(out->layer, sizeof out->layer, "%s", layer);
+    out->created = xstrdup(created);
+    return true;
+}
+
+int cache_put(const struct store *store, const struct digest *key,
+              const struct cache_record *record, const struct strvec *recipe, struct error *err)
+{
+    js *body = js_new_object();
+    js *words = js_new_array();
+    js_set_text(body, "layer", record->layer);
+    js_set_text(body, "created", record->created);
+    for (size_t i = 0; i < recipe->count; i++)
+        js_push_take(words, js_new_text(recipe->items[i]));
+    js_set_take(body, "recipe", words);
+    return record_put_take(store, key, body, err);
+}
+
+bool cache_find_digest(const struct store *store, const struct digest *key, struct digest *out)
+{
+    auto_(js) js *body = record_find(store, key);
+    const char *text = body ? js_text(js_member(body, "digest")) : NULL;
+    return text && digest_parse(text, out);
+}
+
+int cache_put_digest(const struct store *store, const struct digest *key,
+                     const struct digest *value, struct error *err)
+{
+    char text[DIGEST_TEXT_SIZE];
+    js *body = js_new_object();
+    digest_print(value, text);
+    js_set_text(body, "digest", text);
+    return record_put_take(store, key, body, err);
+}
+
+struct cache_key cache_key_begin(const char *kind)
+{
+    struct cache_key k = { .hasher = hasher_new() };
+    hasher_add_text(k.hasher, kind);
+    return k;
+}
+
+void cache_key_add_digest(struct cache_key *k, const char *what, const struct digest *d)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_print(d, text);
+    cache_key_add_text(k, what, text);
+}
+
+void cache_key_add_text(struct cache_key *k, const char *what, const char *text)
+{
+    hasher_add_text(k->hasher, what);
+    hasher_add_text(k->hasher, text);
+    strvec_pushf(&k->recipe, "%s %s", what, text);
+}
+
+void cache_key_finish(struct cache_key *k, struct digest *out)
+{
+    hasher_finish(k->hasher, out);
+}
+
+void cache_key_release(struct cache_key *k)
+{
+    hasher_free(take_ptr(k->hasher));
+    strvec_release(&k->recipe);
+}

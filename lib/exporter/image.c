@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/exporter/image.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/store/blob.h"
+
+/* One layer on its way into the record. */
+struct layer_job {
+    const struct image_request *request;
+    const struct face_options *faces;
+    struct image_record_layer *layer;
+    const struct image_layer *base; /* of a base image, or NULL */
+    struct blob_provider *provider;
+    unsigned progress;
+    bool found;
+    int rc;
+    struct error err;
+};
+
+static void set_blob(struct image_record_layer *layer, const struct descriptor *blob)
+{
+    layer->has_blob = true;
+    layer->blob = blob->digest;
+    layer->blob_size = blob->size;
+    snprintf(layer->media_type, sizeof layer->media_type, "%s", media_type_print(blob->media_type));
+}
+
+static const struct image_layer *find_base(const struct graph *graph, const char *id,
+                                           struct blob_provider **out_provider)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        const struct vertex *v = graph->vertices[i];
+        for (size_t k = 0; v->kind == OP_IMAGE && k < v->image.image->layer_count; k++) {
+            if (strcmp(v->image.image->layers[k].id, id) == 0) {
+                *out_provider = v->image.image->provider;
+                return &v->image.image->layers[k];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* A base layer that came packed passes to the output bit for bit. */
+static int base_face(struct layer_job *job, struct error *err)
+{
+    const struct face_options *o = job->faces;
+    job->found = true;
+    job->layer->diff_id = job->base->diff_id;
+    set_blob(job->layer, &job->base->blob);
+    if (o->pack && job->provider && !blob_exists(o->store, &job->base->blob.digest))
+        return job->provider->fetch(job->provider, &job->base->blob, job->progress, err);
+    return 0;
+}
+
+static int own_face(struct layer_job *job, struct error *err)
+{
+    struct layer_face face;
+    TRY(layer_face_get(job->faces, job->layer->id, &face, &job->found, err));
+    job->layer->diff_id = face.diff_id;
+    if (face.has_blob)
+        set_blob(job->layer, &face.blob);
+    return 0;
+}
+
+static void run_job(void *arg)
+{
+    struct layer_job *job = arg;
+    bool came_packed = job->base && job->base->blob.size;
+    job->rc = came_packed ? base_face(job, &job->err) : own_face(job, &job->err);
+}
+
+static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *pool, bool *out_found,
+                    struct error *err)
+{
+    struct job_group group;
+    int rc = 0;
+    if (pool)
+        job_group_init(&group, pool);
+    for (size_t i = 0; i < count; i++) {
+        if (pool)
+            job_group_submit(&group, run_job, &jobs[i]);
+        else
+            run_job(&jobs[i]);
+    }
+    if (pool)
+        job_group_wait(&group);
+    *out_found = true;
+    for (size_t i = 0; i < count; i++) {
+        if (jobs[i].rc < 0 && rc == 0) {
+            error_move(err, &jobs[i].err);
+            rc = -1;
+        }
+        error_clear(&jobs[i].err);
+        *out_found &= jobs[i].found;
+    }
+    return rc;
+}
+
+static int make_layers(const struct image_request *r, struct image_record *image, unsigned progress,
+                       bool *out_found, struct error *err)
+{
+    const struct layer_list *layers = &r->result->layers;
+    auto_free struct layer_job *jobs = xcalloc(layers->count, sizeof *jobs);
+    image->layer_count = layers->count;
+    image->layers = xcalloc(layers->count, sizeof *image->layers);
+    for (size_t i = 0; i < layers->count; i++) {
+        jobs[i] = (struct layer_job){
+            .request = r, .faces = &r->faces, .progress = progress, .layer = &image->layers[i]
+        };
+        snprintf(image->layers[i].id, sizeof image->layers[i].id, "%s", layers->ids[i]);
+        jobs[i].base = find_base(&r->definition->graph, layers->ids[i], &jobs[i].provider);
+    }
+    return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
+}
+
+/* RFC 3339 text, not later than the epoch. */
+static void clamp_time(const struct diff_options *o, const char *text,
+                       char out[static CLOCK_TEXT_SIZE])
+{
+    char epoch[CLOCK_TEXT_SIZE];
+    snprintf(out, CLOCK_TEXT_SIZE, "%s", text);
+    if (!o->has_epoch)
+        return;
+    clock_print((struct timespec){ .tv_sec = o->epoch_s }, epoch);
+    /* Both are UTC with four-digit years: text order is time order, but for the fraction's end. */
+    if (strncmp(text, epoch, 19) >= 0)
+        snprintf(out, CLOCK_TEXT_SIZE, "%s", epoch);
+}
+
+/* Entries that this build added get times: a layer's own, others that of the entry before. */
+static void fill_times(const struct image_request *r, struct image_config *config)
+{
+    char last[CLOCK_TEXT_SIZE] = "";
+    size_t layer = 0;
+    for (size_t i = 0; i < config->history_count; i++) {
+        struct history *h = &config->history[i];
+        if (!h->empty_layer && r->result && layer < r->result->layers.count) {
+            const char *created = r->result->created[layer++];
+            if (created && !h->created)
+                clamp_time(&r->faces.diff, created, last);
+        }
+        if (!h->created && *last)
+            h->created = xstrdup(last);
+        else if (h->created)
+            snprintf(last, sizeof last, "%s", h->created);
+    }
+    /* Entries before the first time of all, and an image without any layer of ours. */
+    char start[CLOCK_TEXT_SIZE];
+    clock_print((struct timespec){ .tv_sec = r->faces.diff.has_epoch ? r->faces.diff.epoch_s : 0 },
+                start);
+    for (size_t i = config->history_count; i-- > 0;) {
+        struct history *h = &config->history[i];
+        if (!h->created)
+            h->created =
+                xstrdup(i + 1 < config->history_count ? config->history[i + 1].created : start);
+    }
+    free(config->created);
+    config->created =
+        xstrdup(config->history_count ? config->history[config->history_count - 1].created : start);
+}
+
+static int put_config(const struct image_request *r, struct image_record *image, struct error *err)
+{
+    auto_(image_config) struct image_config config;
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    image_config_copy(&config, &r->definition->config);
+    config.diff_id_count = 0;
+    for (size_t i = 0; i < image->layer_count; i++)
+        image_config_add_diff_id(&config, &image->layers[i].diff_id);
+    fill_times(r, &config);
+    image_config_print(&config, &text);
+    image->created = xstrdup(config.created);
+    return blob_put(r->faces.store, text.buf, text.len, &image->config, err);
+}
+
+int image_assemble(const struct image_request *request, struct image_record *out, bool *out_found,
+                   struct error *err)
+{
+    auto_(image_record) struct image_record image = { 0 };
+    bool is_lookup = !request->faces.snapshotter;
+    unsigned progress = is_lookup ? 0 : progress_start(request->progress, "exporting layers");
+    int rc = 0;
+    *out_found = true;
+    if (request->result)
+        rc = make_layers(request, &image, progress, out_found, err);
+    if (rc == 0 && *out_found)
+        rc = put_config(request, &image, err);
+    if (!is_lookup)
+        progress_end(request->progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                     rc < 0 ? err->message : NULL);
+    if (rc < 0 || !*out_found)
+        return rc;
+    *out = image;
+    image = (struct image_record){ 0 };
+    return 0;
+}
+
+bool image_is_packed(const struct image_record *image, const struct store *store)
+{
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (!image->layers[i].has_blob || !blob_exists(store, &image->layers[i].blob))
+            return false;
+    }
+    return true;
+}
+
+int image_pack(struct image_record *image, const struct face_options *faces, struct error *err)
+{
+    bool found = false;
+    size_t count = 0;
+    auto_free struct layer_job *jobs = xcalloc(image->layer_count, sizeof *jobs);
+    for (size_t i = 0; i < image->layer_count; i++) {
+        struct image_record_layer *layer = &image->layers[i];
+        if (!layer->has_blob || !blob_exists(faces->store, &layer->blob))
+            jobs[count++] = (struct layer_job){ .faces = faces, .layer = layer };
+    }
+    return run_jobs(jobs, count, faces->pool, &found, err);
+}
+
+int image_put_manifest(struct image_record *image, const struct store *store, struct error *err)
+{
+    auto_(manifest) struct manifest m = { .media_type = MEDIA_MANIFEST };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    int fd = -1;
+    m.config = (struct descriptor){ .media_type = MEDIA_CONFIG, .digest = image->config };
+    TRY(blob_open(store, &image->config, &fd, &m.config.size, err));
+    close(fd);
+    m.layer_count = image->layer_count;
+    m.layers = xcalloc(m.layer_count, sizeof *m.layers);
+    for (size_t i = 0; i < m.layer_count; i++) {
+        const struct image_record_layer *layer = &image->layers[i];
+        enum compression packed = COMPRESSION_NONE;
+        static const enum media_type oci[] = { [COMPRESSION_NONE] = MEDIA_LAYER,
+                                               [COMPRESSION_GZIP] = MEDIA_LAYER_GZIP,
+                                               [COMPRESSION_ZSTD] = MEDIA_LAYER_ZSTD };
+        media_type_is_layer(media_type_parse(layer->media_type), &packed);
+        m.layers[i] = (struct descriptor){ oci[packed], layer->blob, layer->blob_size };
+    }
+    manifest_print(&m, &text);
+    image->has_manifest = true;
+    image->manifest_size = text.len;
+    free(image->manifest_type);
+    image->manifest_type = xstrdup(media_type_print(MEDIA_MANIFEST));
+    return blob_put(store, text.buf, text.len, &image->manifest, err);
+}

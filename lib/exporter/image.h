@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image: what a build leads to, as the store records it: the configuration (whose digest is the
+ * image id), and the layers with their diff_ids and, where they are wanted or came so, their blobs.
+ */
+#ifndef LIB_EXPORTER_IMAGE_H
+#define LIB_EXPORTER_IMAGE_H
+
+#include "lib/exporter/layer_face.h"
+#include "lib/graph/graph.h"
+#include "lib/solver/solver.h"
+#include "lib/store/image_store.h"
+
+struct image_request {
+    const struct definition *definition;
+    const struct result *result; /* NULL: an image without layers */
+    struct face_options faces;
+    struct progress *progress;
+};
+
+/* Makes the record (without a name) and stores the configuration. *out_found is false if something
+ * is not known yet and faces.snapshotter is NULL. With faces.pack every layer has a blob in the
+ * store: base layers are fetched as they are, ours are packed, side by side. */
+int image_assemble(const struct image_request *request, struct image_record *out, bool *out_found,
+                   struct error *err) MUST_CHECK;
+
+/* Packs the layers of a recorded image that have no blob. */
+int image_pack(struct image_record *image, const struct face_options *faces,
+               struct error *err) MUST_CHECK;
+/* Do all layers have a blob that is in the store? */
+bool image_is_packed(const struct image_record *image, const struct store *store);
+
+/* Writes the manifest of a packed image into the store and into the record. */
+int image_put_manifest(struct image_record *image, const struct store *store,
+                       struct error *err) MUST_CHECK;
+
+#endif

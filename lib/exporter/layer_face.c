@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/exporter/layer_face.h"
+
+#include "lib/cache/cache.h"
+#include "lib/codec/gzip.h"
+#include "lib/store/blob.h"
+#include "lib/store/record.h"
+
+static const char *layout_of(const struct face_options *o)
+{
+    return o->compression == COMPRESSION_GZIP ? gzip_layout() : "tar-1";
+}
+
+static enum media_type media_type_of(const struct face_options *o)
+{
+    return o->compression == COMPRESSION_GZIP ? MEDIA_LAYER_GZIP : MEDIA_LAYER;
+}
+
+/* `layout` NULL: the key of the diff_id alone. */
+static void face_key(const struct face_options *o, const char *id, const char *layout,
+                     struct digest *out)
+{
+    char epoch[32] = "none";
+    auto_(cache_key) struct cache_key key = cache_key_begin("face");
+    if (o->diff.has_epoch)
+        snprintf(epoch, sizeof epoch, "%lld", (long long)o->diff.epoch_s);
+    cache_key_add_text(&key, "layer", id);
+    cache_key_add_text(&key, "epoch", epoch);
+    cache_key_add_text(&key, "layout", layout ? layout : "diff_id");
+    cache_key_finish(&key, out);
+}
+
+static bool find_blob(const struct face_options *o, const char *id, struct layer_face *out)
+{
+    struct digest key;
+    auto_(error) struct error ignored = { 0 };
+    face_key(o, id, layout_of(o), &key);
+    auto_(js) js *body = record_find(o->store, &key);
+    const char *digest = body ? js_text(js_member(body, "blob")) : NULL;
+    if (!digest || !digest_parse(digest, &out->blob.digest) ||
+        js_get_u64(body, "size", true, &out->blob.size, &ignored) < 0)
+        return false;
+    out->blob.media_type = media_type_of(o);
+    out->has_blob = blob_exists(o->store, &out->blob.digest);
+    return out->has_blob;
+}
+
+static int remember_blob(const struct face_options *o, const char *id,
+                         const struct layer_face *face, struct error *err)
+{
+    struct digest key;
+    char text[DIGEST_TEXT_SIZE];
+    js *body = js_new_object();
+    face_key(o, id, layout_of(o), &key);
+    digest_print(&face->blob.digest, text);
+    js_set_text(body, "blob", text);
+    js_set_take(body, "size", js_new_int((int64_t)face->blob.size));
+    return record_put_take(o->store, &key, body, err);
+}
+
+/* Stops the stream when the build is interrupted. */
+struct cancel_writer {
+    struct writer base;
+    struct writer *next;
+    const struct cancel *cancel;
+};
+
+static int cancel_write(struct writer *w, const void *data, size_t len, struct error *err)
+{
+    struct cancel_writer *c = (struct cancel_writer *)w;
+    TRY(cancel_check(c->cancel, err));
+    return writer_write(c->next, data, len, err);
+}
+
+/* tar -> digest (diff_id) -> `next` */
+static int write_tar(const struct face_options *o, const char *id, struct writer *next,
+                     struct digest *out_diff_id, struct error *err)
+{
+    struct digest_writer plain = digest_writer_init(next);
+    struct cancel_writer first = { { cancel_write }, &plain.base, o->cancel };
+    struct tar_writer tar = tar_writer_init(&first.base);
+    int rc = o->snapshotter->ops->diff(o->snapshotter, id, &o->diff, &tar, err);
+    if (rc == 0)
+        rc = tar_writer_finish(&tar, err);
+    if (rc == 0)
+        digest_writer_finish(&plain, out_diff_id);
+    digest_writer_release(&plain);
+    return rc;
+}
+
+static int pack(const struct face_options *o, const char *id, struct layer_face *out,
+                struct error *err)
+{
+    auto_(blob_writer) struct blob_writer blob = { .fd = -1 };
+    auto_(gzip_writer) struct gzip_writer *gzip = NULL;
+    struct writer *next = &blob.base;
+    TRY(blob_writer_open(o->store, &blob, err));
+    if (o->compression == COMPRESSION_GZIP) {
+        gzip = gzip_writer_open(&blob.base, o->pool);
+        next = gzip_writer_base(gzip);
+    }
+    TRY(write_tar(o, id, next, &out->diff_id, err));
+    if (gzip)
+        TRY(gzip_writer_finish(gzip, err));
+    out->blob.media_type = media_type_of(o);
+    out->blob.size = blob.size;
+    out->has_blob = true;
+    TRY(blob_writer_commit(&blob, NULL, &out->blob.digest, err));
+    return remember_blob(o, id, out, err);
+}
+
+int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
+                   bool *out_found, struct error *err)
+{
+    struct digest key;
+    *out = (struct layer_face){ 0 };
+    face_key(o, id, NULL, &key);
+    bool known = cache_find_digest(o->store, &key, &out->diff_id);
+    *out_found = known && (!o->pack || find_blob(o, id, out));
+    if (*out_found || !o->snapshotter)
+        return 0;
+    *out_found = true;
+    TRY(o->pack ? pack(o, id, out, err) : write_tar(o, id, NULL, &out->diff_id, err));
+    return cache_put_digest(o->store, &key, &out->diff_id, err);
+}

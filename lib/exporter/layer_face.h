@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layer_face: the blob face of a layer that we built (design.md 3): its diff_id, and if somebody
+ * wants to export it the packed blob. Made once, remembered under (layer, epoch, byte layout).
+ */
+#ifndef LIB_EXPORTER_LAYER_FACE_H
+#define LIB_EXPORTER_LAYER_FACE_H
+
+#include "lib/base/cancel.h"
+#include "lib/base/thread_pool.h"
+#include "lib/oci/descriptor.h"
+#include "lib/solver/snapshotter.h"
+#include "lib/store/store.h"
+
+struct face_options {
+    const struct store *store;
+    struct snapshotter *snapshotter; /* NULL: only look up */
+    struct thread_pool *pool;
+    const struct cancel *cancel;
+    struct diff_options diff;
+    enum compression compression; /* of blobs: none or gzip */
+    bool pack;                    /* a blob is wanted, not only the diff_id */
+};
+
+struct layer_face {
+    struct digest diff_id;
+    bool has_blob;
+    struct descriptor blob;
+};
+
+/* *out_found is false if it is not known and there is no snapshotter to make it. */
+int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
+                   bool *out_found, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/exporter/oci_layout.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "lib/base/atomic_file.h"
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/codec/tar.h"
+#include "lib/exporter/image.h"
+#include "lib/oci/reference.h"
+#include "lib/store/blob.h"
+
+enum { CHUNK = 1024 * 1024 };
+
+static const char layout_file[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+
+static void add_entry(struct index *index, const struct image_record *image, const char *name)
+{
+    auto_(error) struct error ignored = { 0 };
+    auto_(reference) struct reference ref = { 0 };
+    index->entries = xreallocarray(index->entries, index->count + 1, sizeof *index->entries);
+    struct index_entry *e = &index->entries[index->count++];
+    *e = (struct index_entry){ .descriptor = { media_type_parse(image->manifest_type),
+                                               image->manifest, image->manifest_size } };
+    if (!name)
+        return;
+    e->image_name = xstrdup(name);
+    if (reference_parse(name, &ref, &ignored) == 0 && ref.tag)
+        e->ref_name = xstrdup(ref.tag);
+}
+
+static void print_index(const struct layout_export *e, struct strbuf *out)
+{
+    auto_(index) struct index index = { 0 };
+    for (size_t i = 0; i < e->names->count; i++)
+        add_entry(&index, e->image, e->names->items[i]);
+    if (e->names->count == 0)
+        add_entry(&index, e->image, NULL);
+    index_print(&index, out);
+}
+
+static js *blob_name(const struct digest *d)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_hex(d, hex);
+    auto_free char *path = xasprintf("blobs/sha256/%s", hex);
+    return js_new_text(path);
+}
+
+/* What docker load reads. */
+static void print_docker_manifest(const struct layout_export *e, struct strbuf *out)
+{
+    auto_(js) js *list = js_new_array();
+    js *image = js_new_object();
+    js *tags = js_new_array();
+    js *layers = js_new_array();
+    for (size_t i = 0; i < e->names->count; i++)
+        js_push_take(tags, js_new_text(e->names->items[i]));
+    for (size_t i = 0; i < e->image->layer_count; i++)
+        js_push_take(layers, blob_name(&e->image->layers[i].blob));
+    js_set_take(image, "Config", blob_name(&e->image->config));
+    js_set_take(image, "RepoTags", tags);
+    js_set_take(image, "Layers", layers);
+    js_push_take(list, image);
+    js_print(list, 0, out);
+}
+
+/* All blobs of the image, sorted by name, each once; the caller frees them. */
+static struct digest *all_blobs(const struct image_record *image, size_t *out_count)
+{
+    size_t count = 0;
+    struct digest *blobs = xcalloc(image->layer_count + 2, sizeof *blobs);
+    blobs[count++] = image->manifest;
+    blobs[count++] = image->config;
+    for (size_t i = 0; i < image->layer_count; i++)
+        blobs[count++] = image->layers[i].blob;
+    for (size_t i = 1; i < count; i++) {
+        for (size_t k = i; k > 0 && memcmp(&blobs[k - 1], &blobs[k], sizeof *blobs) > 0; k--) {
+            struct digest swap = blobs[k];
+            blobs[k] = blobs[k - 1];
+            blobs[k - 1] = swap;
+        }
+    }
+    size_t unique = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (unique == 0 || !digest_equal(&blobs[unique - 1], &blobs[i]))
+            blobs[unique++] = blobs[i];
+    }
+    *out_count = unique;
+    return blobs;
+}
+
+static int tar_directory(struct tar_writer *tar, const char *path, struct error *err)
+{
+    struct tar_entry e = { .path = path, .type = TAR_DIR, .mode = 0755 };
+    return tar_writer_entry(tar, &e, err);
+}
+
+static int tar_text(struct tar_writer *tar, const char *path, const char *text, size_t len,
+                    struct error *err)
+{
+    struct tar_entry e = { .path = path, .type = TAR_FILE, .mode = 0444, .size = len };
+    TRY(tar_writer_entry(tar, &e, err));
+    return tar_writer_content(tar, text, len, err);
+}
+
+static int tar_blob(const struct layout_export *e, struct tar_writer *tar, const struct digest *d,
+                    char *buffer, struct error *err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    uint64_t size = 0;
+    auto_close int fd = -1;
+    digest_hex(d, hex);
+    TRY(blob_open(e->store, d, &fd, &size, err));
+    auto_free char *path = xasprintf("blobs/sha256/%s", hex);
+    struct tar_entry entry = { .path = path, .type = TAR_FILE, .mode = 0444, .size = size };
+    TRY(tar_writer_entry(tar, &entry, err));
+    for (uint64_t left = size; left;) {
+        ssize_t n = fd_read_full(fd, buffer, left < CHUNK ? (size_t)left : CHUNK);
+        if (n <= 0)
+            return error_set(err, ERROR_CORRUPT, n < 0 ? errno : 0, "read blob sha256:%s", hex);
+        TRY(tar_writer_content(tar, buffer, (size_t)n, err));
+        left -= (uint64_t)n;
+    }
+    return 0;
+}
+
+int layout_write_tar(const struct layout_export *e, struct writer *out, struct error *err)
+{
+    size_t count = 0;
+    struct tar_writer tar = tar_writer_init(out);
+    auto_free char *buffer = xmalloc(CHUNK);
+    auto_free struct digest *blobs = all_blobs(e->image, &count);
+    auto_(strbuf) struct strbuf index = STRBUF_INIT;
+    auto_(strbuf) struct strbuf docker = STRBUF_INIT;
+    TRY(tar_directory(&tar, "blobs", err));
+    TRY(tar_directory(&tar, "blobs/sha256", err));
+    for (size_t i = 0; i < count; i++)
+        TRY(tar_blob(e, &tar, &blobs[i], buffer, err));
+    print_index(e, &index);
+    print_docker_manifest(e, &docker);
+    TRY(tar_text(&tar, "index.json", index.buf, index.len, err));
+    TRY(tar_text(&tar, "manifest.json", docker.buf, docker.len, err));
+    TRY(tar_text(&tar, "oci-layout", layout_file, sizeof layout_file - 1, err));
+    return tar_writer_finish(&tar, err);
+}
+
+/* Hard links into the store are out of the question: an edit there would damage it here. */
+static int copy_blob(const struct layout_export *e, int blobs_fd, const struct digest *d,
+                     struct error *err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    uint64_t size = 0;
+    struct stat st;
+    auto_close int fd = -1;
+    auto_(atomic_file) struct atomic_file f = { .fd = -1 };
+    digest_hex(d, hex);
+    TRY(blob_open(e->store, d, &fd, &size, err));
+    if (fstatat(blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size == size)
+        return 0;
+    TRY(atomic_file_open(&f, blobs_fd, hex, 0444, err));
+    TRY(fd_copy(fd, f.fd, size, hex, err));
+    return atomic_file_commit(&f, false, err);
+}
+
+static int open_dir(int dir_fd, const char *name, int *out_fd, struct error *err)
+{
+    if (mkdirat(dir_fd, name, 0755) < 0 && errno != EEXIST)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s", name);
+    *out_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out_fd < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s", name) : 0;
+}
+
+static bool is_replaced(const struct index_entry *old, const struct layout_export *e)
+{
+    for (size_t i = 0; i < e->names->count; i++) {
+        if (old->image_name && strcmp(old->image_name, e->names->items[i]) == 0)
+            return true;
+    }
+    return digest_equal(&old->descriptor.digest, &e->image->manifest) &&
+           (!old->image_name || e->names->count == 0);
+}
+
+/* The layout's index with our entries in place of older ones of the same names. */
+static int merge_index(const struct layout_export *e, int dir_fd, struct strbuf *out,
+                       struct error *err)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(index) struct index old = { 0 };
+    struct index merged = { 0 };
+    if (fd_read_file(dir_fd, "index.json", OCI_DOCUMENT_MAX, &text, err) == 0) {
+        TRY(index_parse(text.buf, text.len, MEDIA_INDEX, &old, err));
+    } else {
+        if (err->kind != ERROR_NOT_FOUND)
+            return -1;
+        error_clear(err);
+    }
+    merged.entries = xcalloc(old.count, sizeof *merged.entries);
+    for (size_t i = 0; i < old.count; i++) {
+        if (is_replaced(&old.entries[i], e))
+            continue;
+        merged.entries[merged.count++] = old.entries[i];
+        old.entries[i].ref_name = old.entries[i].image_name = NULL;
+    }
+    for (size_t i = 0; i < e->names->count; i++)
+        add_entry(&merged, e->image, e->names->items[i]);
+    if (e->names->count == 0)
+        add_entry(&merged, e->image, NULL);
+    index_print(&merged, out);
+    index_release(&merged);
+    return 0;
+}
+
+int layout_write_dir(const struct layout_export *e, int dir_fd, struct error *err)
+{
+    size_t count = 0;
+    auto_close int blobs = -1;
+    auto_close int sha256 = -1;
+    auto_free struct digest *list = all_blobs(e->image, &count);
+    auto_(strbuf) struct strbuf index = STRBUF_INIT;
+    TRY(open_dir(dir_fd, "blobs", &blobs, err));
+    TRY(open_dir(blobs, "sha256", &sha256, err));
+    for (size_t i = 0; i < count; i++)
+        TRY(copy_blob(e, sha256, &list[i], err));
+    TRY(merge_index(e, dir_fd, &index, err));
+    TRY(atomic_file_write(dir_fd, "oci-layout", layout_file, sizeof layout_file - 1, 0644, err));
+    return atomic_file_write(dir_fd, "index.json", index.buf, index.len, 0644, err);
+}
+
+struct refresh {
+    const struct store *store;
+    struct index index;
+};
+
+static int refresh_image(void *arg, const struct image_record *image, struct error *err)
+{
+    struct refresh *r = arg;
+    (void)err;
+    if (image->has_manifest && blob_exists(r->store, &image->manifest) &&
+        image_is_packed(image, r->store))
+        add_entry(&r->index, image, image->name);
+    return 0;
+}
+
+int layout_refresh_store(const struct store *store, struct error *err)
+{
+    struct refresh r = { .store = store };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    int rc = image_store_each(store, refresh_image, &r, err);
+    if (rc == 0) {
+        index_print(&r.index, &text);
+        rc = atomic_file_write(store->fd, "index.json", text.buf, text.len, 0644, err);
+    }
+    index_release(&r.index);
+    return rc;
+}

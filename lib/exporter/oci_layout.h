@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci_layout: a packed image with a manifest leaves the store as an OCI image layout: a directory,
+ * one tarball, or the index of the store itself. The tarball is a hybrid: with `manifest.json`
+ * beside, so that docker load, podman load, skopeo (oci-archive:, docker-archive:) and ctr read it
+ * (spec 6.7).
+ *
+ * The same image and names give the same bytes.
+ */
+#ifndef LIB_EXPORTER_OCI_LAYOUT_H
+#define LIB_EXPORTER_OCI_LAYOUT_H
+
+#include "lib/base/strvec.h"
+#include "lib/store/image_store.h"
+
+struct layout_export {
+    const struct store *store;
+    const struct image_record *image; /* packed, has_manifest */
+    const struct strvec *names;       /* full references it is known by; may be empty */
+};
+
+/* Writes the tarball to `out`. */
+int layout_write_tar(const struct layout_export *e, struct writer *out,
+                     struct error *err) MUST_CHECK;
+/* Writes into the directory `dir_fd`; blobs that are there already are not written again. Other
+ * images of an existing layout stay; one of the same name is replaced. */
+int layout_write_dir(const struct layout_export *e, int dir_fd, struct error *err) MUST_CHECK;
+
+/* Makes the store's own index.json list exactly the images whose blobs are all there. */
+int layout_refresh_store(const struct store *store, struct error *err) MUST_CHECK;
+
+#endif

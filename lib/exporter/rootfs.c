@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/exporter/rootfs.h"
+
+#include <fcntl.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/map.h"
+#include "lib/base/mem.h"
+#include "lib/base/path.h"
+#include "lib/fs/dir.h"
+#include "lib/fs/entry.h"
+#include "lib/fs/resolve.h"
+#include "lib/fs/walk.h"
+
+enum { CHUNK = 256 * 1024 };
+
+struct export
+{
+    const struct diff_options *options;
+    struct map first_names; /* "dev:ino" -> path; owned */
+    struct tar_writer *tar; /* or: */
+    int dest_fd;
+    char *buffer;
+};
+
+static const char *first_name(struct export *x, const struct fs_entry *e)
+{
+    char key[48];
+    if (e->tar.type == TAR_DIR || e->st.st_nlink < 2)
+        return NULL;
+    snprintf(key, sizeof key, "%lx:%lx", (unsigned long)e->st.st_dev, (unsigned long)e->st.st_ino);
+    const char *first = map_find(&x->first_names, key);
+    if (!first)
+        map_set(&x->first_names, key, xstrdup(e->tar.path));
+    return first;
+}
+
+static int to_tar(struct export *x, struct fs_entry *e, struct error *err)
+{
+    const char *first = first_name(x, e);
+    if (first) {
+        e->tar.type = TAR_HARDLINK;
+        e->tar.link = first;
+        e->tar.xattr_count = 0;
+        return tar_writer_entry(x->tar, &e->tar, err);
+    }
+    TRY(tar_writer_entry(x->tar, &e->tar, err));
+    for (uint64_t left = e->tar.type == TAR_FILE ? e->tar.size : 0; left;) {
+        ssize_t n = fd_read_full(e->fd, x->buffer, left < CHUNK ? (size_t)left : CHUNK);
+        if (n <= 0)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", e->tar.path);
+        TRY(tar_writer_content(x->tar, x->buffer, (size_t)n, err));
+        left -= (uint64_t)n;
+    }
+    return 0;
+}
+
+static int write_file(const struct fs_entry *e, int dir, const char *name, struct error *err)
+{
+    struct timespec mtime = { .tv_sec = e->tar.mtime_s, .tv_nsec = (long)e->tar.mtime_ns };
+    struct timespec times[2] = { mtime, mtime };
+    auto_close int fd =
+        openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
+    TRY(fd_copy(e->fd, fd, e->tar.size, e->tar.path, err));
+    if (fchmod(fd, e->tar.mode & 0777) < 0 || futimens(fd, times) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "set the attributes of %s", e->tar.path);
+    return 0;
+}
+
+static int make_dir(const struct fs_entry *e, int dir, const char *name, struct error *err)
+{
+    if (mkdirat(dir, name, e->tar.mode & 0777) == 0 || errno == EEXIST)
+        return 0;
+    return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
+}
+
+static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
+{
+    const char *slash = strrchr(e->tar.path, '/');
+    auto_free char *parent = xstrndup(e->tar.path, slash ? (size_t)(slash - e->tar.path) : 0);
+    const char *name = path_base(e->tar.path);
+    const char *first = first_name(x, e);
+    auto_close int dir = beneath_open(x->dest_fd, parent, O_RDONLY | O_DIRECTORY, 0);
+    if (dir < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open %s in the destination", parent);
+    if (e->tar.type == TAR_DIR)
+        return make_dir(e, dir, name, err);
+    if (e->tar.type == TAR_CHAR || e->tar.type == TAR_BLOCK)
+        return 0;
+    TRY(dir_remove(dir, name, err));
+    if (first) {
+        const char *first_slash = strrchr(first, '/');
+        auto_free char *first_parent =
+            xstrndup(first, first_slash ? (size_t)(first_slash - first) : 0);
+        auto_close int from = beneath_open(x->dest_fd, first_parent, O_RDONLY | O_DIRECTORY, 0);
+        if (from < 0 || linkat(from, path_base(first), dir, name, 0) < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "link %s", e->tar.path);
+        return 0;
+    }
+    if (e->tar.type == TAR_FILE)
+        return write_file(e, dir, name, err);
+    int rc = e->tar.type == TAR_SYMLINK ? symlinkat(e->tar.link, dir, name)
+                                        : mkfifoat(dir, name, e->tar.mode & 0777);
+    return rc < 0 ? error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path) : 0;
+}
+
+static int visit(void *arg, const struct walk_item *item, struct error *err)
+{
+    struct export *x = arg;
+    enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    TRY(fs_entry_open(item->dir_fd, item->name, item->path, &e, &kind, err));
+    if (kind != FS_ENTRY_ORDINARY)
+        return 0;
+    if (x->options->has_epoch && e.tar.mtime_s > x->options->epoch_s) {
+        e.tar.mtime_s = x->options->epoch_s;
+        e.tar.mtime_ns = 0;
+    }
+    return x->tar ? to_tar(x, &e, err) : to_dir(x, &e, err);
+}
+
+static int run(struct export *x, int root_fd, struct error *err)
+{
+    struct walk_visitor visitor = { .visit = visit, .arg = x };
+    x->first_names.free_value = free;
+    x->buffer = xmalloc(CHUNK);
+    int rc = walk_tree(root_fd, "", NULL, &visitor, err);
+    map_release(&x->first_names);
+    free(x->buffer);
+    return rc;
+}
+
+int rootfs_write_tar(int root_fd, const struct diff_options *options, struct writer *out,
+                     struct error *err)
+{
+    struct tar_writer tar = tar_writer_init(out);
+    struct export x = { .options = options, .tar = &tar, .dest_fd = -1 };
+    TRY(run(&x, root_fd, err));
+    return tar_writer_finish(&tar, err);
+}
+
+int rootfs_write_dir(int root_fd, const struct diff_options *options, int dest_fd,
+                     struct error *err)
+{
+    struct export x = { .options = options, .dest_fd = dest_fd };
+    return run(&x, root_fd, err);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dir: whole directories, by descriptor: sorted names, and removal of trees that others filled. */
+#ifndef LIB_FS_DIR_H
+#define LIB_FS_DIR_H
+
+#include "lib/base/error.h"
+#include "lib/base/strvec.h"
+
+/* The names in directory `fd` (opened for reading; its offset is moved), sorted by byte value,
+ * without "." and "..". */
+int dir_list(int fd, const char *path, struct strvec *out, struct error *err) MUST_CHECK;
+/* Removes `name` below `dir_fd` with all below it. Never follows links, needs no path length.
+ * Missing is fine. */
+int dir_remove(int dir_fd, const char *name, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/fs/walk.h"
+
+#include <fcntl.h>
+
+#include "lib/base/mem.h"
+#include "lib/fs/dir.h"
+
+/* A directory on the way down. `item` is valid while its children are walked. */
+struct frame {
+    struct frame *up;
+    struct walk_item item;
+    void *kept;
+    bool shown;
+};
+
+struct walk {
+    const char *prefix;
+    const struct pattern_list *exclude;
+    const struct walk_visitor *visitor;
+};
+
+/* Shows a directory that was held back, its parents first. */
+static int show(const struct walk *w, struct frame *f, struct error *err)
+{
+    if (!f || f->shown)
+        return 0;
+    TRY(show(w, f->up, err));
+    f->item.parent = f->up ? f->up->kept : NULL;
+    f->item.keep = &f->kept;
+    f->shown = true;
+    return w->visitor->visit(w->visitor->arg, &f->item, err);
+}
+
+static int walk_directory(const struct walk *w, int fd, const char *path, struct frame *frame,
+                          struct error *err);
+
+static int enter(const struct walk *w, struct frame *f, struct error *err)
+{
+    auto_close int fd =
+        openat(f->item.dir_fd, f->item.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open directory %s", f->item.path);
+    int rc = walk_directory(w, fd, f->item.path, f, err);
+    if (f->shown && w->visitor->leave)
+        w->visitor->leave(w->visitor->arg, f->kept);
+    return rc;
+}
+
+static int visit_name(const struct walk *w, int dir_fd, const char *path, const char *name,
+                      struct frame *up, struct error *err)
+{
+    auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", name);
+    auto_free char *whole = xasprintf("%s%s%s", w->prefix, *w->prefix ? "/" : "", below);
+    bool excluded = w->exclude && pattern_list_excludes(w->exclude, whole, NULL);
+    struct frame f = { .up = up, .item = { .dir_fd = dir_fd, .name = name, .path = below } };
+    if (excluded && !pattern_list_may_reinclude_below(w->exclude, whole))
+        return 0;
+    if (fstatat(dir_fd, name, &f.item.st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno == ENOENT)
+            return 0;
+        return error_set(err, ERROR_SYSTEM, errno, "stat %s", below);
+    }
+    bool is_dir = S_ISDIR(f.item.st.st_mode);
+    if (excluded && !is_dir)
+        return 0;
+    if (!excluded)
+        TRY(show(w, &f, err));
+    return is_dir ? enter(w, &f, err) : 0;
+}
+
+static int walk_directory(const struct walk *w, int fd, const char *path, struct frame *frame,
+                          struct error *err)
+{
+    auto_(strvec) struct strvec names = { 0 };
+    TRY(dir_list(fd, *path ? path : ".", &names, err));
+    for (size_t i = 0; i < names.count; i++)
+        TRY(visit_name(w, fd, path, names.items[i], frame, err));
+    return 0;
+}
+
+int walk_tree(int start_fd, const char *prefix, const struct pattern_list *exclude,
+              const struct walk_visitor *visitor, struct error *err)
+{
+    struct walk w = { prefix, exclude, visitor };
+    return walk_directory(&w, start_fd, "", NULL, err);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * walk: a tree in order (names by byte value, a directory before its content), by descriptors,
+ * links never followed. Patterns may exclude; an excluded directory that holds a re-included entry
+ * is shown before that entry, and only then.
+ */
+#ifndef LIB_FS_WALK_H
+#define LIB_FS_WALK_H
+
+#include <sys/stat.h>
+
+#include "lib/base/error.h"
+#include "lib/fs/pattern.h"
+
+struct walk_item {
+    int dir_fd;       /* the directory it is in, */
+    const char *name; /* its name there */
+    const char *path; /* and relative to the walk's start; "" is the start itself */
+    struct stat st;
+    void *parent; /* what the callback stored for the parent directory, NULL at the start */
+    void **keep;  /* for a directory: where to store something for its children */
+};
+
+struct walk_visitor {
+    int (*visit)(void *arg, const struct walk_item *item, struct error *err);
+    /* The children of a directory that was visited are done; `kept` is what it stored. May be NULL.
+     */
+    void (*leave)(void *arg, void *kept);
+    void *arg;
+};
+
+/* Walks the directory `start_fd`, which is at `prefix` ("" or a path without slash at the end) of
+ * the tree that `exclude` (may be NULL) speaks of. The start itself is not visited. */
+int walk_tree(int start_fd, const char *prefix, const struct pattern_list *exclude,
+              const struct walk_visitor *visitor, struct error *err) MUST_CHECK;
+
+#endif

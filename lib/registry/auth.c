@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/registry/auth.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/codec/json.h"
+#include "lib/registry/base64.h"
+
+enum { EXPIRES_DEFAULT_S = 60, EXPIRES_MAX_S = 24 * 3600 };
+
+/* Token servers of another domain than their registry's, known to belong to it. */
+static const struct {
+    const char *registry, *realm;
+} partners[] = {
+    { "registry-1.docker.io", "auth.docker.io" },
+};
+
+/* Below these, neighbours are strangers: two labels are not enough to be of one owner. */
+static const char *const shared_domains[] = {
+    "amazonaws.com", "azurecr.io",  "azurewebsites.net", "cloudfront.net",    "github.io",
+    "appspot.com",   "run.app",     "herokuapp.com",     "fly.dev",           "pages.dev",
+    "workers.dev",   "vercel.app",  "netlify.app",       "gitlab.io",         "web.app",
+    "ngrok.io",      "ngrok.app",   "ngrok-free.app",    "trycloudflare.com", "nip.io",
+    "sslip.io",      "duckdns.org", "windows.net",       "googleapis.com",    "onrender.com",
+};
+
+/* The last `count` labels of a host name, or NULL if it has fewer. */
+static const char *last_labels(const char *host, size_t count)
+{
+    const char *at = host + strlen(host);
+
+    while (at > host) {
+        if (at[-1] == '.' && --count == 0)
+            return at;
+        at--;
+    }
+    return count == 1 ? host : NULL;
+}
+
+/* "co.uk" and its like: a short label below a country's. */
+static bool is_shared(const char *domain)
+{
+    const char *dot = strchr(domain, '.');
+
+    for (size_t i = 0; i < COUNT(shared_domains); i++)
+        if (strcmp(domain, shared_domains[i]) == 0)
+            return true;
+    return dot && strlen(dot + 1) == 2 && dot - domain <= 3;
+}
+
+/* The part of a host name that somebody registered, or NULL (addresses, single labels). */
+static const char *registrable_domain(const char *host)
+{
+    const char *last = last_labels(host, 1);
+    const char *domain = last_labels(host, 2);
+
+    if (host[0] == '[' || !last || isdigit((unsigned char)last[0]) || !domain)
+        return NULL;
+    return is_shared(domain) ? last_labels(host, 3) : domain;
+}
+
+bool auth_realm_is_trusted(const struct url *registry, const struct url *realm)
+{
+    const char *ours = registrable_domain(registry->host);
+    const char *theirs = registrable_domain(realm->host);
+
+    if (!realm->is_https)
+        return !registry->is_https && strcmp(registry->host, realm->host) == 0;
+    if (strcmp(registry->host, realm->host) == 0)
+        return true;
+    for (size_t i = 0; i < COUNT(partners); i++)
+        if (strcmp(registry->host, partners[i].registry) == 0 &&
+            strcmp(realm->host, partners[i].realm) == 0)
+            return true;
+    return ours && theirs && strcmp(ours, theirs) == 0;
+}
+
+static char *basic_header(const struct credential *c)
+{
+    auto_(strbuf) struct strbuf encoded = STRBUF_INIT;
+    auto_free char *plain = xasprintf("%s:%s", c->username, c->secret ? c->secret : "");
+
+    base64_encode(plain, strlen(plain), &encoded);
+    explicit_bzero(plain, strlen(plain));
+    return xasprintf("Authorization: Basic %s", encoded.buf);
+}
+
+/* With host->lock held. */
+static char *known_header(const struct registry_host *host, const char *scope)
+{
+    const struct token *token;
+
+    switch (host->scheme) {
+    case CHALLENGE_NONE: return NULL;
+    case CHALLENGE_BASIC: return host->credential.username ? basic_header(&host->credential) : NULL;
+    case CHALLENGE_BEARER:
+        token = map_find(&host->tokens, scope);
+        if (!token || clock_monotonic_ns() >= token->refresh_ns)
+            return NULL;
+        return xasprintf("Authorization: Bearer %s", token->text);
+    }
+    __builtin_unreachable();
+}
+
+char *auth_header(struct registry_host *host, const char *scope)
+{
+    pthread_mutex_lock(&host->lock);
+    char *header = known_header(host, scope);
+    pthread_mutex_unlock(&host->lock);
+    return header;
+}
+
+struct token_request {
+    struct registry_host *host;
+    const struct challenge *challenge;
+    struct url realm;
+    const char *scope;
+    bool is_trusted; /* the realm may see the credential */
+    struct token *out;
+};
+
+static void add_parameter(struct strbuf *query, const char *name, const char *value)
+{
+    auto_free char *escaped = url_escape(value);
+    strbuf_addf(query, "%s%s=%s", query->len ? "&" : "", name, escaped);
+}
+
+/* "service=..&scope=.." with the registry's own idea of the scope beside ours. */
+static void add_scopes(const struct token_request *t, bool as_one, struct strbuf *query)
+{
+    const char *theirs = t->challenge->scope;
+    bool differs = theirs && *theirs && strcmp(theirs, t->scope) != 0;
+
+    if (t->challenge->service)
+        add_parameter(query, "service", t->challenge->service);
+    if (as_one) {
+        auto_free char *both =
+            xasprintf("%s%s%s", t->scope, differs ? " " : "", differs ? theirs : "");
+        add_parameter(query, "scope", both);
+        return;
+    }
+    struct str rest = str_of(t->scope);
+    while (rest.len > 0) {
+        struct str part = str_cut(&rest, ' ');
+        auto_free char *scope = xstrndup(part.ptr, part.len);
+        add_parameter(query, "scope", scope);
+    }
+    if (differs)
+        add_parameter(query, "scope", theirs);
+}
+
+static bool token_is_valid(const char *text)
+{
+    if (!text || !*text)
+        return false;
+    for (; *text; text++)
+        if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f)
+            return false;
+    return true;
+}
+
+static int parse_token(const struct http_response *response, struct token *out, struct error *err)
+{
+    uint64_t expires_s = 0;
+    auto_(error) struct error ignored = { 0 };
+    auto_(js) js *doc = NULL;
+
+    TRY(js_parse(response->body.buf, response->body.len, "token answer", &doc, err));
+    const char *text = js_text(js_member(doc, "token"));
+    if (!text || !*text)
+        text = js_text(js_member(doc, "access_token"));
+    if (!token_is_valid(text))
+        return error_set(err, ERROR_CORRUPT, 0, "token answer holds no usable token");
+    /* servers get this field wrong in every way; then the standard's default stands */
+    if (js_get_u64(doc, "expires_in", false, &expires_s, &ignored) < 0 ||
+        expires_s < EXPIRES_DEFAULT_S)
+        expires_s = EXPIRES_DEFAULT_S;
+    if (expires_s > EXPIRES_MAX_S)
+        expires_s = EXPIRES_MAX_S;
+    out->text = xstrdup(text);
+    out->refresh_ns = clock_monotonic_ns() + expires_s * 800000000U; /* at four fifths */
+    return 0;
+}
+
+static int request_token(void *arg, long *retry_after_s, struct error *err)
+{
+    struct token_request *t = arg;
+    const struct credential *c = &t->host->credential;
+    auto_(strvec) struct strvec headers = { 0 };
+    auto_(strbuf) struct strbuf query = STRBUF_INIT;
+    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
+    auto_free char *realm = url_print(&t->realm);
+    auto_free char *url = NULL;
+    bool is_refresh = t->is_trusted && c->identity_token;
+
+    add_scopes(t, is_refresh, &query);
+    struct http_request request = { .method = is_refresh ? "POST" : "GET",
+                                    .headers = &headers,
+                                    .limit = TOKEN_ANSWER_MAX,
+                                    .allow_http = !t->realm.is_https,
+                                    .skip_verify = t->host->skip_verify,
+                                    .refuse_private = !t->host->is_private };
+    if (is_refresh) {
+        add_parameter(&query, "grant_type", "refresh_token");
+        add_parameter(&query, "client_id", "mlbuild");
+        add_parameter(&query, "refresh_token", c->identity_token);
+        strvec_push(&headers, "Content-Type: application/x-www-form-urlencoded");
+        request.data = query.buf;
+        request.len = query.len;
+        url = take_ptr(realm);
+    } else {
+        if (t->is_trusted && c->username)
+            strvec_push_take(&headers, basic_header(c));
+        url = xasprintf("%s%c%s", realm, t->realm.query[0] ? '&' : '?', query.buf);
+    }
+    request.url = url;
+    auto_free char *shown = url_print_safe(&t->realm);
+    if (http_perform(t->host->client->http, &request, &response, err) < 0)
+        return error_wrap(err, "get a token from %s", shown);
+    *retry_after_s = response.retry_after_s;
+    if (response.status != 200) {
+        auto_free char *what = xasprintf("get a token from %s", shown);
+        return registry_status_error(t->host, what, &response, err);
+    }
+    return parse_token(&response, t->out, err);
+}
+
+static void token_free(void *value)
+{
+    struct token *token = value;
+    if (token->text)
+        explicit_bzero(token->text, strlen(token->text));
+    free(token->text);
+    free(token);
+}
+
+/* With host->lock held. */
+static int renew_token(struct registry_host *host, const char *scope,
+                       const struct challenge *challenge, struct error *err)
+{
+    auto_(url) struct url realm = { 0 };
+    struct token_request request = { .host = host, .challenge = challenge, .scope = scope };
+
+    if (url_resolve(&host->base, challenge->realm, &realm, err) < 0)
+        return error_wrap(err, "token server named by %s", host->name);
+    /* an http realm of an https registry could be anybody between us and it */
+    if (!realm.is_https && !(host->may_use_http && !host->base.is_https))
+        return error_set(err, ERROR_REMOTE, 0, "%s names a token server without https", host->name);
+    bool has_secret = host->credential.username || host->credential.identity_token;
+    request.realm = realm;
+    request.is_trusted = auth_realm_is_trusted(&host->base, &realm);
+    host->was_withheld = has_secret && !request.is_trusted;
+    request.out = xcalloc(1, sizeof *request.out);
+    if (registry_try(host->client, request_token, &request, err) < 0) {
+        token_free(request.out);
+        return -1;
+    }
+    host->tokens.free_value = token_free;
+    map_set(&host->tokens, scope, request.out);
+    return 0;
+}
+
+int auth_answer(struct registry_host *host, const char *scope, const char *challenge,
+                const char *used, bool *out_again, struct error *err)
+{
+    auto_(challenge) struct challenge wanted = { 0 };
+    int rc = 0;
+
+    challenge_parse(challenge, &wanted);
+    pthread_mutex_lock(&host->lock);
+    host->scheme = wanted.scheme;
+    auto_free char *now = known_header(host, scope);
+    bool is_newer = now && (!used || strcmp(now, used) != 0);
+    *out_again = is_newer;
+    if (!is_newer && wanted.scheme == CHALLENGE_BEARER) {
+        rc = renew_token(host, scope, &wanted, err);
+        *out_again = rc == 0;
+    }
+    pthread_mutex_unlock(&host->lock);
+    return rc;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/registry/layout.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/codec/json.h"
+#include "lib/store/blob.h"
+
+enum { VERSION_FILE_MAX = 4096, COPY_SIZE = 128 * 1024 };
+
+struct layout_spec {
+    char *directory;
+    char *tag;    /* NULL if none */
+    char *digest; /* likewise */
+};
+
+static void spec_release(struct layout_spec *s)
+{
+    free(s->directory);
+    free(s->tag);
+    free(s->digest);
+}
+DEFINE_AUTO(spec, struct layout_spec, spec_release(value))
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A path may hold ':' itself: what exists as a directory is one. */
+static int parse_spec(const char *text, struct layout_spec *out, struct error *err)
+{
+    const char *at = strstr(text, "@sha256:");
+    struct digest ignored;
+
+    if (at && !digest_parse(at + 1, &ignored))
+        return error_set(err, ERROR_USER, 0, "\"%s\" ends in no valid digest", text);
+    out->digest = at ? xstrdup(at + 1) : NULL;
+    out->directory = at ? xstrndup(text, (size_t)(at - text)) : xstrdup(text);
+    char *colon = strrchr(out->directory, ':');
+    if (colon && !strchr(colon, '/') && !is_directory(out->directory)) {
+        out->tag = xstrdup(colon + 1);
+        *colon = '\0';
+    }
+    return 0;
+}
+
+struct layout {
+    struct document_fetcher fetcher;
+    struct blob_provider provider;
+    const struct store *store;
+    char *path;
+    int fd;
+};
+
+static struct layout *layout_of_fetcher(struct document_fetcher *fetcher)
+{
+    return (void *)((char *)fetcher - offsetof(struct layout, fetcher));
+}
+
+static struct layout *layout_of_provider(struct blob_provider *provider)
+{
+    return (void *)((char *)provider - offsetof(struct layout, provider));
+}
+
+static void blob_path(const struct digest *digest, char path[static DIGEST_HEX_SIZE + 16])
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_hex(digest, hex);
+    snprintf(path, DIGEST_HEX_SIZE + 16, "blobs/sha256/%s", hex);
+}
+
+static int read_blob(struct document_fetcher *fetcher, const struct descriptor *d, uint64_t limit,
+                     struct strbuf *out, struct error *err)
+{
+    const struct layout *layout = layout_of_fetcher(fetcher);
+    char path[DIGEST_HEX_SIZE + 16];
+
+    blob_path(&d->digest, path);
+    return fd_read_file(layout->fd, path, limit, out, err);
+}
+
+static int copy_blob(const struct layout *layout, const struct descriptor *blob, struct error *err)
+{
+    char path[DIGEST_HEX_SIZE + 16];
+    struct stat st;
+    auto_(blob_writer) struct blob_writer w = { .fd = -1 };
+    auto_free char *buffer = xmalloc(COPY_SIZE);
+
+    blob_path(&blob->digest, path);
+    /* NONBLOCK: a FIFO in place of the file must not stop us */
+    auto_close int fd = openat(layout->fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, errno, "open %s",
+                         path);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != blob->size)
+        return error_set(err, ERROR_CORRUPT, 0, "%s is not a file of %llu bytes", path,
+                         (unsigned long long)blob->size);
+    TRY(blob_writer_open(layout->store, &w, err));
+    for (;;) {
+        ssize_t got = fd_read_full(fd, buffer, COPY_SIZE);
+        if (got < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", path);
+        if (got == 0)
+            break;
+        TRY(writer_write(&w.base, buffer, (size_t)got, err));
+    }
+    return blob_writer_commit(&w, &blob->digest, NULL, err);
+}
+
+static int fetch(struct blob_provider *provider, const struct descriptor *blob, unsigned vertex,
+                 struct error *err)
+{
+    const struct layout *layout = layout_of_provider(provider);
+
+    (void)vertex; /* a local copy is too quick to report */
+    assert(layout->store);
+    if (blob_exists(layout->store, &blob->digest))
+        return 0;
+    return copy_blob(layout, blob, err) < 0 ? error_wrap(err, "OCI layout %s", layout->path) : 0;
+}
+
+static void layout_free(struct layout *layout)
+{
+    if (!layout)
+        return;
+    if (layout->fd >= 0)
+        close(layout->fd);
+    free(layout->path);
+    free(layout);
+}
+DEFINE_AUTO(layout, struct layout *, layout_free(*value))
+
+static void provider_free(struct blob_provider *provider)
+{
+    layout_free(layout_of_provider(provider));
+}
+
+static int check_version(const struct layout *layout, struct error *err)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(js) js *doc = NULL;
+    const char *version = "";
+
+    if (fd_read_file(layout->fd, "oci-layout", VERSION_FILE_MAX, &text, err) < 0)
+        return error_hint(err,
+                          "an OCI layout is a directory with oci-layout, index.json and blobs");
+    TRY(js_parse(text.buf, text.len, "oci-layout", &doc, err));
+    TRY(js_get_text(doc, "imageLayoutVersion", true, &version, err));
+    if (!str_starts_with(version, "1."))
+        return error_set(err, ERROR_UNSUPPORTED, 0, "layout is of version %.20s, not 1", version);
+    return 0;
+}
+
+/* Is `tag` what the entry calls itself: as a tag, or at the end of a full name? */
+static bool entry_has_tag(const struct index_entry *entry, const char *tag)
+{
+    auto_free char *ending = xasprintf(":%s", tag);
+
+    if (entry->ref_name &&
+        (strcmp(entry->ref_name, tag) == 0 || str_ends_with(entry->ref_name, ending)))
+        return true;
+    return entry->image_name && str_ends_with(entry->image_name, ending);
+}
+
+static bool entry_is_wanted(const struct index_entry *entry, const struct layout_spec *spec,
+                            const char *tag)
+{
+    char digest[DIGEST_TEXT_SIZE];
+
+    digest_print(&entry->descriptor.digest, digest);
+    if (spec->digest && strcmp(digest, spec->digest) != 0)
+        return false;
+    return !tag || entry_has_tag(entry, tag);
+}
+
+/* Do the entries bear more than one name? Then a platform alone does not say which is meant. */
+static bool has_several_names(const struct index *index)
+{
+    const char *first = NULL;
+
+    for (size_t i = 0; i < index->count; i++) {
+        const char *name = index->entries[i].ref_name;
+        if (name && first && strcmp(name, first) != 0)
+            return true;
+        first = first ? first : name;
+    }
+    return false;
+}
+
+static int nothing_suits(const struct index *index, const struct layout_spec *spec, const char *tag,
+                         struct error *err)
+{
+    auto_(strbuf) struct strbuf names = STRBUF_INIT;
+
+    error_set(err, ERROR_NOT_FOUND, 0, "no image \"%s\" for the platform",
+              spec->digest ? spec->digest : (tag ? tag : "any"));
+    for (size_t i = 0; i < index->count; i++) {
+        if (!index->entries[i].ref_name)
+            continue;
+        strbuf_addf(&names, "%s%.200s", names.len ? ", " : "", index->entries[i].ref_name);
+    }
+    return names.len ? error_hint(err, "the layout has: %s", names.buf) : -1;
+}
+
+static int choose(const struct layout *layout, const struct layout_spec *spec,
+                  const struct platform *platform, struct descriptor *out, struct error *err)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(index) struct index index = { 0 };
+    struct index wanted = { 0 }; /* borrows the entries' strings */
+
+    TRY(fd_read_file(layout->fd, "index.json", OCI_DOCUMENT_MAX, &text, err));
+    TRY(index_parse(text.buf, text.len, MEDIA_UNKNOWN, &index, err));
+    const char *tag = spec->tag;
+    if (!tag && !spec->digest && has_several_names(&index))
+        tag = "latest";
+    auto_free struct index_entry *entries = xcalloc(index.count + 1, sizeof *entries);
+    wanted.entries = entries;
+    for (size_t i = 0; i < index.count; i++)
+        if (entry_is_wanted(&index.entries[i], spec, tag))
+            entries[wanted.count++] = index.entries[i];
+    const struct index_entry *entry = index_choose(&wanted, platform);
+    if (!entry)
+        return nothing_suits(&index, spec, tag, err);
+    *out = entry->descriptor;
+    return 0;
+}
+
+static int load(struct layout *layout, const struct layout_spec *spec,
+                const struct platform *platform, struct image_source *out, struct error *err)
+{
+    struct descriptor root;
+    struct digest actual;
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+
+    TRY(check_version(layout, err));
+    TRY(choose(layout, spec, platform, &root, err));
+    TRY(read_blob(&layout->fetcher, &root, OCI_DOCUMENT_MAX, &text, err));
+    digest_of(text.buf, text.len, &actual);
+    if (text.len != root.size || !digest_equal(&actual, &root.digest))
+        return error_set(err, ERROR_CORRUPT, 0, "manifest does not match its size and digest");
+    return image_source_load(&layout->fetcher, &root, &text, platform, out, err);
+}
+
+int layout_open(const char *spec_text, const struct platform *platform, const struct store *store,
+                struct image_source *out, struct error *err)
+{
+    auto_(spec) struct layout_spec spec = { 0 };
+    auto_(image_source) struct image_source source;
+    auto_(layout) struct layout *layout = xcalloc(1, sizeof *layout);
+
+    image_source_init(&source);
+    layout->fd = -1;
+    layout->store = store;
+    layout->fetcher.fetch = read_blob;
+    layout->provider.fetch = fetch;
+    TRY(parse_spec(spec_text, &spec, err));
+    layout->path = xstrdup(spec.directory);
+    layout->fd = open(spec.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (layout->fd < 0)
+        return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_USER, errno,
+                         "open OCI layout %s", spec.directory);
+    if (load(layout, &spec, platform, &source, err) < 0)
+        return error_wrap(err, "OCI layout %s", spec.directory);
+    source.name = xstrdup(spec_text);
+    source.provider = &take_ptr(layout)->provider;
+    source.free_provider = provider_free;
+    *out = source;
+    image_source_init(&source);
+    return 0;
+}

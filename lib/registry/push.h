@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * push: an image of the client's store to a registry: blobs first (those that are there already are
+ * not sent, those that another repository of the host has are mounted), then the manifest under
+ * every tag, so that a name never stands for an image with parts missing.
+ */
+#ifndef LIB_REGISTRY_PUSH_H
+#define LIB_REGISTRY_PUSH_H
+
+#include "lib/base/thread_pool.h"
+#include "lib/oci/descriptor.h"
+#include "lib/oci/reference.h"
+#include "lib/registry/registry.h"
+
+struct push_image {
+    const struct manifest *manifest; /* its blobs are in the store */
+    const char *text;                /* the manifest as it is sent: the digest is of these bytes */
+    size_t len;
+    const struct reference *targets; /* any hosts and repositories; a digest in them is ignored */
+    size_t target_count;
+    const char *mount_from; /* a repository of the targets' host that may have blobs, or NULL */
+};
+
+/* Blobs go side by side on `pool` (NULL: one after the other). Bytes are reported to progress
+ * vertex `vertex`. Errors: NETWORK, REMOTE, CORRUPT, NOT_FOUND (a blob is not in the store),
+ * CANCELLED. */
+int registry_push(struct registry_client *client, const struct push_image *image,
+                  struct thread_pool *pool, unsigned vertex, struct error *err) MUST_CHECK;
+
+/* One document (an index whose manifests were pushed) under the tag of `target`, or under its own
+ * digest if there is none. */
+int registry_push_document(struct registry_client *client, const struct reference *target,
+                           enum media_type type, const char *text, size_t len,
+                           struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/registry/registry_internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/codec/json.h"
+#include "lib/registry/auth.h"
+
+static void host_free(void *value)
+{
+    struct registry_host *host = value;
+
+    free(host->name);
+    url_release(&host->base);
+    credential_release(&host->credential);
+    map_release(&host->tokens);
+    pthread_mutex_destroy(&host->lock);
+    free(host);
+}
+
+struct registry_client *registry_client_new(const struct registry_options *options)
+{
+    struct registry_client *client = xcalloc(1, sizeof *client);
+
+    client->options = *options;
+    if (!client->options.retry)
+        client->options.retry = &retry_policy_default;
+    client->http = http_client_new(options->cancel);
+    client->hosts.free_value = host_free;
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_cond_init(&client->changed, NULL);
+    return client;
+}
+
+void registry_client_free(struct registry_client *client)
+{
+    if (!client)
+        return;
+    map_release(&client->hosts);
+    http_client_free(client->http);
+    pthread_cond_destroy(&client->changed);
+    pthread_mutex_destroy(&client->lock);
+    free(client);
+}
+
+static bool is_listed(const struct strvec *list, const char *host)
+{
+    for (size_t i = 0; list && i < list->count; i++)
+        if (strcasecmp(list->items[i], host) == 0)
+            return true;
+    return false;
+}
+
+static int host_new(struct registry_client *client, const char *name, struct registry_host **out,
+                    struct error *err)
+{
+    bool is_hub = strcmp(name, "docker.io") == 0;
+    auto_free char *address = xasprintf("https://%s", is_hub ? "registry-1.docker.io" : name);
+    auto_(url) struct url base = { 0 };
+
+    TRY(url_parse(address, &base, err));
+    struct registry_host *host = xcalloc(1, sizeof *host);
+    host->client = client;
+    host->name = xstrdup(name);
+    host->base = base;
+    base = (struct url){ 0 };
+    host->skip_verify = is_listed(client->options.insecure_hosts, name);
+    host->may_use_http = host->skip_verify || url_host_is_loopback(name);
+    pthread_mutex_init(&host->lock, NULL);
+    *out = host;
+    return 0;
+}
+
+/* Hosts that may be reached by http are asked whether they speak https first. */
+static int settle_scheme(struct registry_host *host, struct error *err)
+{
+    auto_(error) struct error why = { 0 };
+    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
+    auto_free char *url = xasprintf("https://%s/v2/", host->name);
+    struct http_request request = { .method = "GET", .url = url, .skip_verify = host->skip_verify };
+
+    if (!host->may_use_http)
+        return 0;
+    if (http_perform(host->client->http, &request, &response, &why) == 0)
+        return 0;
+    if (why.kind == ERROR_CANCELLED || why.kind == ERROR_HOST) {
+        error_move(err, &why);
+        return -1;
+    }
+    auto_free char *plain = xasprintf("http://%s", host->name);
+    url_release(&host->base);
+    return url_parse(plain, &host->base, err);
+}
+
+/* With host->lock held. */
+static int make_ready(struct registry_host *host, const char *repository, struct error *err)
+{
+    const struct credential_places *places = &host->client->options.places;
+
+    if (host->is_ready)
+        return 0;
+    TRY(settle_scheme(host, err));
+    TRY(credentials_find(places, host->name, repository, &host->credential, err));
+    host->is_ready = true;
+    return 0;
+}
+
+int registry_host_get(struct registry_client *client, const struct reference *ref,
+                      struct registry_host **out, struct error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&client->lock);
+    struct registry_host *host = map_find(&client->hosts, ref->host);
+    if (!host && (rc = host_new(client, ref->host, &host, err)) == 0)
+        map_set(&client->hosts, ref->host, host);
+    pthread_mutex_unlock(&client->lock);
+    TRY(rc);
+
+    pthread_mutex_lock(&host->lock);
+    rc = make_ready(host, ref->repository, err);
+    pthread_mutex_unlock(&host->lock);
+    *out = host;
+    return rc;
+}
+
+/* Where a request goes next. */
+struct route {
+    struct url url;
+    bool is_home; /* the registry itself: may see the authorisation */
+};
+
+static int begin_route(const struct registry_host *host, const char *target, struct route *out,
+                       struct error *err)
+{
+    TRY(url_resolve(&host->base, target, &out->url, err));
+    out->is_home = url_same_origin(&host->base, &out->url);
+    return 0;
+}
+
+static int follow(const struct registry_host *host, struct route *route, const char *location,
+                  struct error *err)
+{
+    struct url next = { 0 };
+
+    if (url_resolve(&route->url, location, &next, err) < 0) {
+        err->kind = ERROR_REMOTE;
+        return error_wrap(err, "redirect by %s", route->url.host);
+    }
+    url_release(&route->url);
+    route->url = next;
+    route->is_home = url_same_origin(&host->base, &next);
+    bool may_be_plain =
+        host->may_use_http && !host->base.is_https &&
+        (strcmp(host->base.host, next.host) == 0 || url_host_is_loopback(next.host));
+    if (!next.is_https && !may_be_plain)
+        return error_set(err, ERROR_REMOTE, 0, "%s redirects to %s without https", host->name,
+                         next.host);
+    return 0;
+}
+
+static int send_once(struct registry_host *host, const struct registry_request *r,
+                     const struct route *route, const char *authorization,
+                     struct http_response *response, struct error *err)
+{
+    auto_(strvec) struct strvec headers = { 0 };
+    auto_free char *url = url_print(&route->url);
+    auto_free char *shown = url_print_safe(&route->url);
+
+    for (size_t i = 0; i < r->headers.count; i++)
+        strvec_push(&headers, r->headers.items[i]);
+    if (authorization)
+        strvec_push(&headers, authorization);
+    pthread_mutex_lock(&host->lock);
+    bool is_private = host->is_private;
+    pthread_mutex_unlock(&host->lock);
+    const struct http_request request = {
+        .method = r->method,
+        .url = url,
+        .headers = &headers,
+        .data = r->data,
+        .fd = r->fd,
+        .len = r->len,
+        .out = r->out,
+        .limit = r->limit,
+        .on_headers = r->on_headers,
+        .on_progress = r->on_progress,
+        .arg = r->arg,
+        .allow_http = !route->url.is_https,
+        .skip_verify = route->is_home && host->skip_verify,
+        .refuse_private =
+            !route->is_home && !is_private && !host->client->options.allow_private_redirects,
+        .stall_s = r->stall_s,
+    };
+    if (http_perform(host->client->http, &request, response, err) < 0)
+        return error_wrap(err, "%s %s", r->method, shown);
+    if (route->is_home && response->peer_is_private && !is_private) {
+        pthread_mutex_lock(&host->lock);
+        host->is_private = true;
+        pthread_mutex_unlock(&host->lock);
+    }
+    return 0;
+}
+
+static bool is_redirect(const struct registry_request *r, const struct http_response *response)
+{
+    int s = response->status;
+    bool is_read = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+
+    return is_read && response->headers[HTTP_LOCATION] &&
+           (s == 301 || s == 302 || s == 303 || s == 307 || s == 308);
+}
+
+static void route_release(struct route *route)
+{
+    url_release(&route->url);
+}
+DEFINE_AUTO(route, struct route, route_release(value))
+
+int registry_call(struct registry_host *host, const struct registry_request *request,
+                  struct http_response *response, struct error *err)
+{
+    auto_(route) struct route route = { 0 };
+    bool may_answer =
+        true; /* a challenge is answered once: a registry that goes on refusing means it */
+    unsigned hops = 0;
+
+    TRY(begin_route(host, request->target, &route, err));
+    for (;;) {
+        auto_free char *authorization = route.is_home ? auth_header(host, request->scope) : NULL;
+        TRY(send_once(host, request, &route, authorization, response, err));
+        bool again = false;
+        if (response->status == 401 && route.is_home && may_answer) {
+            const char *challenge = response->headers[HTTP_AUTHENTICATE];
+            TRY(auth_answer(host, request->scope, challenge, authorization, &again, err));
+            may_answer = false;
+        } else if (is_redirect(request, response)) {
+            auto_free char *location = xstrdup(response->headers[HTTP_LOCATION]);
+            if (++hops > REDIRECTS_MAX)
+                return error_set(err, ERROR_REMOTE, 0, "%s redirects more than %d times",
+                                 host->name, REDIRECTS_MAX);
+            TRY(follow(host, &route, location, err));
+            again = true;
+        }
+        if (!again)
+            return 0;
+    }
+}
+
+char *registry_clean_text(const char *text, size_t max)
+{
+    char *clean = xstrndup(text, strnlen(text, max));
+
+    for (char *c = clean; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+        else if (*c == '\xc2' && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
+            c[0] = c[1] = ' '; /* C1 controls */
+    return clean;
+}
+
+/* The first error of {"errors":[{"code":..,"message":..}]}, as " (code: message)", or "". */
+static char *server_says(const struct http_response *response)
+{
+    auto_(error) struct error ignored = { 0 };
+    auto_(js) js *doc = NULL;
+
+    if (js_parse(response->body.buf, response->body.len, "answer", &doc, &ignored) < 0)
+        return xstrdup("");
+    const js *first = js_item(js_member(doc, "errors"), 0);
+    const char *code = js_text(js_member(first, "code"));
+    const char *message = js_text(js_member(first, "message"));
+    if (!message)
+        message = js_text(js_member(doc, "details")); /* token servers' form */
+    if (!code && !message)
+        return xstrdup("");
+    auto_free char *text = xasprintf(" (%s%s%s)", code ? code : "", code && message ? ": " : "",
+                                     message ? message : "");
+    return registry_clean_text(text, 300);
+}
+
+static int hint_credentials(const struct registry_host *host, struct error *err)
+{
+    const struct credential *c = &host->credential;
+
+    if (host->was_withheld)
+        return error_hint(err,
+                          "the credentials for %s were not sent: its token server belongs to "
+                          "another domain",
+                          host->name);
+    if (c->source)
+        return error_hint(err, "used the credentials for %s from %s", host->name, c->source);
+    if (c->note)
+        return error_hint(err, "no credentials for %s: %s", host->name, c->note);
+    return error_hint(err,
+                      "no credentials for %s were found; \"docker login %s\" would store some "
+                      "(looked in $DOCKER_AUTH_CONFIG, config.json of docker, "
+                      "$REGISTRY_AUTH_FILE, auth.json of podman)",
+                      host->name, host->name);
+}
+
+int registry_status_error(struct registry_host *host, const char *what,
+                          const struct http_response *response, struct error *err)
+{
+    static const struct {
+        int status;
+        const char *words;
+    } rows[] = { { 400, "bad request" },   { 401, "not authorised" },   { 403, "access denied" },
+                 { 404, "not found" },     { 405, "not allowed" },      { 413, "too large" },
+                 { 416, "no such range" }, { 429, "too many requests" } };
+    const char *words = response->status >= 500 ? "server error" : "unexpected answer";
+    auto_free char *says = server_says(response);
+    bool is_transient = http_status_is_transient(response->status);
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].status == response->status)
+            words = rows[i].words;
+    error_set(err, is_transient ? ERROR_NETWORK : ERROR_REMOTE, 0, "%s: %s: %s%s (HTTP %d)",
+              host->name, what, words, says, response->status);
+    if (response->status == 401 || response->status == 403)
+        return hint_credentials(host, err);
+    if (response->status == 429 && !host->credential.source)
+        return error_hint(err, "\"docker login %s\" may raise the limit", host->name);
+    return -1;
+}
+
+int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                 struct error *err)
+{
+    struct retry retry = retry_init(client->options.retry, client->options.cancel);
+
+    for (;;) {
+        struct error why = { 0 };
+        long retry_after_s = RETRY_AFTER_NONE;
+        int rc = attempt(arg, &retry_after_s, &why);
+        if (rc == 0)
+            return 0;
+        if (why.kind == ERROR_NETWORK && retry_wait(&retry, retry_after_s)) {
+            error_clear(&why);
+            continue;
+        }
+        if (client->options.cancel && cancel_is_raised(client->options.cancel)) {
+            error_clear(&why);
+            return cancel_check(client->options.cancel, err);
+        }
+        if (retry.tries > 1)
+            error_wrap(&why, "after %u tries", retry.tries);
+        error_move(err, &why);
+        return -1;
+    }
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* registry_internal: requests to one host, for resolve.c, pull.c and push.c. */
+#ifndef LIB_REGISTRY_REGISTRY_INTERNAL_H
+#define LIB_REGISTRY_REGISTRY_INTERNAL_H
+
+#include <pthread.h>
+
+#include "lib/base/map.h"
+#include "lib/codec/digest.h"
+#include "lib/net/http.h"
+#include "lib/net/url.h"
+#include "lib/oci/reference.h"
+#include "lib/registry/challenge.h"
+#include "lib/registry/registry.h"
+
+enum { REGISTRY_PARALLEL_MAX = 4, REDIRECTS_MAX = 10, TOKEN_ANSWER_MAX = 64 * 1024 };
+
+struct token {
+    char *text;
+    uint64_t refresh_ns; /* monotonic; not used from then on */
+};
+
+/* A registry as one user sees it. Made once, never freed before its client. */
+struct registry_host {
+    struct registry_client *client;
+    char *name; /* as in references: "docker.io" */
+    struct url base;
+    bool may_use_http;
+    bool skip_verify;
+    pthread_mutex_t lock; /* guards all below; held while a token is fetched, so that it is once */
+    bool is_ready;        /* base.is_https is settled, credential was looked up */
+    bool is_private;      /* it has a loopback, private or link-local address */
+    struct credential credential;
+    bool was_withheld; /* the credential was not given to a token server of another domain */
+    enum challenge_scheme scheme;
+    struct map tokens; /* scope -> struct token */
+};
+
+struct registry_client {
+    struct registry_options options;
+    struct http_client *http;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    struct map hosts; /* name -> struct registry_host */
+    struct digest fetching[REGISTRY_PARALLEL_MAX];
+    size_t fetching_count;
+};
+
+struct registry_request {
+    const char *method;
+    const char *target; /* "/v2/..." or a whole address */
+    const char *scope;  /* "repository:library/x:pull", several with a space between */
+    struct strvec headers;
+    const void *data; /* as in struct http_request, up to `arg` */
+    int fd;
+    uint64_t len;
+    struct writer *out;
+    uint64_t limit;
+    http_headers_fn *on_headers;
+    http_progress_fn *on_progress;
+    void *arg;
+    unsigned stall_s;
+};
+
+/* The session with the host of `ref`; borrowed from the client. Errors: USER, CANCELLED, HOST. */
+int registry_host_get(struct registry_client *client, const struct reference *ref,
+                      struct registry_host **out, struct error *err) MUST_CHECK;
+
+/* One request, authorised, redirects followed (GET and HEAD); once. Any status is a success. */
+int registry_call(struct registry_host *host, const struct registry_request *request,
+                  struct http_response *response, struct error *err) MUST_CHECK;
+/* Makes the error of a status that is none of those wanted: NETWORK if it may pass, else REMOTE.
+ * `what` is for people: "pull alpine:3". */
+int registry_status_error(struct registry_host *host, const char *what,
+                          const struct http_response *response, struct error *err);
+
+/* Does something until it works, is hopeless, or time is up. An attempt that fails with NETWORK is
+ * made again; it may say in *retry_after_s how long the server wants us to wait. */
+typedef int registry_attempt_fn(void *arg, long *retry_after_s, struct error *err);
+int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                 struct error *err) MUST_CHECK;
+
+/* `text` of a server, made fit for a terminal: one line, no control bytes. The caller frees it. */
+char *registry_clean_text(const char *text, size_t max);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/registry/resolve.h"
+
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/registry/pull_internal.h"
+#include "lib/registry/registry_internal.h"
+#include "lib/registry/tags.h"
+
+struct resolver {
+    struct document_fetcher base;
+    struct registry_host *host;
+    const struct reference *ref;
+    char *brief; /* the reference, for people */
+    char *scope;
+};
+
+/* One document of a registry, as one attempt fetches it. */
+struct document {
+    const struct resolver *resolver;
+    char *target;
+    bool is_manifest;
+    uint64_t limit;
+    struct http_response response;
+};
+
+static void document_release(struct document *d)
+{
+    free(d->target);
+    http_response_release(&d->response);
+}
+DEFINE_AUTO(document, struct document, document_release(value))
+
+static void add_accept(struct strvec *headers)
+{
+    static const enum media_type accepted[] = { MEDIA_MANIFEST, MEDIA_INDEX, MEDIA_DOCKER_MANIFEST,
+                                                MEDIA_DOCKER_INDEX };
+    auto_(strbuf) struct strbuf line = STRBUF_INIT;
+
+    strbuf_addstr(&line, "Accept: ");
+    for (size_t i = 0; i < COUNT(accepted); i++)
+        strbuf_addf(&line, "%s%s", i ? ", " : "", media_type_print(accepted[i]));
+    strvec_push(headers, line.buf);
+}
+
+static int get_document(void *arg, long *retry_after_s, struct error *err)
+{
+    struct document *d = arg;
+    const struct resolver *r = d->resolver;
+    auto_(strvec) struct strvec headers = { 0 };
+
+    if (d->is_manifest)
+        add_accept(&headers);
+    const struct registry_request request = { .method = "GET",
+                                              .target = d->target,
+                                              .scope = r->scope,
+                                              .headers = headers,
+                                              .limit = d->limit ? d->limit : 1 };
+    TRY(registry_call(r->host, &request, &d->response, err));
+    *retry_after_s = d->response.retry_after_s;
+    if (d->response.status == 200)
+        return 0;
+    auto_free char *what = xasprintf("pull %s", r->brief);
+    return registry_status_error(r->host, what, &d->response, err);
+}
+
+static int fetch(struct document_fetcher *base, const struct descriptor *wanted, uint64_t limit,
+                 struct strbuf *out, struct error *err)
+{
+    struct resolver *r = (struct resolver *)base;
+    char digest[DIGEST_TEXT_SIZE];
+    bool is_manifest =
+        media_type_is_manifest(wanted->media_type) || media_type_is_index(wanted->media_type);
+    auto_(document) struct document d = {
+        .resolver = r, .is_manifest = is_manifest, .limit = limit, .response = HTTP_RESPONSE_INIT
+    };
+
+    digest_print(&wanted->digest, digest);
+    d.target =
+        xasprintf("/v2/%s/%s/%s", r->ref->repository, is_manifest ? "manifests" : "blobs", digest);
+    TRY(registry_try(r->host->client, get_document, &d, err));
+    strbuf_add(out, d.response.body.buf, d.response.body.len);
+    return 0;
+}
+
+/* The type that the Content-Type header names; parameters ("; charset=utf-8") do not count. */
+static enum media_type delivered_type(const struct http_response *response)
+{
+    const char *header = response->headers[HTTP_CONTENT_TYPE];
+
+    if (!header)
+        return MEDIA_UNKNOWN;
+    auto_free char *type = xstrndup(header, strcspn(header, "; \t"));
+    enum media_type parsed = media_type_parse(type);
+    return media_type_is_manifest(parsed) || media_type_is_index(parsed) ? parsed : MEDIA_UNKNOWN;
+}
+
+/* The body is what it was asked for by digest, or at least what the registry calls it. */
+static int check_root(const struct reference *ref, const struct http_response *response,
+                      const struct digest *actual, struct error *err)
+{
+    const char *header = response->headers[HTTP_CONTENT_DIGEST];
+    struct digest wanted;
+    char text[DIGEST_TEXT_SIZE];
+
+    digest_print(actual, text);
+    if (ref->digest && digest_parse(ref->digest, &wanted) && !digest_equal(&wanted, actual))
+        return error_set(err, ERROR_CORRUPT, 0, "registry sent a manifest of digest %s instead",
+                         text);
+    if (!ref->digest && header && digest_parse(header, &wanted) && !digest_equal(&wanted, actual))
+        return error_set(err, ERROR_CORRUPT, 0, "registry calls the manifest %s, but it is %s",
+                         header, text);
+    return 0;
+}
+
+static int load(struct resolver *r, const struct platform *platform, struct image_source *out,
+                struct error *err)
+{
+    struct descriptor root = { 0 };
+    auto_(document) struct document d = { .resolver = r,
+                                          .is_manifest = true,
+                                          .limit = OCI_DOCUMENT_MAX,
+                                          .response = HTTP_RESPONSE_INIT };
+
+    d.target = xasprintf("/v2/%s/manifests/%s", r->ref->repository,
+                         r->ref->digest ? r->ref->digest : r->ref->tag);
+    if (registry_try(r->host->client, get_document, &d, err) < 0) {
+        if (d.response.status == 404 && !r->ref->digest)
+            tags_hint(r->host, r->ref, r->scope, err);
+        return -1;
+    }
+    root.media_type = delivered_type(&d.response);
+    root.size = d.response.body.len;
+    digest_of(d.response.body.buf, d.response.body.len, &root.digest);
+    TRY(check_root(r->ref, &d.response, &root.digest, err));
+    return image_source_load(&r->base, &root, &d.response.body, platform, out, err);
+}
+
+int registry_resolve(struct registry_client *client, const struct reference *ref,
+                     const struct platform *platform, struct image_source *out, struct error *err)
+{
+    struct registry_host *host = NULL;
+    auto_free char *brief = reference_print_short(ref);
+    auto_free char *scope = xasprintf("repository:%s:pull", ref->repository);
+    auto_(image_source) struct image_source source;
+
+    image_source_init(&source);
+    TRY(registry_host_get(client, ref, &host, err));
+    struct resolver r = {
+        .base = { fetch }, .host = host, .ref = ref, .brief = brief, .scope = scope
+    };
+    if (load(&r, platform, &source, err) < 0)
+        return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED
+                   ? error_wrap(err, "image %s", brief)
+                   : -1;
+    source.name = reference_print(ref);
+    source.provider = pull_provider_new(host, ref);
+    source.free_provider = pull_provider_free;
+    *out = source;
+    image_source_init(&source);
+    return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * resolve: from a reference and a platform to an image in a registry: manifest, configuration, and
+ * a provider that pulls its blobs into the client's store (see pull.c; any number of threads may
+ * fetch).
+ */
+#ifndef LIB_REGISTRY_RESOLVE_H
+#define LIB_REGISTRY_RESOLVE_H
+
+#include "lib/oci/reference.h"
+#include "lib/registry/image_source.h"
+#include "lib/registry/registry.h"
+
+/* *out must not outlive the client; the caller releases it. With a digest in `ref` the tag does not
+ * matter. Errors: NETWORK, REMOTE (hint: credentials, near tags, platforms), CORRUPT, UNSUPPORTED,
+ * USER (a credentials file), CANCELLED. */
+int registry_resolve(struct registry_client *client, const struct reference *ref,
+                     const struct platform *platform, struct image_source *out,
+                     struct error *err) MUST_CHECK;
+
+#endif

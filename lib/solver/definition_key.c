@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/solver/solver_internal.h"
+
+/* A missing source gets the frontend's hint, if it had an idea where the file might come from. */
+static int select_files(struct solver *s, const struct vertex *v, const struct vertex *local,
+                        struct error *err)
+{
+    struct vertex_state *state = state_of(s, v);
+    const struct local_context *context = find_context(s, local, err);
+    if (!context)
+        return -1;
+    struct file_source from = context_source(context);
+    if (selection_find(&from, v->copy.sources, &state->selection, err) < 0) {
+        error_at(err, v->where);
+        return v->copy.missing_hint ? error_hint(err, "%s", v->copy.missing_hint) : -1;
+    }
+    if (selection_digest(&from, &state->selection, s->options.store, s->options.cancel,
+                         &state->selection_digest, err) < 0)
+        return error_at(err, v->where);
+    return 0;
+}
+
+static int add_inputs(struct solver *s, const struct vertex *v, struct cache_key *key,
+                      struct error *err)
+{
+    for (size_t i = 0; i < v->input_count; i++) {
+        const struct vertex *input = v->inputs[i];
+        if (!input) {
+            cache_key_add_text(key, "root", "scratch");
+        } else if (input->kind == OP_LOCAL) {
+            TRY(select_files(s, v, input, err));
+            cache_key_add_digest(key, "files", &state_of(s, v)->selection_digest);
+        } else {
+            TRY(key_of(s, input, err));
+            cache_key_add_digest(key, input->name, &state_of(s, input)->key);
+        }
+    }
+    return 0;
+}
+
+int key_of(struct solver *s, const struct vertex *v, struct error *err)
+{
+    struct vertex_state *state = state_of(s, v);
+    if (state->has_key)
+        return 0;
+    auto_(cache_key) struct cache_key key = cache_key_begin("definition");
+    cache_key_add_digest(&key, "op", &v->digest);
+    TRY(add_inputs(s, v, &key, err));
+    cache_key_finish(&key, &state->key);
+    state->recipe = key.recipe;
+    key.recipe = (struct strvec){ 0 };
+    state->has_key = true;
+    return 0;
+}

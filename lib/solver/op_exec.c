@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/solver/solver_internal.h"
+
+enum { TAIL_BYTES = 8 * 1024, TAIL_LINES = 10 };
+
+/* Where a step's output goes: to whoever watches, and its end is kept for the error. */
+struct output {
+    struct progress *progress;
+    unsigned vertex;
+    struct strbuf tail;
+};
+
+static void take_output(void *arg, int stream, const char *data, size_t len)
+{
+    struct output *o = arg;
+    progress_log(o->progress, o->vertex, stream, data, len);
+    strbuf_add(&o->tail, data, len);
+    if (o->tail.len > 2 * (size_t)TAIL_BYTES) {
+        memmove(o->tail.buf, o->tail.buf + o->tail.len - TAIL_BYTES, TAIL_BYTES);
+        o->tail.len = TAIL_BYTES;
+        o->tail.buf[o->tail.len] = '\0';
+    }
+}
+
+/* The last lines of the tail; the caller frees the text. */
+static char *last_lines(const struct strbuf *tail)
+{
+    size_t end = tail->len;
+    while (end && tail->buf[end - 1] == '\n')
+        end--;
+    size_t start = end;
+    for (int lines = 0; start; start--) {
+        if (tail->buf[start - 1] == '\n' && ++lines == TAIL_LINES)
+            break;
+    }
+    return xstrndup(tail->buf + start, end - start);
+}
+
+static int step_failed(const struct vertex *v, int status, const struct output *o,
+                       struct error *err)
+{
+    auto_(strbuf) struct strbuf command = STRBUF_INIT;
+    for (const char *const *arg = v->exec.args; *arg; arg++)
+        strbuf_addf(&command, "%s%s", arg == v->exec.args ? "" : " ", *arg);
+    error_set(err, ERROR_RUN_FAILED, 0,
+              "process \"%s\" did not complete successfully: exit code: %d", command.buf, status);
+    err->detail = last_lines(&o->tail);
+    if (status == 137)
+        return error_hint(err, "it was killed: out of memory, perhaps; try fewer parallel jobs");
+    return -1;
+}
+
+static int run_step(struct solver *s, const struct vertex *v, struct output *o,
+                    struct snapshot *snapshot, struct error *err)
+{
+    int status = 0;
+    struct exec_request request = { .op = &v->exec,
+                                    .root_fd = snapshot->root_fd,
+                                    .output = take_output,
+                                    .output_arg = o,
+                                    .cancel = s->options.cancel };
+    struct executor *executor = s->workers.executor;
+    TRY(executor->run(executor, &request, &status, err));
+    return status == 0 ? 0 : step_failed(v, status, o, err);
+}
+
+/* Runs the step on a fresh snapshot and makes its changes a layer. */
+static int make_layer(struct solver *s, const struct vertex *v, unsigned progress,
+                      struct cache_record *layer, struct error *err)
+{
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    struct layer_list layers = input_layers(s, v, 0);
+    struct snapshot *snapshot = NULL;
+    struct output o = { s->options.progress, progress, STRBUF_INIT };
+    TRY(snapshotter->ops->prepare(snapshotter, &layers, s->workers.executor->mount_points,
+                                  s->workers.executor->mount_point_count, &snapshot, err));
+    int rc = run_step(s, v, &o, snapshot, err);
+    strbuf_release(&o.tail);
+    if (rc < 0) {
+        snapshotter->ops->discard(snapshot);
+        return -1;
+    }
+    new_layer(layer);
+    return snapshotter->ops->commit(snapshot, layer->layer, layer->created, err);
+}
+
+int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *out_cached,
+             struct error *err)
+{
+    struct digest digest;
+    struct layer_list layers = input_layers(s, v, 0);
+    auto_(cache_record) struct cache_record layer = { 0 };
+    auto_(cache_key) struct cache_key key = cache_key_begin("result");
+    cache_key_add_digest(&key, "op", &v->digest);
+    for (size_t i = 0; i < layers.count; i++)
+        cache_key_add_text(&key, "layer", layers.ids[i]);
+    cache_key_finish(&key, &digest);
+
+    *out_cached = reuse(s, v, &digest, &layer);
+    if (!*out_cached) {
+        TRY(make_layer(s, v, progress, &layer, err));
+        set_result(s, v, &layer);
+        TRY(cache_put(s->options.store, &digest, &layer, &key.recipe, err));
+    }
+    return cache_put(s->options.store, &state_of(s, v)->key, &layer, &state_of(s, v)->recipe, err);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshotter: INTERFACE to layers as directory trees. The solver asks, snapshotter/ answers
+ * (overlay, or plain copies where overlayfs cannot be had); a fake one makes the solver testable
+ * without mounts.
+ *
+ * A snapshot is an ordered list of layer ids (bottom first). The store keeps each layer's tree by
+ * itself; what they look like together exists only while somebody has it mounted:
+ *
+ *     prepare -> run something on root_fd -> commit | discard       a new layer by changing a root
+ *     view    -> read below root_fd       -> discard                look, change nothing
+ *     layer_write -> entries              -> commit | discard       a new layer by naming its
+ * entries apply                                                         a new layer from a tar
+ * stream diff                                                          a layer as a tar stream
+ *
+ * Thread-safe. Everything runs as root of the build's user namespace.
+ */
+#ifndef LIB_SOLVER_SNAPSHOTTER_H
+#define LIB_SOLVER_SNAPSHOTTER_H
+
+#include "lib/codec/tar.h"
+#include "lib/graph/image_resolver.h"
+#include "lib/solver/executor.h"
+
+struct layer_list {
+    char (*ids)[LAYER_ID_SIZE]; /* bottom first; may name a layer twice */
+    size_t count;
+};
+
+struct snapshotter;
+
+/* A root under construction or under view. */
+struct snapshot {
+    struct snapshotter *snapshotter;
+    int root_fd; /* its root directory; owned */
+};
+
+/* A layer under construction, entry by entry: parents before children, in any order else. An entry
+ * replaces an earlier one of the same path, except that directories merge. */
+struct layer_writer {
+    const struct layer_writer_ops *ops;
+};
+
+struct layer_writer_ops {
+    /* `content_fd` is where a TAR_FILE's entry->size bytes are read from its current offset; else
+     * -1. */
+    int (*entry)(struct layer_writer *w, const struct tar_entry *entry, int content_fd,
+                 struct error *err);
+    /* Hides what lower layers have at `path`. */
+    int (*whiteout)(struct layer_writer *w, const char *path, struct error *err);
+    /* Both end the writer, commit even when it fails. `created` (RFC 3339) is kept with the layer.
+     */
+    int (*commit)(struct layer_writer *w, const char *id, const char *created, struct error *err);
+    void (*discard)(struct layer_writer *w);
+};
+
+struct diff_options {
+    bool has_epoch; /* clamp times that are newer than: */
+    int64_t epoch_s;
+};
+
+struct snapshotter_ops {
+    const char *name;
+    /* A writable root over `layers`. What `points` names exists in it for the time being and leaves
+     * no trace in the layer. */
+    int (*prepare)(struct snapshotter *s, const struct layer_list *layers,
+                   const struct mount_point *points, size_t point_count, struct snapshot **out,
+                   struct error *err);
+    /* The changes become layer `id`; ends the snapshot even when it fails. */
+    int (*commit)(struct snapshot *active, const char *id, const char *created, struct error *err);
+    int (*view)(struct snapshotter *s, const struct layer_list *layers, struct snapshot **out,
+                struct error *err);
+    /* Ends a snapshot and drops its changes. */
+    void (*discard)(struct snapshot *snapshot);
+    int (*layer_write)(struct snapshotter *s, struct layer_writer **out, struct error *err);
+    /* Is the tree of layer `index` of `layers` there? */
+    int (*is_unpacked)(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                       bool *out, struct error *err);
+    /* Unpacks the plain tar stream `in`, read to its end, as layer `index` of `layers`. With `over`
+     * the layers below are there and are asked for what the stream relies on (a directory it
+     * implies, a hard link to a path it lacks); without it such a stream ends with *out_needs_below
+     * true and no layer. */
+    int (*apply)(struct snapshotter *s, const struct layer_list *layers, size_t index, bool over,
+                 struct reader *in, bool *out_needs_below, struct error *err);
+    /* Writes layer `id` as entries and whiteouts, sorted, without the end of the archive. */
+    int (*diff)(struct snapshotter *s, const char *id, const struct diff_options *options,
+                struct tar_writer *out, struct error *err);
+    void (*free)(struct snapshotter *s);
+};
+
+struct snapshotter {
+    const struct snapshotter_ops *ops;
+};
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/solver/solver_internal.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+
+struct solver *solver_new(const struct solver_options *options)
+{
+    struct solver *s = xcalloc(1, sizeof *s);
+    s->options = *options;
+    s->states = xcalloc(options->graph->count, sizeof *s->states);
+    pthread_mutex_init(&s->unpack_lock, NULL);
+    pthread_cond_init(&s->unpacked, NULL);
+    return s;
+}
+
+static void result_release(struct result *r)
+{
+    for (size_t i = 0; i < r->layers.count; i++)
+        free(r->created[i]);
+    free(r->created);
+    free(r->layers.ids);
+    *r = (struct result){ 0 };
+}
+
+void solver_free(struct solver *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->options.graph->count; i++) {
+        result_release(&s->states[i].result);
+        selection_release(&s->states[i].selection);
+        strvec_release(&s->states[i].recipe);
+    }
+    pthread_mutex_destroy(&s->unpack_lock);
+    pthread_cond_destroy(&s->unpacked);
+    strvec_release(&s->unpacking);
+    free(s->states);
+    free(s);
+}
+
+const struct result *solver_result(const struct solver *s, const struct vertex *v)
+{
+    return &state_of(s, v)->result;
+}
+
+struct layer_list input_layers(const struct solver *s, const struct vertex *v, size_t index)
+{
+    const struct vertex *input = v->inputs[index];
+    return input ? state_of(s, input)->result.layers : (struct layer_list){ NULL, 0 };
+}
+
+const struct local_context *find_context(const struct solver *s, const struct vertex *local,
+                                         struct error *err)
+{
+    for (size_t i = 0; i < s->options.context_count; i++) {
+        if (strcmp(s->options.contexts[i].name, local->local.name) == 0)
+            return &s->options.contexts[i];
+    }
+    error_set(err, ERROR_USER, 0, "there is no build context named %s", local->local.name);
+    return NULL;
+}
+
+struct file_source context_source(const struct local_context *context)
+{
+    bool is_main = strcmp(context->name, "context") == 0;
+    return (struct file_source){ .name = is_main ? "the build context" : context->name,
+                                 .root_fd = context->fd,
+                                 .is_context = true,
+                                 .exclude = context->exclude,
+                                 .path = context->path };
+}
+
+static void result_add(struct result *r, const char *id, const char *created)
+{
+    r->layers.ids = xreallocarray(r->layers.ids, r->layers.count + 1, sizeof *r->layers.ids);
+    r->created = xreallocarray(r->created, r->layers.count + 1, sizeof *r->created);
+    snprintf(r->layers.ids[r->layers.count], LAYER_ID_SIZE, "%s", id);
+    r->created[r->layers.count++] = created ? xstrdup(created) : NULL;
+}
+
+static void set_image_result(struct solver *s, const struct vertex *v)
+{
+    struct result *r = &state_of(s, v)->result;
+    const struct resolved_image *image = v->image.image;
+    if (r->layers.count)
+        return;
+    for (size_t i = 0; i < image->layer_count; i++)
+        result_add(r, image->layers[i].id, NULL);
+}
+
+void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer)
+{
+    struct result *r = &state_of(s, v)->result;
+    result_release(r);
+    if (v->inputs[0]) {
+        const struct result *root = &state_of(s, v->inputs[0])->result;
+        for (size_t i = 0; i < root->layers.count; i++)
+            result_add(r, root->layers.ids[i], root->created[i]);
+    }
+    result_add(r, layer->layer, layer->created);
+}
+
+bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
+           struct cache_record *out)
+{
+    if (s->options.no_cache || !cache_find(s->options.store, key, out))
+        return false;
+    set_result(s, v, out);
+    return true;
+}
+
+void new_layer(struct cache_record *out)
+{
+    char now[CLOCK_TEXT_SIZE];
+    clock_print(clock_now(), now);
+    store_random_id(out->layer);
+    out->created = xstrdup(now);
+}
+
+/* Is `v` cached, with all roots below it? Sets its result if so. */
+static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
+{
+    struct vertex_state *state = state_of(s, v);
+    *out = true;
+    if (state->status == VERTEX_CACHED)
+        return 0;
+    if (v->kind == OP_IMAGE) {
+        set_image_result(s, v);
+        state->status = state->status == VERTEX_PENDING ? VERTEX_PENDING : VERTEX_CACHED;
+        return 0;
+    }
+    TRY(key_of(s, v, err));
+    if (v->kind == OP_LOCAL) {
+        state->status = VERTEX_CACHED;
+        return 0;
+    }
+    if (v->inputs[0])
+        TRY(find_cached(s, v->inputs[0], out, err));
+    auto_(cache_record) struct cache_record record = { 0 };
+    *out = *out && reuse(s, v, &state->key, &record);
+    if (*out)
+        state->status = VERTEX_CACHED;
+    return 0;
+}
+
+/* A step that runs mounts its inputs: the image at the bottom of each has to be unpacked. */
+static void need_base(struct solver *s, const struct vertex *input)
+{
+    while (input && input->kind != OP_IMAGE)
+        input = input->inputs[0];
+    if (input)
+        state_of(s, input)->status = VERTEX_PENDING;
+}
+
+/* Marks what has to run for `v`. */
+static int need(struct solver *s, const struct vertex *v, struct error *err)
+{
+    struct vertex_state *state = state_of(s, v);
+    bool cached = false;
+    if (state->status == VERTEX_PENDING || state->status == VERTEX_CACHED)
+        return 0;
+    TRY(find_cached(s, v, &cached, err));
+    if (cached)
+        return 0;
+    state->status = VERTEX_PENDING;
+    for (size_t i = 0; i < v->input_count; i++) {
+        if (v->inputs[i])
+            TRY(need(s, v->inputs[i], err));
+        need_base(s, v->inputs[i]);
+    }
+    return 0;
+}
+
+/* Shows vertices that the target rests on and that nobody needs to run. */
+static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
+{
+    if (seen[v->index])
+        return;
+    seen[v->index] = true;
+    for (size_t i = 0; i < v->input_count; i++) {
+        if (v->inputs[i])
+            report_cached(s, v->inputs[i], seen);
+    }
+    if (state_of(s, v)->status == VERTEX_PENDING)
+        return;
+    unsigned n = progress_start(s->options.progress, v->name);
+    progress_end(s->options.progress, n, v->kind == OP_LOCAL ? PROGRESS_DONE : PROGRESS_CACHED,
+                 NULL);
+}
+
+int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
+                struct error *err)
+{
+    TRY(need(s, target, err));
+    *out_complete = state_of(s, target)->status == VERTEX_CACHED;
+    auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);
+    report_cached(s, target, seen);
+    return 0;
+}
+
+int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,
+               struct error *err)
+{
+    s->workers = *workers;
+    if (state_of(s, target)->status == VERTEX_CACHED)
+        return 0;
+    return schedule(s, err);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * solver: runs a graph. What is cached is looked up; the rest runs, independent vertices at the
+ * same time, the first error stops all. Only what the target needs is touched.
+ *
+ *     solver_new -> solver_plan            looks up, hashes contexts; starts nothing, needs no
+ * privileges
+ *                -> solver_run             (in the build's namespace) runs what the plan left open
+ *                -> solver_result          the layers of a vertex
+ *
+ * The plan survives a fork: what it found need not be found again by the process that runs.
+ */
+#ifndef LIB_SOLVER_SOLVER_H
+#define LIB_SOLVER_SOLVER_H
+
+#include "lib/base/cancel.h"
+#include "lib/base/progress.h"
+#include "lib/base/thread_pool.h"
+#include "lib/fs/pattern.h"
+#include "lib/graph/graph.h"
+#include "lib/solver/snapshotter.h"
+#include "lib/store/store.h"
+
+/* A local directory that OP_LOCAL vertices name. */
+struct local_context {
+    const char *name;
+    const char *path; /* absolute, for messages and the stat index */
+    int fd;
+    const struct pattern_list *exclude; /* NULL: nothing */
+};
+
+struct solver_options {
+    const struct graph *graph;
+    const struct store *store;
+    const struct local_context *contexts;
+    size_t context_count;
+    struct progress *progress;
+    struct cancel *cancel;
+    bool no_cache; /* run every step anew; what they lead to is remembered all the same */
+};
+
+/* What runs things; needed by solver_run alone. */
+struct solver_workers {
+    struct snapshotter *snapshotter;
+    struct executor *executor;
+    struct thread_pool *pool;
+};
+
+struct result {
+    struct layer_list layers;
+    char **created; /* per layer: RFC 3339, NULL for layers of a base image */
+};
+
+struct solver;
+
+struct solver *solver_new(const struct solver_options *options);
+void solver_free(struct solver *s);
+DEFINE_AUTO(solver, struct solver *, solver_free(*value))
+
+/* Finds what is cached of all that `target` needs. *out_complete: nothing is left to run. Errors: a
+ * missing source of a COPY is found here, before anything runs. */
+int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
+                struct error *err) MUST_CHECK;
+int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,
+               struct error *err) MUST_CHECK;
+/* Borrowed, until solver_free. The vertex was the target of a complete plan or a successful run. */
+const struct result *solver_result(const struct solver *s, const struct vertex *v);
+
+/* Unpacks what is missing of a stack's trees, in parallel; blobs are fetched as needed. Callable
+ * after a complete plan as well (an export that needs trees). */
+int solver_unpack(struct solver *s, const struct layer_list *layers,
+                  const struct solver_workers *workers, struct error *err) MUST_CHECK;
+
+#endif

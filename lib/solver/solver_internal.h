@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* solver_internal: what the solver's files share. A vertex's state is touched by one thread at a
+ * time: the planner, then the job that runs it; others read it only after it is done (the
+ * scheduler's lock). */
+#ifndef LIB_SOLVER_SOLVER_INTERNAL_H
+#define LIB_SOLVER_SOLVER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "lib/cache/cache.h"
+#include "lib/solver/selection.h"
+#include "lib/solver/solver.h"
+
+enum vertex_status {
+    VERTEX_UNKNOWN, /* nothing that runs needs it */
+    VERTEX_CACHED,
+    VERTEX_PENDING,
+    VERTEX_DONE,
+};
+
+struct vertex_state {
+    enum vertex_status status;
+    bool has_key;
+    struct digest key; /* definition key */
+    struct strvec recipe;
+    struct selection selection; /* of an OP_COPY from a local context */
+    struct digest selection_digest;
+    struct result result;
+    /* scheduling, under the scheduler's lock */
+    bool submitted;
+};
+
+struct solver {
+    struct solver_options options;
+    struct solver_workers workers;
+    struct vertex_state *states; /* by vertex index */
+    pthread_mutex_t unpack_lock;
+    pthread_cond_t unpacked;
+    struct strvec unpacking; /* ids of layers that some thread is unpacking; under unpack_lock */
+};
+
+static inline struct vertex_state *state_of(const struct solver *s, const struct vertex *v)
+{
+    return &s->states[v->index];
+}
+
+/* The layers of input `index`; an empty list for a NULL input (scratch). */
+struct layer_list input_layers(const struct solver *s, const struct vertex *v, size_t index);
+const struct local_context *find_context(const struct solver *s, const struct vertex *local,
+                                         struct error *err);
+struct file_source context_source(const struct local_context *context);
+
+/* Makes `v`'s result: the layers of its root, and `layer` on top. */
+void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer);
+/* True if `key` is known: the result is set, and *out is what the key leads to. Never under
+ * no_cache. */
+bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
+           struct cache_record *out);
+/* A fresh layer id and the present time. The caller releases it. */
+void new_layer(struct cache_record *out);
+
+/* The operations: run `v`, whose inputs are done, and set its result. *out_cached: another key was
+ * hit after all. `progress` is the vertex's number. */
+int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *out_cached,
+             struct error *err) MUST_CHECK;
+int copy_run(struct solver *s, const struct vertex *v, bool *out_cached,
+             struct error *err) MUST_CHECK;
+int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
+              struct error *err) MUST_CHECK;
+int image_run(struct solver *s, const struct vertex *v, unsigned progress,
+              struct error *err) MUST_CHECK;
+
+/* Computes the definition key and, for a COPY from a context, the selection and its digest. */
+int key_of(struct solver *s, const struct vertex *v, struct error *err) MUST_CHECK;
+
+/* Runs everything that is pending. */
+int schedule(struct solver *s, struct error *err) MUST_CHECK;
+
+/* Sees to it that all trees of `layers` are there. */
+int unpack_layers(struct solver *s, const struct layer_list *layers, unsigned progress,
+                  struct error *err) MUST_CHECK;
+
+#endif

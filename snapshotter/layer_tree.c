@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshotter/layer_tree.h"
+
+#include <fcntl.h>
+
+#include "lib/base/mem.h"
+#include "snapshotter/apply.h"
+#include "snapshotter/diff.h"
+#include "snapshotter/tree_writer.h"
+
+static void stacked_name(const struct layer_list *layers, size_t index,
+                         char name[static LAYER_ID_SIZE])
+{
+    struct digest d;
+    auto_(hasher) struct hasher *h = hasher_new();
+    hasher_add_text(h, "stacked layer");
+    for (size_t i = 0; i <= index; i++)
+        hasher_add_text(h, layers->ids[i]);
+    hasher_finish(h, &d);
+    digest_hex(&d, name);
+}
+
+int layer_tree_find(const struct store *store, const struct layer_list *layers, size_t index,
+                    char name[static LAYER_ID_SIZE], bool *out_present, struct layer_info *out,
+                    struct error *err)
+{
+    snprintf(name, LAYER_ID_SIZE, "%s", layers->ids[index]);
+    TRY(layer_find(store, name, out_present, out, err));
+    if (*out_present)
+        return 0;
+    stacked_name(layers, index, name);
+    return layer_find(store, name, out_present, out, err);
+}
+
+static bool occurs_above(const struct layer_list *layers, size_t index)
+{
+    for (size_t i = index + 1; i < layers->count; i++) {
+        if (strcmp(layers->ids[i], layers->ids[index]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int open_one(const struct store *store, const struct layer_list *layers, size_t index,
+                    struct tree_stack *stack, struct error *err)
+{
+    char name[LAYER_ID_SIZE];
+    bool present = false;
+    auto_(layer_info) struct layer_info info = { 0 };
+    TRY(layer_tree_find(store, layers, index, name, &present, &info, err));
+    if (!present)
+        return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store",
+                         layers->ids[index]);
+    if (info.has_root && !stack->has_root) {
+        stack->has_root = true;
+        stack->root_mode = info.root_mode;
+        stack->root_uid = info.root_uid;
+        stack->root_gid = info.root_gid;
+    }
+    TRY(layer_open_tree(store, name, &stack->fds[stack->count], err));
+    stack->count++;
+    return 0;
+}
+
+int tree_stack_open(const struct store *store, const struct layer_list *layers,
+                    struct tree_stack *out, struct error *err)
+{
+    auto_(tree_stack) struct tree_stack stack = { .fds =
+                                                      xcalloc(layers->count, sizeof *stack.fds) };
+    for (size_t i = layers->count; i-- > 0;) {
+        if (!occurs_above(layers, i))
+            TRY(open_one(store, layers, i, &stack, err));
+    }
+    *out = stack;
+    stack = (struct tree_stack){ 0 };
+    return 0;
+}
+
+void tree_stack_close(struct tree_stack *stack)
+{
+    for (size_t i = 0; i < stack->count; i++)
+        close(stack->fds[i]);
+    free(stack->fds);
+    *stack = (struct tree_stack){ 0 };
+}
+
+static int open_scratch_tree(const struct store *store, const char *scratch, int *out_fd,
+                             struct error *err)
+{
+    char path[LAYER_SCRATCH_SIZE + 4];
+    snprintf(path, sizeof path, "%s/fs", scratch);
+    *out_fd = openat(store->scratch_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *out_fd < 0 ? error_set(err, ERROR_SYSTEM, errno, "open a layer in %s", store->path) : 0;
+}
+
+/* Unpacks into the scratch directory. */
+static int unpack(const struct store *store, const char *scratch, const char *name, int below_fd,
+                  struct reader *in, struct layer_info *info, bool *out_needs_below,
+                  struct error *err)
+{
+    auto_close int tree = -1;
+    TRY(open_scratch_tree(store, scratch, &tree, err));
+    auto_(tree_writer) struct tree_writer *w = tree_writer_open(tree, below_fd);
+    int rc = apply_tar(in, name, w, err);
+    *out_needs_below = tree_writer_lacked(w);
+    if (*out_needs_below && rc < 0)
+        error_clear(err);
+    if (rc < 0 || *out_needs_below)
+        return *out_needs_below ? 0 : -1;
+    return tree_writer_finish(w, info, err);
+}
+
+int layer_tree_apply(struct snapshotter *s, const struct store *store,
+                     const struct layer_list *layers, size_t index, bool over, struct reader *in,
+                     bool *out_needs_below, struct error *err)
+{
+    char scratch[LAYER_SCRATCH_SIZE];
+    char name[LAYER_ID_SIZE];
+    struct snapshot *below = NULL;
+    struct layer_info info = { 0 };
+    snprintf(name, sizeof name, "%s", layers->ids[index]);
+    if (over) {
+        struct layer_list lower = { layers->ids, index };
+        stacked_name(layers, index, name);
+        TRY(s->ops->view(s, &lower, &below, err));
+    }
+    int rc = layer_begin(store, scratch, err);
+    if (rc == 0)
+        rc = unpack(store, scratch, layers->ids[index], below ? below->root_fd : -1, in, &info,
+                    out_needs_below, err);
+    if (below)
+        s->ops->discard(below);
+    if (rc == 0 && !*out_needs_below)
+        return layer_commit(store, scratch, name, &info, err);
+    layer_abandon(store, scratch);
+    return rc;
+}
+
+struct tree_layer_writer {
+    struct layer_writer base;
+    const struct store *store;
+    char scratch[LAYER_SCRATCH_SIZE];
+    int tree_fd;
+    struct tree_writer *tree;
+};
+
+static int writer_entry(struct layer_writer *base, const struct tar_entry *entry, int content_fd,
+                        struct error *err)
+{
+    struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    return tree_writer_entry(w->tree, entry, &(struct tree_content){ .fd = content_fd }, err);
+}
+
+static int writer_whiteout(struct layer_writer *base, const char *path, struct error *err)
+{
+    return tree_writer_whiteout(((struct tree_layer_writer *)base)->tree, path, err);
+}
+
+static void writer_free(struct tree_layer_writer *w)
+{
+    tree_writer_free(w->tree);
+    close(w->tree_fd);
+    free(w);
+}
+
+static void writer_discard(struct layer_writer *base)
+{
+    struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    layer_abandon(w->store, w->scratch);
+    writer_free(w);
+}
+
+static int writer_commit(struct layer_writer *base, const char *id, const char *created,
+                         struct error *err)
+{
+    struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    struct layer_info info = { .created = (char *)created };
+    int rc = tree_writer_finish(w->tree, &info, err);
+    if (rc == 0)
+        rc = layer_commit(w->store, w->scratch, id, &info, err);
+    else
+        layer_abandon(w->store, w->scratch);
+    writer_free(w);
+    return rc;
+}
+
+int layer_tree_write(const struct store *store, struct layer_writer **out, struct error *err)
+{
+    static const struct layer_writer_ops ops = { writer_entry, writer_whiteout, writer_commit,
+                                                 writer_discard };
+    auto_free struct tree_layer_writer *w = xcalloc(1, sizeof *w);
+    w->base.ops = &ops;
+    w->store = store;
+    TRY(layer_begin(store, w->scratch, err));
+    TRY(open_scratch_tree(store, w->scratch, &w->tree_fd, err));
+    w->tree = tree_writer_open(w->tree_fd, -1);
+    *out = &take_ptr(w)->base;
+    return 0;
+}
+
+int layer_tree_diff(const struct store *store, const char *id, const struct diff_options *options,
+                    struct tar_writer *out, struct error *err)
+{
+    auto_close int tree = -1;
+    TRY(layer_open_tree(store, id, &tree, err));
+    return diff_write(tree, options, out, err);
+}

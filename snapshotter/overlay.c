@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshotter/overlay.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "lib/base/mem.h"
+#include "lib/fs/dir.h"
+#include "snapshotter/layer_tree.h"
+#include "snapshotter/mount_api.h"
+#include "snapshotter/mount_points.h"
+
+struct overlay {
+    struct snapshotter base; /* first: an overlay is a snapshotter */
+    const struct store *store;
+    enum overlay_form form;
+    int empty_fd; /* an empty directory, for stacks that need one more */
+};
+
+struct overlay_snapshot {
+    struct snapshot base;
+    char scratch[LAYER_SCRATCH_SIZE]; /* fs (the upper), work, stub, mnt; "" for a view by clone */
+    int scratch_fd, upper_fd;
+    struct made_points made;
+};
+
+static struct overlay *overlay_of(struct snapshotter *s)
+{
+    return (struct overlay *)s;
+}
+
+static int open_dir(int dir_fd, const char *name, int *out_fd, struct error *err)
+{
+    if (mkdirat(dir_fd, name, 0755) < 0 && errno != EEXIST)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s", name);
+    *out_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *out_fd < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s", name) : 0;
+}
+
+/* Mounts `stack`, `stub_fd` (or -1) below it, the snapshot's upper on top unless it is a view. */
+static int mount_stack(const struct overlay *o, const struct overlay_snapshot *snap,
+                       const struct tree_stack *stack, int stub_fd, int *out_fd, struct error *err)
+{
+    auto_close int work = -1;
+    auto_close int mnt = -1;
+    auto_free int *lowers = xcalloc(stack->count + 2, sizeof *lowers);
+    struct overlay_mount m = { .lower_fds = lowers,
+                               .upper_fd = snap->upper_fd,
+                               .work_fd = -1,
+                               .scratch_fd = snap->scratch_fd };
+    if (stack->count)
+        memcpy(lowers, stack->fds, stack->count * sizeof *lowers);
+    m.lower_count = stack->count;
+    if (stub_fd >= 0)
+        lowers[m.lower_count++] = stub_fd;
+    /* A mount needs a lower directory, and a read-only one needs two. */
+    while (m.lower_count == 0 || (m.upper_fd < 0 && m.lower_count < 2))
+        lowers[m.lower_count++] = o->empty_fd;
+    if (m.upper_fd >= 0) {
+        TRY(open_dir(snap->scratch_fd, "work", &work, err));
+        m.work_fd = work;
+    }
+    if (o->form == OVERLAY_BY_MOUNT)
+        TRY(open_dir(snap->scratch_fd, "mnt", &mnt, err));
+    return overlay_mount(&m, o->form, out_fd, err);
+}
+
+static void snapshot_free(struct overlay_snapshot *snap)
+{
+    int *fds[] = { &snap->base.root_fd, &snap->upper_fd, &snap->scratch_fd };
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        if (*fds[i] >= 0)
+            close(take_fd(fds[i]));
+    }
+    made_points_release(&snap->made);
+    free(snap);
+}
+
+static void overlay_discard(struct snapshot *base)
+{
+    struct overlay_snapshot *snap = (struct overlay_snapshot *)base;
+    const struct overlay *o = overlay_of(base->snapshotter);
+    if (snap->scratch[0])
+        layer_abandon(o->store, snap->scratch);
+    snapshot_free(snap);
+}
+
+static int snapshot_new(struct overlay *o, struct overlay_snapshot **out, struct error *err)
+{
+    struct overlay_snapshot *snap = xcalloc(1, sizeof *snap);
+    *snap = (struct overlay_snapshot){ .base = { &o->base, -1 }, .scratch_fd = -1, .upper_fd = -1 };
+    *out = snap;
+    TRY(layer_begin(o->store, snap->scratch, err));
+    return open_dir(o->store->scratch_fd, snap->scratch, &snap->scratch_fd, err);
+}
+
+/* The root directory's attributes belong to the whole stack. */
+static int set_root(const struct overlay_snapshot *snap, const struct tree_stack *stack,
+                    struct error *err)
+{
+    if (!stack->has_root)
+        return 0;
+    if (fchown(snap->upper_fd, stack->root_uid, stack->root_gid) < 0 ||
+        fchmod(snap->upper_fd, stack->root_mode) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "set the attributes of the root directory");
+    return 0;
+}
+
+/* Mounts again with a stub for what is missing; what the stub cannot show is made in the root. */
+static int add_stub(struct overlay *o, struct overlay_snapshot *snap,
+                    const struct tree_stack *stack, const struct mount_point *points,
+                    size_t point_count, struct error *err)
+{
+    auto_close int stub = -1;
+    auto_(missing_points) struct missing_points missing = { 0 };
+    auto_(missing_points) struct missing_points hidden = { 0 };
+    missing_points_find(snap->base.root_fd, points, point_count, &missing);
+    if (missing.count == 0)
+        return 0;
+    TRY(open_dir(snap->scratch_fd, "stub", &stub, err));
+    TRY(missing_points_make_stub(&missing, stub, err));
+    close(take_fd(&snap->base.root_fd));
+    /* A volatile upper may be mounted once; its mark is in the work directory. */
+    TRY(dir_remove(snap->scratch_fd, "work", err));
+    TRY(mount_stack(o, snap, stack, stub, &snap->base.root_fd, err));
+    missing_points_find(snap->base.root_fd, points, point_count, &hidden);
+    return made_points_create(snap->base.root_fd, &hidden, &snap->made, err);
+}
+
+static int overlay_prepare(struct snapshotter *s, const struct layer_list *layers,
+                           const struct mount_point *points, size_t point_count,
+                           struct snapshot **out, struct error *err)
+{
+    struct overlay *o = overlay_of(s);
+    struct overlay_snapshot *snap = NULL;
+    auto_(tree_stack) struct tree_stack stack = { 0 };
+    TRY(tree_stack_open(o->store, layers, &stack, err));
+    if (snapshot_new(o, &snap, err) < 0 ||
+        open_dir(snap->scratch_fd, "fs", &snap->upper_fd, err) < 0 ||
+        set_root(snap, &stack, err) < 0 ||
+        mount_stack(o, snap, &stack, -1, &snap->base.root_fd, err) < 0 ||
+        add_stub(o, snap, &stack, points, point_count, err) < 0) {
+        overlay_discard(&snap->base);
+        return -1;
+    }
+    *out = &snap->base;
+    return 0;
+}
+
+static int overlay_view(struct snapshotter *s, const struct layer_list *layers,
+                        struct snapshot **out, struct error *err)
+{
+    struct overlay *o = overlay_of(s);
+    struct overlay_snapshot *snap = NULL;
+    auto_(tree_stack) struct tree_stack stack = { 0 };
+    TRY(tree_stack_open(o->store, layers, &stack, err));
+    if (snapshot_new(o, &snap, err) < 0 ||
+        mount_stack(o, snap, &stack, -1, &snap->base.root_fd, err) < 0) {
+        overlay_discard(&snap->base);
+        return -1;
+    }
+    *out = &snap->base;
+    return 0;
+}
+
+static int seal_upper(struct overlay_snapshot *snap, struct layer_info *info, struct error *err)
+{
+    static const char *const aside[] = { "work", "stub", "mnt" };
+    struct stat st;
+    made_points_remove(snap->base.root_fd, &snap->made);
+    close(take_fd(&snap->base.root_fd));
+    for (size_t i = 0; i < COUNT(aside); i++)
+        TRY(dir_remove(snap->scratch_fd, aside[i], err));
+    if (fstat(snap->upper_fd, &st) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "stat a new layer");
+    info->has_root = true;
+    info->root_mode = st.st_mode & 07777;
+    info->root_uid = st.st_uid;
+    info->root_gid = st.st_gid;
+    return 0;
+}
+
+static int overlay_commit(struct snapshot *base, const char *id, const char *created,
+                          struct error *err)
+{
+    struct overlay_snapshot *snap = (struct overlay_snapshot *)base;
+    const struct overlay *o = overlay_of(base->snapshotter);
+    struct layer_info info = { .created = (char *)created };
+    if (seal_upper(snap, &info, err) < 0) {
+        overlay_discard(base);
+        return -1;
+    }
+    int rc = layer_commit(o->store, snap->scratch, id, &info, err);
+    snapshot_free(snap);
+    return rc;
+}
+
+static int overlay_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
+{
+    return layer_tree_write(overlay_of(s)->store, out, err);
+}
+
+static int overlay_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                               bool *out, struct error *err)
+{
+    char name[LAYER_ID_SIZE];
+    return layer_tree_find(overlay_of(s)->store, layers, index, name, out, NULL, err);
+}
+
+static int overlay_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                         bool over, struct reader *in, bool *out_needs_below, struct error *err)
+{
+    return layer_tree_apply(s, overlay_of(s)->store, layers, index, over, in, out_needs_below, err);
+}
+
+static int overlay_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
+                        struct tar_writer *out, struct error *err)
+{
+    return layer_tree_diff(overlay_of(s)->store, id, options, out, err);
+}
+
+static void overlay_free(struct snapshotter *s)
+{
+    struct overlay *o = overlay_of(s);
+    close(o->empty_fd);
+    free(o);
+}
+
+static const struct snapshotter_ops overlay_ops = {
+    .name = "overlay",
+    .prepare = overlay_prepare,
+    .commit = overlay_commit,
+    .view = overlay_view,
+    .discard = overlay_discard,
+    .layer_write = overlay_layer_write,
+    .is_unpacked = overlay_is_unpacked,
+    .apply = overlay_apply,
+    .diff = overlay_diff,
+    .free = overlay_free,
+};
+
+/* Tries a writable mount of nothing in form `o->form`. */
+static int probe(struct overlay *o, struct error *err)
+{
+    struct snapshot *snap = NULL;
+    struct layer_list none = { NULL, 0 };
+    TRY(overlay_prepare(&o->base, &none, NULL, 0, &snap, err));
+    overlay_discard(snap);
+    return 0;
+}
+
+/* Tests force a form to see that each works. */
+static bool form_is_allowed(enum overlay_form form)
+{
+    static const char *const names[] = {
+        [OVERLAY_BY_FD] = "fd", [OVERLAY_BY_PATH] = "path", [OVERLAY_BY_MOUNT] = "mount"
+    };
+    const char *forced = getenv("MLBUILD_TEST_OVERLAY_FORM");
+    return !forced || strcmp(forced, names[form]) == 0;
+}
+
+int overlay_new(const struct store *store, struct snapshotter **out, struct error *err)
+{
+    struct overlay *o = xcalloc(1, sizeof *o);
+    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fd = -1 };
+    if (open_dir(store->scratch_fd, "empty", &o->empty_fd, err) < 0) {
+        free(o);
+        return -1;
+    }
+    for (int form = OVERLAY_BY_FD; form <= OVERLAY_BY_MOUNT; form++) {
+        o->form = (enum overlay_form)form;
+        if (!form_is_allowed(o->form))
+            continue;
+        error_clear(err);
+        if (probe(o, err) == 0) {
+            *out = &o->base;
+            return 0;
+        }
+    }
+    overlay_free(&o->base);
+    if (!error_is_set(err))
+        return error_set(err, ERROR_HOST, 0, "no way to mount overlayfs is allowed");
+    err->kind = err->kind == ERROR_NO_SPACE ? ERROR_NO_SPACE : ERROR_HOST;
+    return -1;
+}

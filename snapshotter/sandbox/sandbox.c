@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshotter/sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/process.h"
+#include "lib/base/str.h"
+#include "snapshotter/sandbox/init.h"
+#include "snapshotter/sandbox/network.h"
+#include "snapshotter/sandbox/tree.h"
+#include "snapshotter/sandbox/zygote.h"
+
+#define DEFAULT_HOSTNAME "buildkitsandbox"
+#define NS_PER_MS        UINT64_C(1000000)
+
+enum {
+    DEFAULT_SHM_SIZE = 64 * 1024 * 1024,
+    DEFAULT_OPEN_FILES = 1024,
+    GRACE_MS = 10000,  /* from SIGTERM to SIGKILL */
+    REAPING_MS = 5000, /* from SIGKILL to giving up on an answer */
+    CHUNK = 65536,
+};
+
+struct sandbox {
+    struct executor base; /* first: a sandbox is an executor */
+    int socket;           /* to the zygote; each packet is sent whole, so threads need no lock */
+    pid_t zygote;
+};
+
+/* One run, as the builder sees it. */
+struct run {
+    const struct exec_request *request;
+    int out[2], err[2], control[2]; /* [0] is ours, [1] the sandbox's */
+    int request_fd;
+    bool told;            /* SIGTERM was asked for */
+    bool forced;          /* SIGKILL was asked for */
+    uint64_t deadline_ns; /* of the present stage of a cancellation */
+    bool answered;
+    int status;
+};
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void run_release(struct run *r)
+{
+    for (int i = 0; i < 2; i++) {
+        close_one(&r->out[i]);
+        close_one(&r->err[i]);
+        close_one(&r->control[i]);
+    }
+    close_one(&r->request_fd);
+}
+DEFINE_AUTO(run, struct run, run_release(value))
+
+static int run_open(struct run *r, struct error *err)
+{
+    if (pipe2(r->out, O_CLOEXEC) < 0 || pipe2(r->err, O_CLOEXEC) < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->control) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "connect to the sandbox");
+    if (fcntl(r->out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(r->err[0], F_SETFL, O_NONBLOCK) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "fcntl");
+    return request_encode(r->request->op, &r->request_fd, err);
+}
+
+/* A detached mount is handed over itself (older kernels copy only attached ones); of an attached
+ * one the sandbox gets a copy. */
+static int run_send(const struct sandbox *s, struct run *r, struct error *err)
+{
+    char network = (char)r->request->op->network;
+    auto_close int copy = tree_clone(r->request->root_fd, "", true);
+    int fds[RUN_FD_COUNT] = { [RUN_REQUEST] = r->request_fd,
+                              [RUN_ROOT] = copy >= 0 ? copy : r->request->root_fd,
+                              [RUN_OUT] = r->out[1],
+                              [RUN_ERR] = r->err[1],
+                              [RUN_CONTROL] = r->control[1] };
+    if (packet_send(s->socket, &network, 1, fds, RUN_FD_COUNT) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "the sandboxes' parent process is gone");
+    close_one(&r->out[1]);
+    close_one(&r->err[1]);
+    close_one(&r->control[1]);
+    close_one(&r->request_fd);
+    return 0;
+}
+
+/* Hands over what the pipe holds, at most `limit` bytes of it. Closes it at its end. */
+static void pass_output(const struct run *r, int *fd, int stream, size_t limit)
+{
+    char buf[CHUNK];
+    while (*fd >= 0 && limit > 0) {
+        ssize_t n = read(*fd, buf, sizeof buf);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            close_one(fd);
+            return;
+        }
+        if (r->request->output)
+            r->request->output(r->request->output_arg, stream, buf, (size_t)n);
+        limit -= (size_t)n < limit ? (size_t)n : limit;
+    }
+}
+
+/* Everybody inside is dead, so all they wrote is in the pipes. Waiting for the end of the pipes
+ * would be wrong: a copy may have been passed out to a process of the host. */
+static void drain(struct run *r)
+{
+    pass_output(r, &r->out[0], STDOUT_FILENO, SIZE_MAX);
+    pass_output(r, &r->err[0], STDERR_FILENO, SIZE_MAX);
+}
+
+/* Reads one message of the sandbox; false at its end. The first error wins, also over a status. */
+static bool receive(struct run *r, struct error *err)
+{
+    char packet[PACKET_MAX];
+    int none[WIRE_FDS_MAX];
+    ssize_t n = packet_receive(r->control[0], packet, sizeof packet, none);
+    if (n <= 0)
+        return false;
+    if (packet[0] == PACKET_FAILED)
+        packet_to_error(packet, (size_t)n, err);
+    if (packet[0] == PACKET_STATUS && (size_t)n == 1 + sizeof r->status) {
+        memcpy(&r->status, packet + 1, sizeof r->status);
+        r->answered = true;
+    }
+    return true;
+}
+
+/* The next stage of a cancellation: ask, then kill, then stop waiting. False: stop. */
+static bool press(struct run *r)
+{
+    char order = r->told ? PACKET_KILL : PACKET_TERMINATE;
+    if (r->forced)
+        return false;
+    r->forced = r->told;
+    r->told = true;
+    r->deadline_ns = clock_monotonic_ns() + (r->forced ? REAPING_MS : GRACE_MS) * NS_PER_MS;
+    (void)!packet_send(r->control[0], &order, 1, NULL, 0);
+    return true;
+}
+
+static int timeout_ms(const struct run *r)
+{
+    if (!r->told)
+        return -1;
+    uint64_t now = clock_monotonic_ns();
+    return now >= r->deadline_ns ? 0 : (int)((r->deadline_ns - now) / NS_PER_MS) + 1;
+}
+
+/* Until the sandbox has closed its end: then its processes are gone. */
+static void run_wait(struct run *r, struct error *err)
+{
+    struct cancel *cancel = r->request->cancel;
+    for (;;) {
+        struct pollfd fds[] = { { .fd = r->control[0], .events = POLLIN },
+                                { .fd = r->out[0], .events = POLLIN },
+                                { .fd = r->err[0], .events = POLLIN },
+                                { .fd = cancel && !r->told ? cancel->fd : -1, .events = POLLIN } };
+        int n = poll(fds, COUNT(fds), timeout_ms(r));
+        if (n < 0 && errno != EINTR)
+            return;
+        if (n < 0)
+            continue;
+        if (fds[1].revents)
+            pass_output(r, &r->out[0], STDOUT_FILENO, CHUNK);
+        if (fds[2].revents)
+            pass_output(r, &r->err[0], STDERR_FILENO, CHUNK);
+        bool overdue = r->told && clock_monotonic_ns() >= r->deadline_ns;
+        if ((fds[3].revents || overdue) && !press(r))
+            return;
+        if (fds[0].revents && !receive(r, err))
+            return;
+    }
+}
+
+static int sandbox_run(struct executor *executor, const struct exec_request *request,
+                       int *out_status, struct error *err)
+{
+    const struct sandbox *s = (const struct sandbox *)executor;
+    auto_(run) struct run r = { .request = request,
+                                .out = { -1, -1 },
+                                .err = { -1, -1 },
+                                .control = { -1, -1 },
+                                .request_fd = -1 };
+    TRY(cancel_check(request->cancel, err));
+    TRY(run_open(&r, err));
+    TRY(run_send(s, &r, err));
+    run_wait(&r, err);
+    drain(&r);
+    if (r.told) {
+        error_clear(err);
+        return error_set(err, ERROR_CANCELLED, 0, "interrupted");
+    }
+    if (error_is_set(err))
+        return -1;
+    if (!r.answered)
+        return error_set(err, ERROR_SYSTEM, 0, "the sandbox was killed from outside");
+    *out_status = r.status;
+    return 0;
+}
+
+static const struct mount_point mount_points[] = {
+    { "/proc", true },       { "/dev", true }, { "/sys", true }, { "/etc/resolv.conf", false },
+    { "/etc/hosts", false },
+};
+
+static uint64_t without_from_env(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t flag;
+    } calls[] = {
+        { "openat2", WITHOUT_OPENAT2 },
+        { "mount_setattr", WITHOUT_MOUNT_SETATTR },
+        { "close_range", WITHOUT_CLOSE_RANGE },
+    };
+    const char *text = getenv("MLBUILD_TEST_WITHOUT");
+    uint64_t set = 0;
+    for (size_t i = 0; text && i < COUNT(calls); i++) {
+        if (strstr(text, calls[i].name))
+            set |= calls[i].flag;
+    }
+    return set;
+}
+
+static void config_init(struct config *c, const struct sandbox_options *o)
+{
+    auto_free char *resolv_real = network_resolv_host(true);
+    const char *hostname = o->hostname ? o->hostname : DEFAULT_HOSTNAME;
+    *c = (struct config){
+        .hostname = xstrdup(hostname),
+        .hosts = network_hosts(hostname, o->extra_hosts),
+        .resolv_host = network_resolv_host(false),
+        .resolv_own = network_resolv_own(resolv_real),
+        .shm_size = o->shm_size ? o->shm_size : DEFAULT_SHM_SIZE,
+        .open_files = o->open_files ? o->open_files : DEFAULT_OPEN_FILES,
+        .without = without_from_env(),
+    };
+}
+
+int sandbox_new(const struct sandbox_options *options, struct executor **out, struct error *err)
+{
+    auto_(config) struct config config = { 0 };
+    int socket = -1;
+    pid_t pid = -1;
+    config_init(&config, options);
+    if (zygote_start(&config, &socket, &pid, err) < 0)
+        return error_wrap(err, "start the sandboxes' parent process");
+    struct sandbox *s = xcalloc(1, sizeof *s);
+    *s = (struct sandbox){ .base = { .run = sandbox_run,
+                                     .mount_points = mount_points,
+                                     .mount_point_count = COUNT(mount_points) },
+                           .socket = socket,
+                           .zygote = pid };
+    *out = &s->base;
+    return 0;
+}
+
+void sandbox_free(struct executor *executor)
+{
+    struct sandbox *s = (struct sandbox *)executor;
+    if (!s)
+        return;
+    close(s->socket);
+    process_wait(s->zygote);
+    free(s);
+}

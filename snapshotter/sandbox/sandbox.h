@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sandbox: runs the process of a RUN step, shut in: new user, mount, pid, ipc, uts and cgroup
+ * namespaces (and net, as asked), 14 capabilities, a seccomp filter, /proc, /dev and /sys of its
+ * own. It implements lib/solver/executor.h. README.md tells what happens inside.
+ *
+ * The sandboxes' parent is not the builder but a small process, the zygote: the builder has
+ * threads, and a process that a container can look at must not be the program the user has
+ * installed.
+ *
+ *     main():  if (strcmp(argv[0], SANDBOX_ZYGOTE_NAME) == 0)
+ *                  return sandbox_zygote_main(argc, argv);
+ *
+ *     TRY(sandbox_new(&(struct sandbox_options){ 0 }, &executor, err));   before any thread
+ *     executor->run(executor, &request, &status, err);                    from any thread
+ *     sandbox_free(executor);
+ *
+ * Nothing survives: when the builder or the zygote dies, by whatever signal, every process of every
+ * step dies too. The zygote dies with the thread that called sandbox_new.
+ */
+#ifndef SNAPSHOTTER_SANDBOX_SANDBOX_H
+#define SNAPSHOTTER_SANDBOX_SANDBOX_H
+
+#include "lib/base/error.h"
+#include "lib/solver/executor.h"
+
+#define SANDBOX_ZYGOTE_NAME "mlbuild-zygote"
+
+struct sandbox_options {
+    const char *hostname;     /* NULL: "buildkitsandbox" */
+    const char *extra_hosts;  /* whole lines for /etc/hosts, or NULL */
+    unsigned long shm_size;   /* bytes of /dev/shm; 0: 64 MiB */
+    unsigned long open_files; /* the soft limit; 0: 1024. The hard one stays the caller's */
+};
+
+/* Starts the zygote. The caller is root of the user namespace that the steps get a child of, and
+ * has one thread. MLBUILD_TEST_WITHOUT, a list of "openat2", "mount_setattr" and "close_range",
+ * makes the sandbox do without these system calls. Errors: SYSTEM, HOST. */
+int sandbox_new(const struct sandbox_options *options, struct executor **out,
+                struct error *err) MUST_CHECK;
+/* Ends the zygote and every step that still runs. NULL is allowed. */
+void sandbox_free(struct executor *executor);
+
+/* What main() calls, and only if it was started under SANDBOX_ZYGOTE_NAME. */
+int sandbox_zygote_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire: what builder, zygote and init say to each other. Long things (configuration, requests)
+ * travel as a sealed memfd beside a short packet; a packet is one message of a SOCK_SEQPACKET
+ * socket. Both ends are the same program, so the layout is nobody else's; it is checked all the
+ * same, since the init must not act on half a request.
+ */
+#ifndef SNAPSHOTTER_SANDBOX_WIRE_H
+#define SNAPSHOTTER_SANDBOX_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/error.h"
+#include "lib/base/strbuf.h"
+#include "lib/base/strvec.h"
+#include "lib/graph/graph.h"
+
+/* First byte of a packet. */
+enum packet {
+    PACKET_READY = 'R',     /* zygote: it runs; init: it will die with the zygote */
+    PACKET_GO = 'G',        /* zygote to init: the id maps are written */
+    PACKET_FAILED = 'F',    /* to the builder, followed by an error */
+    PACKET_STATUS = 'S',    /* to the builder, followed by the exit status */
+    PACKET_TERMINATE = 'T', /* to the init: SIGTERM to the command */
+    PACKET_KILL = 'K',      /* to the init: SIGKILL to all */
+};
+enum { PACKET_MAX = 8192, WIRE_FDS_MAX = 5 };
+
+/* Calls to do without, although the kernel has them. */
+enum without {
+    WITHOUT_OPENAT2 = 1 << 0,
+    WITHOUT_MOUNT_SETATTR = 1 << 1,
+    WITHOUT_CLOSE_RANGE = 1 << 2,
+};
+
+/* What all steps of a build share. */
+struct config {
+    char *hostname;
+    char *hosts;       /* content of /etc/hosts */
+    char *resolv_host; /* content of /etc/resolv.conf with the host's network */
+    char *resolv_own;  /* and with a network of its own */
+    uint64_t shm_size;
+    uint64_t open_files;
+    uint64_t without; /* enum without */
+};
+
+struct request {
+    struct strvec args;
+    struct strvec env; /* private_env included */
+    char *cwd;
+    char *user;
+    enum network_mode network;
+};
+
+void config_release(struct config *c);
+void request_release(struct request *r);
+DEFINE_AUTO(config, struct config, config_release(value))
+DEFINE_AUTO(request, struct request, request_release(value))
+
+/* A sealed memfd with the encoded value; the caller closes it. */
+int config_encode(const struct config *c, int *out_fd, struct error *err) MUST_CHECK;
+int config_decode(int fd, struct config *out, struct error *err) MUST_CHECK;
+int request_encode(const struct op_exec *op, int *out_fd, struct error *err) MUST_CHECK;
+int request_decode(int fd, struct request *out, struct error *err) MUST_CHECK;
+
+/* One packet of `len` bytes with `count` descriptors; 0 or -1 with errno set. */
+int packet_send(int socket, const void *data, size_t len, const int *fds, size_t count);
+/* Receives one packet and up to WIRE_FDS_MAX descriptors (unused ones are -1), which are the
+ * caller's. Returns the length, 0 at the other side's end, or -1 with errno set. */
+ssize_t packet_receive(int socket, void *data, size_t cap, int fds[static WIRE_FDS_MAX]);
+
+/* An error as a PACKET_FAILED, and back. A text that is too long is cut. */
+void packet_send_error(int socket, const struct error *e);
+void packet_to_error(const char *data, size_t len, struct error *err);
+void packet_send_status(int socket, int status);
+
+#endif

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "snapshotter/tree_writer.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/map.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/fs/dir.h"
+#include "lib/fs/entry.h"
+#include "lib/fs/resolve.h"
+
+enum { DEFAULT_DIR_MODE = 0755, CHUNK = 256 * 1024 };
+
+/* Times of directories are set last: every entry made inside would change them. */
+struct dir_time {
+    char *path;
+    struct timespec mtime;
+};
+
+struct tree_writer {
+    int tree_fd, below_fd;
+    char *parent_path; /* the directory that was used last, and its descriptor */
+    int parent_fd;
+    struct dir_time *times;
+    size_t time_count, time_cap;
+    bool lacked;
+    size_t devices_skipped;
+    bool has_root;
+    unsigned root_mode;
+    uint32_t root_uid, root_gid;
+};
+
+struct tree_writer *tree_writer_open(int tree_fd, int below_fd)
+{
+    struct tree_writer *w = xcalloc(1, sizeof *w);
+    *w = (struct tree_writer){ .tree_fd = tree_fd, .below_fd = below_fd, .parent_fd = -1 };
+    return w;
+}
+
+bool tree_writer_lacked(const struct tree_writer *w)
+{
+    return w->lacked;
+}
+
+size_t tree_writer_devices_skipped(const struct tree_writer *w)
+{
+    return w->devices_skipped;
+}
+
+static void forget_parent(struct tree_writer *w)
+{
+    if (w->parent_fd >= 0)
+        close(take_fd(&w->parent_fd));
+    free(take_ptr(w->parent_path));
+}
+
+void tree_writer_free(struct tree_writer *w)
+{
+    if (!w)
+        return;
+    forget_parent(w);
+    for (size_t i = 0; i < w->time_count; i++)
+        free(w->times[i].path);
+    free(w->times);
+    free(w);
+}
+
+static int failed(struct error *err, const char *what, const char *path)
+{
+    return error_set(err, ERROR_SYSTEM, errno, "%s %s", what, path);
+}
+
+static int chown_failed(struct error *err, const struct tar_entry *e)
+{
+    if (errno != EINVAL)
+        return failed(err, "set the owner of", e->path);
+    error_set(err, ERROR_HOST, 0, "%s belongs to %u:%u, which your sub-ids do not reach", e->path,
+              e->uid, e->gid);
+    return error_hint(err, "ask for a larger range in /etc/subuid and /etc/subgid");
+}
+
+static void remember_time(struct tree_writer *w, const struct tar_entry *e)
+{
+    GROW(w->times, w->time_count, w->time_cap);
+    w->times[w->time_count++] =
+        (struct dir_time){ xstrdup(e->path),
+                           { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
+}
+
+/* `fd` is open for more than O_PATH, or `path` names it through /proc. */
+static int set_xattrs(int fd, const char *proc, const struct tar_entry *e, struct error *err)
+{
+    for (size_t i = 0; i < e->xattr_count; i++) {
+        const struct tar_xattr *x = &e->xattrs[i];
+        if (!xattr_travels(x->name))
+            continue;
+        int rc = proc ? setxattr(proc, x->name, x->value, x->len, 0)
+                      : fsetxattr(fd, x->name, x->value, x->len, 0);
+        /* A capability that is none, or an attribute that this type of file cannot have. */
+        bool tolerable = errno == EINVAL || errno == EPERM || errno == ENOTSUP;
+        if (rc < 0 && !(tolerable && errno != ENOSPC))
+            return error_set(err, ERROR_SYSTEM, errno == ENOSPC ? E2BIG : errno,
+                             "set attribute %s of %s", x->name, e->path);
+    }
+    return 0;
+}
+
+/* Owner first: chown clears the setuid bits and file capabilities. */
+static int set_attributes(int fd, const struct tar_entry *e, struct error *err)
+{
+    if (fchown(fd, e->uid, e->gid) < 0)
+        return chown_failed(err, e);
+    if (fchmod(fd, e->mode & 07777) < 0)
+        return failed(err, "set the mode of", e->path);
+    return set_xattrs(fd, NULL, e, err);
+}
+
+/* Attributes of an implied directory, from what lies below. */
+static int inherit_directory(struct tree_writer *w, int fd, const char *path, struct error *err)
+{
+    w->lacked |= w->below_fd < 0;
+    auto_close int below =
+        w->below_fd < 0 ? -1 : beneath_open(w->below_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    if (below < 0)
+        return fchmod(fd, DEFAULT_DIR_MODE) < 0 ? failed(err, "set the mode of", path) : 0;
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    TRY(fs_entry_of_dir(below, path, &e, err));
+    TRY(set_attributes(fd, &e.tar, err));
+    remember_time(w, &e.tar);
+    return 0;
+}
+
+static bool is_whiteout(const struct stat *st)
+{
+    return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+static int set_overlay_mark(int fd, const char *name, const char *value, const char *path,
+                            struct error *err)
+{
+    if (fsetxattr(fd, name, value, strlen(value), 0) < 0)
+        return failed(err, "mark", path);
+    return 0;
+}
+
+/* Makes or finds directory `name`; a whiteout in its place means that it hides a lower one. */
+static int make_directory(int dir_fd, const char *name, const char *path, int *out_fd,
+                          bool *out_made, struct error *err)
+{
+    struct stat st;
+    bool opaque = false;
+    *out_made = false;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
+        opaque = is_whiteout(&st);
+        if (unlinkat(dir_fd, name, 0) < 0)
+            return failed(err, "replace", path);
+    }
+    if (mkdirat(dir_fd, name, DEFAULT_DIR_MODE) == 0)
+        *out_made = true;
+    else if (errno != EEXIST)
+        return failed(err, "create directory", path);
+    *out_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (*out_fd < 0)
+        return failed(err, "open directory", path);
+    return opaque ? set_overlay_mark(*out_fd, "user.overlay.opaque", "y", path, err) : 0;
+}
+
+/* Opens the directory `path` (len bytes of it), making what is missing on the way. */
+static int open_parent(struct tree_writer *w, const char *path, size_t len, struct error *err)
+{
+    if (w->parent_path && strlen(w->parent_path) == len && memcmp(w->parent_path, path, len) == 0)
+        return 0;
+    auto_free char *wanted = xstrndup(path, len);
+    forget_parent(w);
+    auto_close int fd = beneath_open(w->tree_fd, wanted, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) {
+        fd = openat(w->tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct str rest = { wanted, len };
+        while (fd >= 0 && rest.len) {
+            char name[NAME_MAX + 1];
+            int next = -1;
+            bool made = false;
+            struct str part = str_cut(&rest, '/');
+            snprintf(name, sizeof name, "%.*s", (int)part.len, part.ptr);
+            auto_free char *sofar = xstrndup(wanted, (size_t)(part.ptr + part.len - wanted));
+            TRY(make_directory(fd, name, sofar, &next, &made, err));
+            close(fd);
+            fd = next;
+            if (made)
+                TRY(inherit_directory(w, fd, sofar, err));
+        }
+    }
+    if (fd < 0)
+        return failed(err, "open directory", wanted);
+    w->parent_fd = take_fd(&fd);
+    w->parent_path = take_ptr(wanted);
+    return 0;
+}
+
+/* Splits `path`, opens its parent and returns the last component. */
+static int locate(struct tree_writer *w, const char *path, const char **out_name, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    *out_name = slash ? slash + 1 : path;
+    return open_parent(w, path, slash ? (size_t)(slash - path) : 0, err);
+}
+
+/* Makes way for a non-directory. */
+static int clear_way(struct tree_writer *w, const char *name, struct error *err)
+{
+    struct stat st;
+    if (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    return dir_remove(w->parent_fd, name, err);
+}
+
+static int write_root(struct tree_writer *w, const struct tar_entry *e, struct error *err)
+{
+    if (e->type != TAR_DIR)
+        return error_set(err, ERROR_CORRUPT, 0, "the root of a layer is not a directory");
+    w->has_root = true;
+    w->root_mode = e->mode & 07777;
+    w->root_uid = e->uid;
+    w->root_gid = e->gid;
+    TRY(set_attributes(w->tree_fd, e, err));
+    remember_time(w, e);
+    return 0;
+}
+
+static int write_directory(struct tree_writer *w, const struct tar_entry *e, const char *name,
+                           struct error *err)
+{
+    bool made = false;
+    auto_close int fd = -1;
+    TRY(make_directory(w->parent_fd, name, e->path, &fd, &made, err));
+    TRY(set_attributes(fd, e, err));
+    remember_time(w, e);
+    return 0;
+}
+
+static int write_stream(int fd, const struct tar_entry *e, struct reader *in, struct error *err)
+{
+    auto_free char *buf = xmalloc(CHUNK);
+    for (uint64_t left = e->size; left;) {
+        size_t want = left < CHUNK ? (size_t)left : CHUNK;
+        TRY(reader_read_full(in, buf, want, e->path, err));
+        TRY(fd_write_all(fd, buf, want, e->path, err));
+        left -= want;
+    }
+    return 0;
+}
+
+/* Attributes follow the content: writing would clear the setuid bits and capabilities. */
+static int write_file(struct tree_writer *w, const struct tar_entry *e, const char *name,
+                      const struct tree_content *content, struct error *err)
+{
+    auto_close int fd =
+        openat(w->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed(err, "create", e->path);
+    if (e->size && content->fd >= 0)
+        TRY(fd_copy(content->fd, fd, e->size, e->path, err));
+    else if (e->size)
+        TRY(write_stream(fd, e, content->stream, err));
+    TRY(set_attributes(fd, e, err));
+    struct timespec mtime = { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns };
+    struct timespec times[2] = { mtime, mtime };
+    return futimens(fd, times) < 0 ? failed(err, "set the time of", e->path) : 0;
+}
+
+static int write_symlink(struct tree_writer *w, const struct tar_entry *e, const char *name,
+                         struct error *err)
+{
+    struct timespec times[2] = { { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns },
+                                 { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
+    if (symlinkat(e->link, w->parent_fd, name) < 0)
+        return failed(err, "create link", e->path);
+    if (fchownat(w->parent_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return chown_failed(err, e);
+    if (utimensat(w->parent_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return failed(err, "set the time of", e->path);
+    return 0;
+}
+
+/* A link to a path that only lower layers have gets a copy of that file into this layer. */
+static int copy_up(struct tree_writer *w, const char *path, struct error *err)
+{
+    const char *slash = strrchr(path, '/');
+    auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+    auto_close int below = beneath_open(w->below_fd, dir, O_PATH | O_DIRECTORY, 0);
+    enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    if (below < 0)
+        return failed(err, "find the hard link's target", path);
+    TRY(fs_entry_open(below, slash ? slash + 1 : path, path, &e, &kind, err));
+    return tree_writer_entry(w, &e.tar, &(struct tree_content){ .fd = e.fd }, err);
+}
+
+static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, struct error *err)
+{
+    struct stat st;
+    const char *name = NULL;
+    const char *slash = strrchr(e->link, '/');
+    auto_free char *target_dir = xstrndup(e->link, slash ? (size_t)(slash - e->link) : 0);
+    const char *target = slash ? slash + 1 : e->link;
+    auto_close int dir = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
+    bool found = dir >= 0 && fstatat(dir, target, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if ((!found || is_whiteout(&st)) && w->below_fd >= 0) {
+        TRY(copy_up(w, e->link, err));
+        auto_close int again = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
+        if (dir >= 0)
+            close(dir);
+        dir = take_fd(&again);
+        found = dir >= 0 && fstatat(dir, target, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    }
+    if (!found) {
+        w->lacked = true;
+        return error_set(err, ERROR_CORRUPT, 0, "hard link %s to %s, which does not exist", e->path,
+                         e->link);
+    }
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, ERROR_CORRUPT, 0, "hard link %s to the directory %s", e->path,
+                         e->link);
+    if (strcmp(e->path, e->link) == 0)
+        return 0;
+    TRY(locate(w, e->path, &name, err));
+    TRY(clear_way(w, name, err));
+    if (linkat(dir, target, w->parent_fd, name, 0) < 0)
+        return failed(err, "create hard link", e->path);
+    return 0;
+}
+
+static int write_node(struct tree_writer *w, const struct tar_entry *e, const char *name,
+                      struct error *err)
+{
+    mode_t type = e->type == TAR_FIFO ? S_IFIFO : e->type == TAR_CHAR ? S_IFCHR : S_IFBLK;
+    dev_t device = e->type == TAR_FIFO ? 0 : makedev(e->dev_major, e->dev_minor);
+    if (e->type == TAR_CHAR && device == 0)
+        return error_set(err, ERROR_CORRUPT, 0, "%s is a character device 0:0", e->path);
+    if (mknodat(w->parent_fd, name, type | 0600, device) < 0) {
+        if (errno == EPERM && e->type != TAR_FIFO) {
+            w->devices_skipped++;
+            return 0;
+        }
+        return failed(err, "create", e->path);
+    }
+    struct timespec times[2] = { { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns },
+                                 { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
+    if (fchownat(w->parent_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return chown_failed(err, e);
+    if (fchmodat(w->parent_fd, name, e->mode & 07777, 0) < 0)
+        return failed(err, "set the mode of", e->path);
+    return utimensat(w->parent_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0
+               ? failed(err, "set the time of", e->path)
+               : 0;
+}
+
+int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
+                      const struct tree_content *content, struct error *err)
+{
+    const char *name = NULL;
+    if (*e->path == '\0')
+        return write_root(w, e, err);
+    if (e->type == TAR_HARDLINK)
+        return write_hardlink(w, e, err);
+    TRY(locate(w, e->path, &name, err));
+    if (e->type == TAR_DIR)
+        return write_directory(w, e, name, err);
+    TRY(clear_way(w, name, err));
+    switch (e->type) {
+    case TAR_FILE: return write_file(w, e, name, content, err);
+    case TAR_SYMLINK: return write_symlink(w, e, name, err);
+    case TAR_CHAR:
+    case TAR_BLOCK:
+    case TAR_FIFO: return write_node(w, e, name, err);
+    case TAR_DIR:
+    case TAR_HARDLINK: break;
+    }
+    __builtin_unreachable();
+}
+
+int tree_writer_opaque(struct tree_writer *w, const char *path, struct error *err)
+{
+    TRY(open_parent(w, path, strlen(path), err));
+    return set_overlay_mark(w->parent_fd, "user.overlay.opaque", "y", path, err);
+}
+
+int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *err)
+{
+    struct stat st;
+    const char *name = NULL;
+    TRY(locate(w, path, &name, err));
+    if (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        /* An entry of this very layer stays; a directory of it hides what lies below. */
+        if (!S_ISDIR(st.st_mode))
+            return 0;
+        auto_close int fd =
+            openat(w->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            return failed(err, "open directory", path);
+        return set_overlay_mark(fd, "user.overlay.opaque", "y", path, err);
+    }
+    if (mknodat(w->parent_fd, name, S_IFCHR, 0) < 0)
+        return failed(err, "create the whiteout of", path);
+    return set_overlay_mark(w->parent_fd, "user.overlay.origin", "", path, err);
+}
+
+int tree_writer_finish(struct tree_writer *w, struct layer_info *info, struct error *err)
+{
+    for (size_t i = w->time_count; i-- > 0;) {
+        const struct dir_time *t = &w->times[i];
+        struct timespec times[2] = { t->mtime, t->mtime };
+        auto_close int fd = beneath_open(w->tree_fd, t->path, O_RDONLY | O_DIRECTORY, 0);
+        /* Gone: a later entry replaced the directory. */
+        if (fd >= 0 && futimens(fd, times) < 0)
+            return failed(err, "set the time of", t->path);
+    }
+    info->has_root = w->has_root;
+    info->root_mode = w->root_mode;
+    info->root_uid = w->root_uid;
+    info->root_gid = w->root_gid;
+    return 0;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * registry_probe: lib/registry from the command line, for the tests beside it.
+ *
+ *     registry_probe resolve REFERENCE [PLATFORM]          prints the manifest's digest
+ *     registry_probe pull REFERENCE STORE                  all blobs into STORE, prints the digest
+ *     registry_probe push STORE LAYOUT REFERENCE...        from a layout through STORE
+ *     registry_probe layout SPEC [PLATFORM]                prints the manifest's digest
+ */
+#include <string.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/thread_pool.h"
+#include "lib/registry/layout.h"
+#include "lib/registry/push.h"
+#include "lib/registry/resolve.h"
+#include "lib/store/blob.h"
+
+enum { THREADS = 8, FETCHES = 64 };
+
+static const struct retry_policy quick = {
+    .max_tries = 6, .base_ms = 5, .cap_ms = 20, .budget_ms = 20000
+};
+
+struct fetch_job {
+    struct image_source *source;
+    const struct descriptor *blob;
+    struct error err;
+};
+
+static void fetch_job(void *arg)
+{
+    struct fetch_job *job = arg;
+    if (job->source->provider->fetch(job->source->provider, job->blob, 1, &job->err) < 0)
+        return;
+}
+
+/* Every blob is asked for twice at once: it must be fetched once. */
+static int fetch_all(struct image_source *source, struct error *err)
+{
+    struct fetch_job jobs[FETCHES] = { 0 };
+    struct thread_pool *pool = thread_pool_new(THREADS);
+    struct job_group group;
+    size_t count = 0;
+    int rc = 0;
+
+    job_group_init(&group, pool);
+    for (size_t i = 0; i < 2 * source->manifest.layer_count && i < FETCHES - 1; i++)
+        jobs[count++] =
+            (struct fetch_job){ .source = source, .blob = &source->manifest.layers[i / 2] };
+    jobs[count++] = (struct fetch_job){ .source = source, .blob = &source->manifest.config };
+    for (size_t i = 0; i < count; i++)
+        job_group_submit(&group, fetch_job, &jobs[i]);
+    job_group_wait(&group);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < count; i++) {
+        if (error_is_set(&jobs[i].err) && rc == 0) {
+            error_move(err, &jobs[i].err);
+            rc = -1;
+        }
+        error_clear(&jobs[i].err);
+    }
+    return rc;
+}
+
+static void print_digest(const struct image_source *source)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    digest_print(&source->descriptor.digest, digest);
+    printf("%s\n", digest);
+}
+
+static int platform_from(const char *text, struct platform *out, struct error *err)
+{
+    return platform_parse(text ? text : "linux/amd64", out, err);
+}
+
+static int pull(struct registry_client *client, char **args, bool with_blobs, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    auto_(image_source) struct image_source source;
+    struct platform platform;
+
+    image_source_init(&source);
+    TRY(platform_from(with_blobs ? NULL : args[1], &platform, err));
+    TRY(reference_parse(args[0], &ref, err));
+    TRY(registry_resolve(client, &ref, &platform, &source, err));
+    if (with_blobs)
+        TRY(fetch_all(&source, err));
+    print_digest(&source);
+    return 0;
+}
+
+static int push(struct registry_client *client, const struct store *store, char **args,
+                struct error *err)
+{
+    auto_(image_source) struct image_source source;
+    struct reference targets[4] = { 0 };
+    struct platform platform;
+    struct push_image image = { .targets = targets };
+
+    image_source_init(&source);
+    TRY(platform_from(NULL, &platform, err));
+    TRY(layout_open(args[0], &platform, store, &source, err));
+    TRY(fetch_all(&source, err));
+    for (char **arg = args + 1; *arg && image.target_count < COUNT(targets); arg++)
+        TRY(reference_parse(*arg, &targets[image.target_count++], err));
+    image.manifest = &source.manifest;
+    image.text = source.manifest_text.buf;
+    image.len = source.manifest_text.len;
+    struct thread_pool *pool = thread_pool_new(THREADS);
+    int rc = registry_push(client, &image, pool, 1, err);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < COUNT(targets); i++)
+        reference_release(&targets[i]);
+    if (rc == 0)
+        print_digest(&source);
+    return rc;
+}
+
+static int layout(char **args, struct error *err)
+{
+    auto_(image_source) struct image_source source;
+    struct platform platform;
+
+    image_source_init(&source);
+    TRY(platform_from(args[1], &platform, err));
+    TRY(layout_open(args[0], &platform, NULL, &source, err));
+    print_digest(&source);
+    return 0;
+}
+
+static int run(int argc, char **argv, struct error *err)
+{
+    auto_(store) struct store store = { 0 };
+    struct registry_options options = { .places = credential_places_from_environment(),
+                                        .retry = &quick };
+    const char *command = argc > 2 ? argv[1] : "";
+    bool is_push = strcmp(command, "push") == 0;
+    const char *path = is_push ? argv[2] : (strcmp(command, "pull") == 0 ? argv[3] : NULL);
+
+    if (strcmp(command, "layout") == 0)
+        return layout(argv + 2, err);
+    if (path) {
+        TRY(store_open(&store, path, err));
+        options.store = &store;
+    }
+    struct registry_client *client = registry_client_new(&options);
+    int rc =
+        is_push ? push(client, &store, argv + 3, err) : pull(client, argv + 2, path != NULL, err);
+    registry_client_free(client);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = { 0 };
+
+    if (run(argc, argv, &err) == 0)
+        return 0;
+    fprintf(stderr, "error %d: %s\n", (int)err.kind, err.message);
+    if (err.hint)
+        fprintf(stderr, "hint: %s\n", err.hint);
+    error_clear(&err);
+    return 1;
+}

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox, run for real: on a root made of one static busybox, under each kind of id map that
+ * this user can have (as root: the identity, sub-ids as an ordinary user has them, and a single
+ * id).
+ */
+#include "snapshotter/sandbox/sandbox.h"
+
+#include "tests/support/test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
+#include "lib/base/mem.h"
+#include "lib/base/process.h"
+#include "snapshotter/userns.h"
+
+#define BUSYBOX "/bin/busybox"
+
+static char *root_path;
+static struct executor *executor;
+static bool single_id;
+
+struct outcome {
+    int rc;
+    int status;
+    struct strbuf out;
+    struct strbuf err;
+    struct error error;
+};
+
+static void collect(void *arg, int stream, const char *data, size_t len)
+{
+    struct outcome *o = arg;
+    strbuf_add(stream == 1 ? &o->out : &o->err, data, len);
+}
+
+static void outcome_release(struct outcome *o)
+{
+    strbuf_release(&o->out);
+    strbuf_release(&o->err);
+    error_clear(&o->error);
+}
+DEFINE_AUTO(outcome, struct outcome, outcome_release(value))
+#define OUTCOME_INIT                                                                               \
+    {                                                                                              \
+        .out = STRBUF_INIT, .err = STRBUF_INIT                                                     \
+    }
+
+static void run_op(struct outcome *o, const struct op_exec *op, struct cancel *cancel)
+{
+    auto_close int root = open_tree(AT_FDCWD, root_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct exec_request request = { op, root, collect, o, cancel };
+    o->rc = executor->run(executor, &request, &o->status, &o->error);
+}
+
+static const char *const default_env[] = { "PATH=/bin:/usr/bin", "GREETING=hello world", NULL };
+
+static void run_script(struct outcome *o, const char *script)
+{
+    const char *argv[] = { "/bin/sh", "-c", script, NULL };
+    struct op_exec op = { .args = argv, .env = default_env, .cwd = "/", .user = "" };
+    run_op(o, &op, NULL);
+}
+
+struct script_case {
+    const char *name;
+    const char *script;
+    const char *user;
+    const char *cwd;
+    enum network_mode network;
+    int status;
+    const char *out; /* exact, or NULL */
+    bool many_ids;   /* needs more than one id */
+};
+
+static const struct script_case cases[] = {
+    { "exit code", "exit 42", "", "/", NETWORK_HOST, 42, "", false },
+    { "125 to 128 are passed on", "exit 128", "", "/", NETWORK_HOST, 128, "", false },
+    { "killed by a signal", "kill -9 $$", "", "/", NETWORK_HOST, 137, "", false },
+    { "environment", "echo $GREETING; echo $HOME", "", "/", NETWORK_HOST, 0, "hello world\n/root\n",
+      false },
+    { "client variables do not leak", "env | cut -d= -f1 | sort | tr '\\n' ' '", "", "/",
+      NETWORK_HOST, 0, "GREETING HOME PATH PWD SHLVL ", false },
+    { "working directory", "pwd", "", "/srv/link", NETWORK_HOST, 0, "/srv/real\n", false },
+    { "working directory below /dev", "pwd", "", "/dev/shm", NETWORK_HOST, 0, "/dev/shm\n", false },
+    { "root", "id", "", "/", NETWORK_HOST, 0, NULL, false },
+    { "user by name", "id -u; id -g; id -G", "app", "/", NETWORK_HOST, 0,
+      "1000\n1001\n1001 50 60\n", true },
+    { "user by number", "id -u; id -g; id -G", "1000", "/", NETWORK_HOST, 0,
+      "1000\n1001\n1001 50 60\n", true },
+    { "unknown number", "id -u; id -g; id -G", "4711", "/", NETWORK_HOST, 0, "4711\n0\n0\n", true },
+    { "user and group", "id -u; id -g; id -G", "app:staff", "/", NETWORK_HOST, 0, "1000\n50\n50\n",
+      true },
+    { "user keeps no capabilities",
+      "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "app", "/", NETWORK_HOST, 0,
+      "0000000000000000\n0000000000000000\n0000000000000000\n00000000a80425fb\n0000000000000000\n",
+      true },
+    { "home of the user", "echo $HOME", "app", "/", NETWORK_HOST, 0, "/home/app\n", true },
+    { "host name", "hostname", "", "/", NETWORK_HOST, 0, "buildkitsandbox\n", false },
+    { "the command is not pid 1", "test $$ -gt 1 && tr '\\0' ' ' </proc/1/comm", "", "/",
+      NETWORK_HOST, 0, "mlbuild-zygote\n", false },
+    { "pid 1 is closed",
+      "cat /proc/1/environ /proc/1/fd/0 /proc/1/mem; ls /proc/1/cwd/; readlink /proc/1/exe", "",
+      "/", NETWORK_HOST, 1, "", false },
+    { "capabilities of root", "grep -E 'Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | cut -f2", "",
+      "/", NETWORK_HOST, 0,
+      "0000000000000000\n00000000a80425fb\n00000000a80425fb\n00000000a80425fb\n0000000000000000\n",
+      false },
+    { "seccomp filters, no_new_privs is off",
+      "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status | cut -f2", "", "/", NETWORK_HOST, 0,
+      "0\n2\n", false },
+    { "masked paths are empty",
+      "cat /proc/keys /proc/timer_list /proc/kcore /proc/interrupts 2>/dev/null; ls /sys/firmware "
+      "/proc/acpi /proc/scsi 2>/dev/null | grep -v : | grep -v '^$'; true",
+      "", "/", NETWORK_HOST, 0, "", false },
+    { "masks cannot be taken off", "umount /proc/keys 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
+      false },
+    { "nothing can be mounted", "mount -t tmpfs none /srv 2>/dev/null", "", "/", NETWORK_HOST, 1,
+      "", false },
+    { "no namespaces", "unshare -U true 2>/dev/null", "", "/", NETWORK_HOST, 1, "", false },
+    { "no leaked descriptors", "ls -l /proc/self/fd | awk 'NR > 1 { print $9 }' | tr '\\n' ' '", "",
+      "/", NETWORK_HOST, 0, "0 1 2 3 ", false },
+    { "standard input is empty", "cat; readlink /proc/self/fd/0", "", "/", NETWORK_HOST, 0,
+      "/dev/null\n", false },
+    { "/dev", "cd /dev; echo *", "", "/", NETWORK_HOST, 0,
+      "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero\n", false },
+    { "/dev/null swallows", "echo x >/dev/null; head -c 3 /dev/zero | od -An -tx1", "", "/",
+      NETWORK_HOST, 0, " 00 00 00\n", false },
+    { "/dev/pts shows no files of ours", "ls /dev/pts", "", "/", NETWORK_HOST, 0, "ptmx\n", false },
+    { "/dev/shm is writable", "echo x >/dev/shm/x && stat -c %a /dev/shm", "", "/", NETWORK_HOST, 0,
+      "1777\n", false },
+    { "/proc/sys is read-only", "echo x 2>/dev/null >/proc/sys/kernel/hostname", "", "/",
+      NETWORK_HOST, 1, "", false },
+    { "/proc/sysrq-trigger is read-only", "echo x 2>/dev/null >/proc/sysrq-trigger", "", "/",
+      NETWORK_HOST, 1, "", false },
+    { "/sys is read-only",
+      "test -z \"$(awk '$2 ~ \"^/sys\" && $4 !~ \"^ro\" && $4 !~ \",ro\"' /proc/mounts)\"", "", "/",
+      NETWORK_HOST, 0, "", false },
+    { "the old root is gone",
+      "awk '{ print $2 }' /proc/mounts | head -1; ls /proc/1/root/ 2>&- | wc -l", "", "/",
+      NETWORK_HOST, 0, "/\n0\n", false },
+    { "hosts", "cat /etc/hosts | head -1; echo x 2>&- >>/etc/hosts", "", "/", NETWORK_HOST, 1,
+      "127.0.0.1\tlocalhost buildkitsandbox\n", false },
+    { "resolv.conf cannot be removed", "rm /etc/resolv.conf 2>/dev/null", "", "/", NETWORK_HOST, 1,
+      "", false },
+    { "set-user-id works", "/bin/su -c 'id -u'", "app", "/", NETWORK_HOST, 0, "0\n", true },
+    { "files take owners", "touch /srv/f; chown 1000:50 /srv/f; stat -c %u:%g /srv/f", "", "/",
+      NETWORK_HOST, 0, "1000:50\n", true },
+    { "umask", "umask", "", "/", NETWORK_HOST, 0, "0022\n", false },
+    { "limits", "ulimit -c; ulimit -n", "", "/", NETWORK_HOST, 0, "0\n1024\n", false },
+    { "network none has only lo, up",
+      "ls /sys/class/net; ping -c1 -w1 127.0.0.1 >/dev/null && echo up", "", "/", NETWORK_NONE, 0,
+      "lo\nup\n", false },
+    { "network none: fresh sysfs", "ls /sys/firmware | wc -l", "", "/", NETWORK_NONE, 0, "0\n",
+      false },
+    { "kill -9 -1 stays inside", "sleep 100 & kill -9 -1; wait $!; echo $?", "", "/", NETWORK_HOST,
+      0, "137\n", false },
+    { "a daemon that keeps the output open ends with the step",
+      "(setsid sh -c 'sleep 1000 & sleep 1000' &) ; echo done", "", "/", NETWORK_HOST, 0, "done\n",
+      false },
+    { "links and renames across directories",
+      "cd /srv; echo x >a; mkdir d; ln a d/b; mv a d/c; cat d/b d/c; rm -r d", "", "/",
+      NETWORK_HOST, 0, "x\nx\n", false },
+    { "a device cannot be made", "mknod /srv/mem c 1 1 2>/dev/null", "", "/", NETWORK_HOST, 1, "",
+      false },
+    { "a FIFO can be made", "mkfifo /srv/p && rm /srv/p", "", "/", NETWORK_HOST, 0, "", false },
+    { "no signal is ignored or blocked", "grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f2", "",
+      "/", NETWORK_HOST, 0, "0000000000000000\n0000000000000000\n", false },
+    { "session leader", "awk '{ print $1 == $6, $7 }' /proc/$$/stat", "", "/", NETWORK_HOST, 0,
+      "1 0\n", false },
+};
+
+static void run_case(void **state)
+{
+    const struct script_case *c = *state;
+    const char *argv[] = { "/bin/sh", "-c", c->script, NULL };
+    struct op_exec op = {
+        .args = argv, .env = default_env, .cwd = c->cwd, .user = c->user, .network = c->network
+    };
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    if (c->many_ids && single_id)
+        skip();
+    run_op(&o, &op, NULL);
+    assert_ok(o.rc, &o.error);
+    if (c->out && strcmp(o.out.buf, c->out) != 0)
+        fail_msg("said:\n%s\nnot:\n%s\nerrors:\n%s", o.out.buf, c->out, o.err.buf);
+    if (o.status != c->status)
+        fail_msg("status %d, not %d; said:\n%s%s", o.status, c->status, o.out.buf, o.err.buf);
+}
+
+static void missing_program(void **state)
+{
+    const char *argv[] = { "no-such-program", NULL };
+    struct op_exec op = { .args = argv, .env = default_env, .cwd = "/", .user = "" };
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    run_op(&o, &op, NULL);
+    assert_ok(o.rc, &o.error);
+    assert_int_equal(o.status, 127);
+    assert_string_equal(o.err.buf, "no-such-program: not found in $PATH\n");
+}
+
+static void program_of_path(void **state)
+{
+    const char *argv[] = { "echo", "a b", "c", NULL };
+    const char *env[] = { "NOTHING=", NULL };
+    struct op_exec op = { .args = argv, .env = env, .cwd = "/", .user = "" };
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    run_op(&o, &op, NULL);
+    assert_ok(o.rc, &o.error);
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.out.buf, "a b c\n");
+}
+
+static void expect_failure(const char *cwd, const char *user, const char *text)
+{
+    const char *argv[] = { "/bin/true", NULL };
+    struct op_exec op = { .args = argv, .env = default_env, .cwd = cwd, .user = user };
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    run_op(&o, &op, NULL);
+    assert_error(o.rc, &o.error, ERROR_USER, text);
+}
+
+static void bad_requests(void **state)
+{
+    (void)state;
+    expect_failure("/missing", "", "the working directory /missing: No such file");
+    expect_failure("/etc/passwd", "", "the working directory /etc/passwd: Not a directory");
+    expect_failure("/proc/self/fd/3", "", "the working directory /proc/self/fd/3: ");
+    /* Without openat2 the text of such a link is followed, inside the root. */
+    if (!getenv("MLBUILD_TEST_WITHOUT"))
+        expect_failure("/proc/self/root", "", "the working directory /proc/self/root: ");
+    expect_failure("/", "nobody-here", "unable to find user nobody-here");
+    expect_failure("/", "root:nogroup-here", "unable to find group nogroup-here");
+    expect_failure("/", "2147483648", "out of range");
+}
+
+static void unmapped_user(void **state)
+{
+    const char *argv[] = { "/bin/true", NULL };
+    struct op_exec op = { .args = argv, .env = default_env, .cwd = "/", .user = "2147483646" };
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    run_op(&o, &op, NULL);
+    if (o.rc == 0) /* the identity map has every id */
+        skip();
+    assert_non_null(o.error.hint);
+    assert_error(o.rc, &o.error, ERROR_HOST, "2147483646");
+}
+
+static void much_output(void **state)
+{
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    run_script(&o, "seq 1 150000; echo end >&2");
+    assert_ok(o.rc, &o.error);
+    assert_int_equal(o.out.len, 938895);
+    assert_string_equal(o.out.buf + o.out.len - 7, "150000\n");
+    assert_string_equal(o.err.buf, "end\n");
+}
+
+static void *raise_later(void *arg)
+{
+    struct timespec pause = { 0, 200 * 1000000L };
+    nanosleep(&pause, NULL);
+    cancel_raise(arg);
+    return NULL;
+}
+
+static uint64_t run_cancelled(struct outcome *o, const char *script)
+{
+    const char *argv[] = { "/bin/sh", "-c", script, NULL };
+    struct op_exec op = { .args = argv, .env = default_env, .cwd = "/", .user = "" };
+    struct cancel cancel;
+    struct error err = { 0 };
+    pthread_t thread;
+    assert_ok(cancel_init(&cancel, &err), &err);
+    pthread_create(&thread, NULL, raise_later, &cancel);
+    uint64_t start = clock_monotonic_ns();
+    run_op(o, &op, &cancel);
+    uint64_t took = (clock_monotonic_ns() - start) / 1000000;
+    pthread_join(thread, NULL);
+    cancel_release(&cancel);
+    return took;
+}
+
+static void cancel_ends_it(void **state)
+{
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    uint64_t took = run_cancelled(&o, "trap 'echo bye; exit 3' TERM; while :; do sleep 1; done");
+    assert_error(o.rc, &o.error, ERROR_CANCELLED, "interrupted");
+    assert_string_equal(o.out.buf, "bye\n");
+    assert_true(took < 3000);
+}
+
+static void cancel_by_force(void **state)
+{
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    uint64_t took = run_cancelled(&o, "trap '' TERM; while :; do sleep 1; done");
+    assert_error(o.rc, &o.error, ERROR_CANCELLED, "interrupted");
+    assert_in_range(took, 9900, 14000);
+}
+
+struct parallel {
+    int number;
+    bool ok;
+};
+
+static void *run_parallel(void *arg)
+{
+    struct parallel *p = arg;
+    p->ok = true;
+    for (int i = 0; i < 10; i++) {
+        auto_(outcome) struct outcome o = OUTCOME_INIT;
+        auto_free char *script = xasprintf("echo %d.%d; exit %d", p->number, i, p->number);
+        auto_free char *expected = xasprintf("%d.%d\n", p->number, i);
+        run_script(&o, script);
+        p->ok = p->ok && o.rc == 0 && o.status == p->number && strcmp(o.out.buf, expected) == 0;
+    }
+    return NULL;
+}
+
+static void concurrent_runs(void **state)
+{
+    pthread_t threads[8];
+    struct parallel runs[COUNT(threads)];
+    (void)state;
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        runs[i] = (struct parallel){ (int)i, false };
+        pthread_create(&threads[i], NULL, run_parallel, &runs[i]);
+    }
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(runs[i].ok);
+    }
+}
+
+static _Noreturn void victim(int ready)
+{
+    struct executor *own = NULL;
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    if (sandbox_new(&(struct sandbox_options){ 0 }, &own, &o.error) < 0)
+        _exit(1);
+    executor = own;
+    (void)!write(ready, "x", 1);
+    run_script(&o, "sleep 31415 & (setsid sleep 31415 &); sleep 31415");
+    _exit(o.rc == 0 ? 0 : 2);
+}
+
+static void wait_for_count(const char *text, bool some)
+{
+    for (int i = 0; i < 100; i++) {
+        struct timespec pause = { 0, 50 * 1000000L };
+        auto_free char *pattern = xasprintf("%s", text);
+        const char *argv[] = { "pgrep", "-f", pattern, NULL };
+        struct process_result result;
+        struct error err = { 0 };
+        assert_ok(process_run(argv, NULL, &result, &err), &err);
+        bool found = result.out.len > 0;
+        process_result_release(&result);
+        if (found == some)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("processes of the step %s", some ? "did not start" : "are left");
+}
+
+static pid_t start_victim(void)
+{
+    int ready[2];
+    char byte = 0;
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        victim(ready[1]);
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    wait_for_count("sleep 31415", true);
+    return pid;
+}
+
+static void killed_builder_leaves_nothing(void **state)
+{
+    (void)state;
+    pid_t pid = start_victim();
+    kill(pid, SIGKILL);
+    process_wait(pid);
+    wait_for_count("sleep 31415", false);
+}
+
+static void killed_zygote_leaves_nothing(void **state)
+{
+    (void)state;
+    pid_t pid = start_victim();
+    auto_free char *parent = xasprintf("%d", (int)pid);
+    const char *argv[] = { "pkill", "-9", "-P", parent, NULL };
+    struct process_result result;
+    struct error err = { 0 };
+    assert_ok(process_run(argv, NULL, &result, &err), &err);
+    process_result_release(&result);
+    assert_int_equal(process_wait(pid), 2);
+    wait_for_count("sleep 31415", false);
+}
+
+static void options_are_used(void **state)
+{
+    struct executor *shared = executor;
+    struct error err = { 0 };
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    assert_ok(sandbox_new(&(struct sandbox_options){ .hostname = "other" }, &executor, &err), &err);
+    run_script(&o, "hostname; grep other /etc/hosts");
+    sandbox_free(executor);
+    executor = shared;
+    assert_ok(o.rc, &o.error);
+    assert_string_equal(o.out.buf, "other\n127.0.0.1\tlocalhost other\n");
+}
+
+/* Not a test of correctness: prints what one step costs. */
+static void measure(void **state)
+{
+    const char *argv[] = { "/bin/true", NULL };
+    struct op_exec op = { .args = argv, .env = default_env, .cwd = "/", .user = "" };
+    enum { ROUNDS = 50 };
+    (void)state;
+    uint64_t start = clock_monotonic_ns();
+    for (int i = 0; i < ROUNDS; i++) {
+        auto_(outcome) struct outcome o = OUTCOME_INIT;
+        run_op(&o, &op, NULL);
+        assert_ok(o.rc, &o.error);
+    }
+    uint64_t each_us = (clock_monotonic_ns() - start) / ROUNDS / 1000;
+    print_message("%u runs of `true`: %u us each\n", (unsigned)ROUNDS, (unsigned)each_us);
+}
+
+static void write_file(int root, const char *path, const char *text, mode_t mode)
+{
+    auto_close int fd = openat(root, path, O_WRONLY | O_CREAT | O_CLOEXEC, mode);
+    struct error err = { 0 };
+    if (fd < 0 || fd_write_all(fd, text, strlen(text), path, &err) < 0 || fchmod(fd, mode) < 0)
+        abort();
+}
+
+static void copy_busybox(int root, const char *path, mode_t mode)
+{
+    struct stat st;
+    struct error err = { 0 };
+    auto_close int in = open(BUSYBOX, O_RDONLY | O_CLOEXEC);
+    auto_close int out = openat(root, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    if (in < 0 || out < 0 || fstat(in, &st) < 0 ||
+        fd_copy(in, out, (uint64_t)st.st_size, path, &err) < 0 || fchmod(out, mode) < 0)
+        abort();
+}
+
+static void build_root(int root)
+{
+    static const char *const dirs[] = { "bin", "etc",  "proc", "dev",     "sys",
+                                        "srv", "root", "home", "srv/real" };
+    static const char *const applets[] = {
+        "sh",       "cat",  "ls",    "id",     "env",    "grep",   "awk",   "hostname",
+        "test",     "tr",   "cut",   "sort",   "head",   "umount", "mount", "unshare",
+        "od",       "stat", "sleep", "kill",   "setsid", "touch",  "chown", "umask",
+        "ping",     "seq",  "mknod", "mkfifo", "rm",     "mv",     "ln",    "mkdir",
+        "readlink", "true", "wc",    "pwd",    "echo",
+    };
+    for (size_t i = 0; i < COUNT(dirs); i++)
+        (void)!mkdirat(root, dirs[i], 0755);
+    copy_busybox(root, "bin/busybox", 0755);
+    copy_busybox(root, "bin/su", 04755);
+    for (size_t i = 0; i < COUNT(applets); i++) {
+        auto_free char *path = xasprintf("bin/%s", applets[i]);
+        (void)!symlinkat("busybox", root, path);
+    }
+    (void)!symlinkat("/srv/real", root, "srv/link");
+    (void)!symlinkat("../../../../etc/hosts.real", root, "etc/hosts");
+    write_file(root, "etc/hosts.real", "the image's\n", 0644);
+    write_file(root, "etc/resolv.conf", "", 0644);
+    write_file(root, "etc/passwd",
+               "root::0:0:root:/root:/bin/sh\napp::1000:1001:App:/home/app:/bin/sh\n", 0644);
+    write_file(root, "etc/group", "root:x:0:\nstaff:x:50:app\ngames:x:60:app\n", 0644);
+}
+
+static int run_group(const char *name)
+{
+    struct CMUnitTest tests[COUNT(cases) + 16];
+    size_t n = 0;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        tests[n++] = (struct CMUnitTest){ cases[i].name, run_case, NULL, NULL,
+                                          (void *)(uintptr_t)&cases[i] };
+    const struct CMUnitTest others[] = {
+        cmocka_unit_test(missing_program),
+        cmocka_unit_test(program_of_path),
+        cmocka_unit_test(bad_requests),
+        cmocka_unit_test(unmapped_user),
+        cmocka_unit_test(much_output),
+        cmocka_unit_test(cancel_ends_it),
+        cmocka_unit_test(cancel_by_force),
+        cmocka_unit_test(concurrent_runs),
+        cmocka_unit_test(killed_builder_leaves_nothing),
+        cmocka_unit_test(killed_zygote_leaves_nothing),
+        cmocka_unit_test(options_are_used),
+        cmocka_unit_test(measure),
+    };
+    for (size_t i = 0; i < COUNT(others); i++)
+        tests[n++] = others[i];
+    return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+}
+
+/* Inside the namespace: 0:0, one thread. */
+static int suite(void *arg)
+{
+    struct error err = { 0 };
+    auto_close int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return 1;
+    build_root(root);
+    if (sandbox_new(&(struct sandbox_options){ 0 }, &executor, &err) < 0) {
+        print_error("%s\n", err.message);
+        return 1;
+    }
+    int failed = run_group(arg);
+    sandbox_free(executor);
+    test_tmpdir_remove(root_path); /* here, where the owners of its files are known */
+    return failed != 0;
+}
+
+static int run_suite(const struct id_map *map, const char *title)
+{
+    struct error err = { 0 };
+    int status = 1;
+    auto_free char *name = xstrdup(title);
+    root_path = test_tmpdir();
+    single_id = id_map_is_single(map);
+    if (chmod(root_path, 0755) < 0 ||
+        (geteuid() == 0 &&
+         chown(root_path, map->uids.items[0].outside, map->gids.items[0].outside) < 0))
+        return 1;
+    if (userns_run(map, suite, name, NULL, &status, &err) < 0) {
+        print_error("%s: %s (%s)\n", name, err.message, err.hint ? err.hint : "");
+        error_clear(&err);
+        status = 1;
+    }
+    free(root_path);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (strcmp(argv[0], SANDBOX_ZYGOTE_NAME) == 0)
+        return sandbox_zygote_main(argc, argv);
+    struct error err = { 0 };
+    auto_(id_map) struct id_map own = { 0 };
+    auto_(id_map) struct id_map single = { 0 };
+    auto_(id_map) struct id_map many = { 0 };
+    bool is_root = geteuid() == 0;
+    int failed = 0;
+    if (access(BUSYBOX, X_OK) < 0) {
+        print_message("the sandbox is not tested: no " BUSYBOX " (package busybox-static)\n");
+        return failed != 0;
+    }
+    if (id_map_for_user(geteuid(), getegid(), &own, &err) < 0)
+        return 1;
+    id_extents_append(&single.uids, is_root ? 61000 : geteuid(), 1);
+    id_extents_append(&single.gids, is_root ? 61000 : getegid(), 1);
+    failed += run_suite(&own, "sandbox, own map");
+    failed += run_suite(&single, "sandbox, single id");
+    if (is_root) {
+        id_extents_append(&many.uids, 61000, 1);
+        id_extents_append(&many.uids, 700000, 65536);
+        id_extents_append(&many.gids, 61000, 1);
+        id_extents_append(&many.gids, 700000, 65536);
+        failed += run_suite(&many, "sandbox, sub-ids");
+    }
+    return failed != 0;
+}
