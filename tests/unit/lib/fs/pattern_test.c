@@ -144,10 +144,11 @@ static void says_why(void **state)
     const char text[] = "a\n\n*.bin\n!keep.bin\n";
     assert_ok(pattern_list_parse(text, strlen(text), ".dockerignore", &list, &err), &err);
     assert_true(pattern_list_excludes(&list, "x.bin", &why));
-    assert_int_equal(why->line, 3);
-    assert_string_equal(why->text, "*.bin");
+    assert_int_equal(pattern_line(why), 3);
+    assert_string_equal(pattern_text(why), "*.bin");
+    assert_string_equal(pattern_file(why), ".dockerignore");
     assert_false(pattern_list_excludes(&list, "keep.bin", &why));
-    assert_int_equal(why->line, 4);
+    assert_int_equal(pattern_line(why), 4);
     assert_false(pattern_list_excludes(&list, "other", &why));
     assert_null(why);
 }
