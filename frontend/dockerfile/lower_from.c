@@ -101,9 +101,13 @@ static void begin_with_history(struct stage_state *s, struct vertex *const *vert
         memcpy(s->history_vertices, vertices, s->history_cap * sizeof(struct vertex *));
 }
 
-static void from_stage(struct stage_state *s)
+/* What an inherited history entry or variable costs at least. */
+enum { INHERITED_BYTES = 32 };
+
+static void from_stage(struct lowering *l, struct stage_state *s)
 {
     const struct stage_state *base = s->base;
+    stage_charge(l, (base->config.history_count + base->env.count) * INHERITED_BYTES);
     image_config_copy(&s->config, &base->config);
     drop_own_fields(&s->config);
     begin_with_history(s, base->history_vertices);
@@ -161,7 +165,7 @@ void from_lower(struct lowering *l, struct stage_state *s)
 {
     count_steps(s);
     switch (s->base_kind) {
-    case BASE_STAGE: from_stage(s); break;
+    case BASE_STAGE: from_stage(l, s); break;
     case BASE_IMAGE: from_image(l, s); break;
     case BASE_LOCAL: from_local(l, s); break;
     case BASE_SCRATCH:

@@ -75,6 +75,8 @@ int from_source(struct lowering *l, struct stage_state *s, const char *name,
 /* Expands with the stage's variables; an error is placed at byte `offset` of the instruction. */
 int stage_expand(struct lowering *l, struct stage_state *s, const struct instruction *in,
                  const struct word *word, const char **out, struct error *err) MUST_CHECK;
+/* Counts bytes that this build makes; lower.c ends a build that makes too many. */
+void stage_charge(struct lowering *l, size_t bytes);
 struct expander stage_expander(struct lowering *l, struct stage_state *s);
 void stage_env_set(struct lowering *l, struct stage_state *s, const char *name, const char *value);
 void stage_config_env_set(struct stage_state *s, const char *name, const char *value);

@@ -27,7 +27,7 @@ int stage_expand(struct lowering *l, struct stage_state *s, const struct instruc
     return 0;
 }
 
-static void charge(struct lowering *l, size_t bytes)
+void stage_charge(struct lowering *l, size_t bytes)
 {
     l->expansion_left -= bytes < l->expansion_left ? bytes : l->expansion_left;
 }
@@ -36,7 +36,7 @@ static void charge(struct lowering *l, size_t bytes)
 void stage_env_set(struct lowering *l, struct stage_state *s, const char *name, const char *value)
 {
     char *pair = arena_printf(l->arena, "%s=%s", name, value);
-    charge(l, strlen(pair));
+    stage_charge(l, strlen(pair));
     map_set(&s->env, name, pair + strlen(name) + 1);
     s->run_env = NULL;
 }
@@ -78,7 +78,7 @@ const char *const *stage_run_env(struct lowering *l, struct stage_state *s)
 void stage_add_history(struct lowering *l, struct stage_state *s, const char *created_by,
                        struct vertex *vertex)
 {
-    charge(l, strlen(created_by));
+    stage_charge(l, strlen(created_by));
     auto_free char *text = xstrdup(created_by);
     auto_free char *comment = xstrdup(HISTORY_COMMENT);
     size_t count = s->config.history_count;

@@ -100,8 +100,8 @@ static int find_number(struct lowering *l, const char *text, struct stage_state 
     if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
         return 0;
     if (!str_to_u64(str_of(text), 10, l->df->stage_count - 1, &number))
-        return error_set(err, ERROR_USER, 0, "invalid stage index %s: there are %zu stages", text,
-                         l->df->stage_count);
+        return error_set(err, ERROR_USER, 0, "invalid stage index %s: the last stage is %zu", text,
+                         l->df->stage_count - 1);
     *out = &l->stages[number];
     return 1;
 }
@@ -120,32 +120,38 @@ int stages_find_target(struct lowering *l, struct stage_state **out, struct erro
     return stages_hint(l, NULL, target, err);
 }
 
+struct search {
+    bool *seen;
+    size_t *queue;
+    size_t head, tail;
+};
+
+static void search_add(struct search *q, const struct stage_state *s)
+{
+    if (!s || q->seen[s->stage->index])
+        return;
+    q->seen[s->stage->index] = true;
+    q->queue[q->tail++] = s->stage->index;
+}
+
 /* Does stage `from` reach stage `to` by FROM or COPY --from, whatever their order? */
-static bool reaches(struct lowering *l, size_t from, size_t to)
+static bool reaches(struct lowering *l, const struct stage_state *from,
+                    const struct stage_state *to)
 {
     size_t count = l->df->stage_count;
     auto_free bool *seen = xcalloc(count, sizeof *seen);
     auto_free size_t *queue = xcalloc(count, sizeof *queue);
-    size_t head = 0;
-    size_t tail = 0;
-    queue[tail++] = from;
-    seen[from] = true;
-    while (head < tail) {
-        const struct stage_state *s = &l->stages[queue[head++]];
-        for (size_t i = 0; i <= s->stage->count; i++) {
-            const struct stage_state *next = s->base;
-            const struct flag *flag = NULL;
-            if (i > 0 && (flag = instruction_flag(&s->stage->first[i - 1], FLAG_FROM)))
-                next = find_name(l, flag->value, count);
-            else if (i > 0)
-                continue;
-            if (next && !seen[next->stage->index]) {
-                seen[next->stage->index] = true;
-                queue[tail++] = next->stage->index;
-            }
+    struct search q = { .seen = seen, .queue = queue };
+    search_add(&q, from);
+    while (q.head < q.tail) {
+        const struct stage_state *s = &l->stages[q.queue[q.head++]];
+        search_add(&q, s->base);
+        for (size_t i = 0; i < s->stage->count; i++) {
+            const struct flag *flag = instruction_flag(&s->stage->first[i], FLAG_FROM);
+            search_add(&q, flag ? find_name(l, flag->value, count) : NULL);
         }
     }
-    return seen[to];
+    return seen[to->stage->index];
 }
 
 static int not_earlier(struct lowering *l, const struct stage_state *s,
@@ -153,7 +159,7 @@ static int not_earlier(struct lowering *l, const struct stage_state *s,
                        struct error *err)
 {
     const struct flag *flag = instruction_flag(in, FLAG_FROM);
-    if (named == s || reaches(l, named->stage->index, s->stage->index))
+    if (named == s || reaches(l, named, s))
         error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
                   named->display_name);
     else

@@ -2,6 +2,7 @@
 #include "frontend/dockerfile/verbs.h"
 
 #include <assert.h>
+#include <ctype.h>
 
 #include "lib/base/cleanup.h"
 
@@ -81,10 +82,24 @@ const struct verb *verb_find(struct str word)
     return NULL;
 }
 
+/* Two neighbours swapped: the likeliest slip of all, though two edits away. */
+static bool is_swapped(const char *word, const char *name)
+{
+    size_t i = 0;
+    while (name[i] && toupper((unsigned char)word[i]) == name[i])
+        i++;
+    return name[i] && name[i + 1] && toupper((unsigned char)word[i]) == name[i + 1] &&
+           toupper((unsigned char)word[i + 1]) == name[i] &&
+           strcasecmp(word + i + 2, name + i + 2) == 0;
+}
+
 const char *verb_nearest(const char *word)
 {
     const char *names[COUNT(verbs)];
-    for (size_t i = 0; i < COUNT(verbs); i++)
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        if (is_swapped(word, verbs[i].name))
+            return verbs[i].name;
         names[i] = verbs[i].name;
+    }
     return str_nearest(word, names, COUNT(names));
 }

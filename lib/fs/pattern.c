@@ -9,6 +9,14 @@
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define BLANKS          " \t\v\f\r\n"
 
+struct pattern {
+    char *text;
+    const char *file; /* the list's */
+    int line;
+    bool is_exception; /* "!text": takes paths back in */
+    struct glob *glob;
+};
+
 /* The pattern without what does not matter: "./", doubled slashes, a leading and a trailing one. */
 static char *clean_text(struct str text)
 {
@@ -17,15 +25,15 @@ static char *clean_text(struct str text)
     return xstrdup(clean[0] == '/' && clean[1] ? clean + 1 : clean);
 }
 
-static int add_line(struct pattern_list *list, struct str line, int number, const char *name,
-                    struct error *err)
+static int add_line(struct pattern_list *list, struct str line, int number, struct error *err)
 {
+    const char *name = list->file;
     if (line.len && line.ptr[0] == '#')
         return 0;
     line = str_trim(line, BLANKS);
     if (line.len == 0)
         return 0;
-    struct pattern p = { .line = number, .is_exception = line.ptr[0] == '!' };
+    struct pattern p = { .file = name, .line = number, .is_exception = line.ptr[0] == '!' };
     if (p.is_exception) {
         line = str_trim((struct str){ line.ptr + 1, line.len - 1 }, BLANKS);
         if (line.len == 0)
@@ -51,15 +59,14 @@ int pattern_list_parse(const char *text, size_t len, const char *name, struct pa
                        struct error *err)
 {
     struct str rest = { text, len };
-    *out = (struct pattern_list){ .name = xstrdup(name) };
+    *out = (struct pattern_list){ 0 };
     if (len >= 3 && memcmp(text, BYTE_ORDER_MARK, 3) == 0)
         rest = (struct str){ text + 3, len - 3 };
-    if (rest.len && memchr(rest.ptr, '\0', rest.len)) {
-        pattern_list_release(out);
+    if (rest.len && memchr(rest.ptr, '\0', rest.len))
         return error_set(err, ERROR_USER, 0, "failed parsing %s: it holds a NUL byte", name);
-    }
+    out->file = xstrdup(name);
     for (int number = 1; rest.len; number++) {
-        if (add_line(out, str_cut(&rest, '\n'), number, name, err) < 0) {
+        if (add_line(out, str_cut(&rest, '\n'), number, err) < 0) {
             pattern_list_release(out);
             return -1;
         }
@@ -94,6 +101,21 @@ bool pattern_list_may_reinclude_below(const struct pattern_list *list, const cha
     return false;
 }
 
+const char *pattern_file(const struct pattern *pattern)
+{
+    return pattern->file;
+}
+
+int pattern_line(const struct pattern *pattern)
+{
+    return pattern->line;
+}
+
+const char *pattern_text(const struct pattern *pattern)
+{
+    return pattern->text;
+}
+
 void pattern_list_release(struct pattern_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -101,7 +123,7 @@ void pattern_list_release(struct pattern_list *list)
         glob_free(list->patterns[i].glob);
     }
     free(list->patterns);
-    free(list->name);
+    free(list->file);
     *list = (struct pattern_list){ 0 };
 }
 

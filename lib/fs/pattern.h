@@ -17,15 +17,10 @@
 
 #include "lib/base/error.h"
 
-struct pattern {
-    char *text;        /* cleaned, without the '!' */
-    int line;          /* where it stands, from 1 */
-    bool is_exception; /* "!text": takes paths back in */
-    struct glob *glob;
-};
+struct pattern;
 
 struct pattern_list {
-    char *name; /* of the file it came from, for messages; NULL: none */
+    char *file; /* for messages */
     struct pattern *patterns;
     size_t count, cap;
     bool has_exceptions;
@@ -42,6 +37,11 @@ bool pattern_list_excludes(const struct pattern_list *list, const char *path,
 /* May an exception match something below the excluded folder `dir`, so that a walk must go on
  * there? */
 bool pattern_list_may_reinclude_below(const struct pattern_list *list, const char *dir);
+/* Where a pattern stands, for messages: the file's name, its line from 1, and the pattern as it is
+ * matched (cleaned, without the '!'). Borrowed from the list. */
+const char *pattern_file(const struct pattern *pattern);
+int pattern_line(const struct pattern *pattern);
+const char *pattern_text(const struct pattern *pattern);
 void pattern_list_release(struct pattern_list *list);
 DEFINE_AUTO(pattern_list, struct pattern_list, pattern_list_release(value))
 
