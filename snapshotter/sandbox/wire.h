@@ -15,7 +15,7 @@
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
 #include "lib/base/strvec.h"
-#include "lib/graph/graph.h"
+#include "lib/solver/executor.h"
 
 /* First byte of a packet. */
 enum packet {

@@ -242,6 +242,58 @@ static void bad_requests(void **state)
     expect_failure("/", "2147483648", "out of range");
 }
 
+/* What the image has where we mount or read may be anything. */
+static void hostile_root(void **state)
+{
+    auto_close int root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    (void)state;
+    assert_int_equal(renameat(root, "etc/passwd", root, "etc/kept"), 0);
+    assert_int_equal(mkfifoat(root, "etc/passwd", 0644), 0);
+    expect_failure("/", "app", "/etc/passwd of the image is not a regular file");
+    assert_int_equal(renameat(root, "etc/kept", root, "etc/passwd"), 0);
+
+    assert_int_equal(renameat(root, "dev", root, "kept"), 0);
+    assert_int_equal(symlinkat("../../../../../../srv/real", root, "dev"), 0);
+    assert_int_equal(mkdirat(root, "srv/real/null", 0755), 0);
+    run_script(&o, "echo x >/dev/null && readlink /dev && ls /srv/real | wc -l");
+    assert_int_equal(unlinkat(root, "dev", 0), 0);
+    assert_int_equal(unlinkat(root, "srv/real/null", AT_REMOVEDIR), 0);
+    assert_int_equal(renameat(root, "kept", root, "dev"), 0);
+    assert_ok(o.rc, &o.error);
+    assert_string_equal(o.out.buf, "../../../../../../srv/real\n14\n");
+    assert_int_equal(faccessat(root, "srv/real/zero", F_OK, 0), -1);
+}
+
+/* The host's mount table is the same after all this, and no descriptor is left open. */
+static int count_lines_of(const char *path)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    struct error err = { 0 };
+    int lines = 0;
+    assert_ok(fd_read_file(AT_FDCWD, path, 1 << 20, &text, &err), &err);
+    for (const char *p = text.buf; *p; p++)
+        lines += *p == '\n';
+    return lines;
+}
+
+static void nothing_accumulates(void **state)
+{
+    (void)state;
+    int mounts = count_lines_of("/proc/self/mountinfo");
+    int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(before);
+    for (int i = 0; i < 5; i++) {
+        auto_(outcome) struct outcome o = OUTCOME_INIT;
+        run_script(&o, "true");
+        assert_ok(o.rc, &o.error);
+    }
+    int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(after);
+    assert_int_equal(before, after);
+    assert_int_equal(mounts, count_lines_of("/proc/self/mountinfo"));
+}
+
 static void unmapped_user(void **state)
 {
     const char *argv[] = { "/bin/true", NULL };
@@ -502,6 +554,8 @@ static int run_group(const char *name)
         cmocka_unit_test(program_of_path),
         cmocka_unit_test(bad_requests),
         cmocka_unit_test(unmapped_user),
+        cmocka_unit_test(hostile_root),
+        cmocka_unit_test(nothing_accumulates),
         cmocka_unit_test(much_output),
         cmocka_unit_test(cancel_ends_it),
         cmocka_unit_test(cancel_by_force),
