@@ -175,7 +175,7 @@ union fd_space {
 int packet_send(int socket, const void *data, size_t len, const int *fds, size_t count)
 {
     union fd_space space = { 0 };
-    struct iovec iov = { (void *)(uintptr_t)data, len };
+    struct iovec iov = { (void *)data, len };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
     if (count) {
         msg.msg_control = space.bytes;
