@@ -64,3 +64,12 @@ void progress_end(struct progress *p, unsigned vertex, enum progress_kind how, c
     send(p, &(struct progress_event){
                 .kind = how, .vertex = vertex, .text = text, .len = text ? strlen(text) : 0 });
 }
+
+void progress_tick(struct progress *p)
+{
+    if (!p || !p->sink->tick)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->sink->tick(p->sink);
+    pthread_mutex_unlock(&p->lock);
+}

@@ -41,7 +41,9 @@ struct progress_event {
 
 struct progress_sink {
     void (*event)(struct progress_sink *sink, const struct progress_event *e);
-    /* Everything was said: print summaries, restore the terminal. May be NULL. */
+    /* Nothing has happened for a while: clocks go on. May be NULL. */
+    void (*tick)(struct progress_sink *sink);
+    /* Everything was said by this process: print summaries, restore the terminal. May be NULL. */
     void (*finish)(struct progress_sink *sink);
 };
 
@@ -58,6 +60,7 @@ void progress_status(struct progress *p, unsigned vertex, const char *name, uint
                      uint64_t total);
 void progress_note(struct progress *p, unsigned vertex, const char *text);
 void progress_warning(struct progress *p, const char *text);
+void progress_tick(struct progress *p);
 /* Ends a vertex with DONE, CACHED, FAILED or CANCELLED; `text` says why it failed. */
 void progress_end(struct progress *p, unsigned vertex, enum progress_kind how, const char *text);
 

@@ -3,7 +3,6 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 
 #include "lib/base/mem.h"
 
@@ -139,6 +138,22 @@ void job_group_submit(struct job_group *group, job_fn *fn, void *arg)
         add_thread(pool);
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
+}
+
+bool job_group_wait_for(struct job_group *group, unsigned timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)timeout_ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&group->lock);
+    int rc = 0;
+    while (group->running && rc == 0)
+        rc = pthread_cond_timedwait(&group->idle, &group->lock, &until);
+    bool done = group->running == 0;
+    pthread_mutex_unlock(&group->lock);
+    return done;
 }
 
 void job_group_wait(struct job_group *group)

@@ -15,6 +15,7 @@
 #define LIB_BASE_THREAD_POOL_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/error.h"
@@ -39,5 +40,7 @@ struct job_group {
 void job_group_init(struct job_group *group, struct thread_pool *pool);
 void job_group_submit(struct job_group *group, job_fn *fn, void *arg);
 void job_group_wait(struct job_group *group);
+/* Waits `timeout_ms` at most; true once all have ended. job_group_wait must follow in any case. */
+bool job_group_wait_for(struct job_group *group, unsigned timeout_ms);
 
 #endif

@@ -7,6 +7,8 @@
 #include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 
+enum { TICK_MS = 100 };
+
 struct schedule {
     struct solver *solver;
     struct job_group group;
@@ -109,6 +111,8 @@ int schedule(struct solver *s, struct error *err)
     pthread_mutex_init(&sc.lock, NULL);
     job_group_init(&sc.group, s->workers.pool);
     start_ready(&sc);
+    while (!job_group_wait_for(&sc.group, TICK_MS))
+        progress_tick(s->options.progress);
     job_group_wait(&sc.group);
     pthread_mutex_destroy(&sc.lock);
     if (!error_is_set(&sc.first))

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lines in the form people grep (spec 10.2):
+ *
+ *     #5 [builder 2/5] RUN make
+ *     #5 0.312 cc -c main.c
+ *     #5 DONE 1.2s
+ *
+ * A blank line stands where the output moves to another step; a step that goes on later is left by
+ * "#5 ...".
+ */
+#include "cmd/progress.h"
+#include "cmd/report.h"
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/strbuf.h"
+
+enum { STATUS_PERCENT = 5 };
+#define STATUS_INTERVAL_NS 5000000000ULL
+
+struct plain_vertex {
+    char *name;
+    uint64_t start_ns;
+    struct strbuf line; /* output that has not ended in a newline yet */
+    uint64_t status_ns;
+    uint64_t status_percent;
+    bool ended;
+};
+
+struct plain {
+    struct progress_sink base;
+    struct plain_vertex *vertices; /* by number - 1 */
+    size_t count;
+    unsigned current; /* whose block is open; 0: none */
+};
+
+static struct plain_vertex *vertex_of(struct plain *p, unsigned number)
+{
+    if (number > p->count) {
+        p->vertices = xreallocarray(p->vertices, number, sizeof *p->vertices);
+        for (size_t i = p->count; i < number; i++)
+            p->vertices[i] = (struct plain_vertex){ .line = STRBUF_INIT };
+        p->count = number;
+    }
+    return &p->vertices[number - 1];
+}
+
+static void switch_to(struct plain *p, unsigned number)
+{
+    const struct plain_vertex *v = vertex_of(p, number);
+    if (p->current == number)
+        return;
+    if (p->current) {
+        if (!vertex_of(p, p->current)->ended)
+            fprintf(stderr, "#%u ...\n", p->current);
+        fputc('\n', stderr);
+    }
+    p->current = number;
+    fprintf(stderr, "#%u ", number);
+    report_print_safe(v->name ? v->name : "", v->name ? strlen(v->name) : 0);
+    fputc('\n', stderr);
+}
+
+static double seconds_since(uint64_t start_ns)
+{
+    return (double)(clock_monotonic_ns() - start_ns) / 1e9;
+}
+
+static void print_line(struct plain *p, unsigned number, const char *text, size_t len)
+{
+    struct plain_vertex *v = vertex_of(p, number);
+    switch_to(p, number);
+    fprintf(stderr, "#%u %.3f ", number, seconds_since(v->start_ns));
+    report_print_safe(text, len && text[len - 1] == '\r' ? len - 1 : len);
+    fputc('\n', stderr);
+}
+
+static void print_log(struct plain *p, const struct progress_event *e)
+{
+    struct plain_vertex *v = vertex_of(p, e->vertex);
+    size_t start = 0;
+    for (size_t i = 0; i < e->len; i++) {
+        if (e->text[i] != '\n')
+            continue;
+        strbuf_add(&v->line, e->text + start, i - start);
+        print_line(p, e->vertex, v->line.buf, v->line.len);
+        strbuf_clear(&v->line);
+        start = i + 1;
+    }
+    strbuf_add(&v->line, e->text + start, e->len - start);
+    /* A program that never ends its line is shown in pieces. */
+    if (v->line.len > 64 * 1024) {
+        print_line(p, e->vertex, v->line.buf, v->line.len);
+        strbuf_clear(&v->line);
+    }
+}
+
+static void print_status(struct plain *p, const struct progress_event *e)
+{
+    struct plain_vertex *v = vertex_of(p, e->vertex);
+    uint64_t now = clock_monotonic_ns();
+    uint64_t percent = e->total ? e->current * 100 / e->total : 0;
+    bool done = e->total && e->current >= e->total;
+    if (!done && now - v->status_ns < STATUS_INTERVAL_NS &&
+        (e->total == 0 || percent < v->status_percent + STATUS_PERCENT))
+        return;
+    char current[SIZE_TEXT];
+    char total[SIZE_TEXT];
+    size_print(e->current, current);
+    size_print(e->total, total);
+    v->status_ns = now;
+    v->status_percent = done ? 0 : percent;
+    switch_to(p, e->vertex);
+    fprintf(stderr, "#%u %s %s / %s %.1fs%s\n", e->vertex, e->name, current,
+            e->total ? total : "?", seconds_since(v->start_ns), done ? " done" : "");
+}
+
+static void print_end(struct plain *p, const struct progress_event *e, const char *how)
+{
+    struct plain_vertex *v = vertex_of(p, e->vertex);
+    if (v->line.len)
+        print_line(p, e->vertex, v->line.buf, v->line.len);
+    strbuf_release(&v->line);
+    switch_to(p, e->vertex);
+    fprintf(stderr, "#%u %s", e->vertex, how);
+    if (e->kind == PROGRESS_DONE)
+        fprintf(stderr, " %.1fs", seconds_since(v->start_ns));
+    if (e->kind == PROGRESS_FAILED)
+        fprintf(stderr, ": ");
+    if (e->kind == PROGRESS_FAILED && e->text)
+        report_print_safe(e->text, e->len);
+    fputc('\n', stderr);
+    v->ended = true;
+}
+
+static void plain_event(struct progress_sink *sink, const struct progress_event *e)
+{
+    struct plain *p = (struct plain *)sink;
+    switch (e->kind) {
+    case PROGRESS_STARTED:
+        *vertex_of(p, e->vertex) = (struct plain_vertex){ .name = xstrdup(e->name),
+                                                          .start_ns = clock_monotonic_ns(),
+                                                          .line = STRBUF_INIT };
+        switch_to(p, e->vertex);
+        break;
+    case PROGRESS_LOG: print_log(p, e); break;
+    case PROGRESS_STATUS: print_status(p, e); break;
+    case PROGRESS_NOTE:
+        switch_to(p, e->vertex);
+        fprintf(stderr, "#%u ", e->vertex);
+        report_print_safe(e->text, e->len);
+        fputc('\n', stderr);
+        break;
+    case PROGRESS_WARNING:
+        fprintf(stderr, "WARNING: ");
+        report_print_safe(e->text, e->len);
+        fputc('\n', stderr);
+        break;
+    case PROGRESS_DONE: print_end(p, e, "DONE"); break;
+    case PROGRESS_CACHED: print_end(p, e, "CACHED"); break;
+    case PROGRESS_FAILED: print_end(p, e, "ERROR"); break;
+    case PROGRESS_CANCELLED: print_end(p, e, "CANCELED"); break;
+    }
+}
+
+static void plain_finish(struct progress_sink *sink)
+{
+    struct plain *p = (struct plain *)sink;
+    if (p->current)
+        fputc('\n', stderr);
+    p->current = 0;
+}
+
+struct progress_sink *progress_plain_open(void)
+{
+    struct plain *p = xcalloc(1, sizeof *p);
+    p->base = (struct progress_sink){ plain_event, NULL, plain_finish };
+    setvbuf(stderr, NULL, _IOLBF, 0);
+    return &p->base;
+}

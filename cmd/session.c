@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/session.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "cmd/progress.h"
+#include "lib/base/mem.h"
+
+/* What a signal handler can reach. */
+static struct cancel *interrupted;
+static volatile sig_atomic_t interrupted_by;
+
+static void on_signal(int signal)
+{
+    /* Asked twice: the user does not want to wait for an orderly end. */
+    if (interrupted_by && signal == SIGINT)
+        _exit(128 + signal);
+    interrupted_by = signal;
+    cancel_raise(interrupted);
+}
+
+int session_signal(void)
+{
+    return interrupted_by;
+}
+
+static void catch_signals(struct cancel *cancel)
+{
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction action = { .sa_handler = on_signal };
+    interrupted = cancel;
+    for (size_t i = 0; i < COUNT(signals); i++) {
+        struct sigaction old;
+        sigaction(signals[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+}
+
+/* A mount of 500 layers holds as many descriptors. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int session_init(struct session *s, struct error *err)
+{
+    *s = (struct session){ .cancel.fd = -1 };
+    TRY(cancel_init(&s->cancel, err));
+    catch_signals(&s->cancel);
+    raise_file_limit();
+    return 0;
+}
+
+void session_release(struct session *s)
+{
+    registry_client_free(s->registry);
+    store_close(&s->store);
+    strvec_release(&s->insecure_hosts);
+    cancel_release(&s->cancel);
+}
+
+int session_open_store(struct session *s, struct error *err)
+{
+    auto_free char *path = NULL;
+    TRY(store_default_path(&path, err));
+    TRY(store_open(&s->store, path, err));
+    return store_lease(&s->store, err);
+}
+
+int session_open_progress(struct session *s, const char *mode, struct error *err)
+{
+    if (!mode || !*mode)
+        mode = getenv("BUILDKIT_PROGRESS");
+    struct progress_sink *sink = NULL;
+    TRY(progress_sink_open(mode && *mode ? mode : "auto", &sink, err));
+    /* Shared, so that vertex numbers go on where the builder process stopped. */
+    struct progress *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                              -1, 0);
+    if (p == MAP_FAILED)
+        return error_set(err, ERROR_SYSTEM, errno, "mmap");
+    progress_init(p, sink);
+    s->progress = p;
+    return 0;
+}
+
+void session_finish_progress(struct session *s)
+{
+    if (s->progress && s->progress->sink->finish)
+        s->progress->sink->finish(s->progress->sink);
+    fflush(stderr);
+}
+
+struct registry_client *session_registry(struct session *s)
+{
+    if (!s->registry) {
+        struct registry_options options = { .places = credential_places_from_environment(),
+                                            .insecure_hosts = &s->insecure_hosts,
+                                            .progress = s->progress,
+                                            .cancel = &s->cancel,
+                                            .store = &s->store };
+        s->registry = registry_client_new(&options);
+    }
+    return s->registry;
+}

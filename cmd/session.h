@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session: the composition root: the store, progress, cancellation and the registry client of one run
+ * of the program. Only cmd/ knows which snapshotter, executor and sinks there are.
+ */
+#ifndef CMD_SESSION_H
+#define CMD_SESSION_H
+
+#include "lib/base/cancel.h"
+#include "lib/base/progress.h"
+#include "lib/registry/registry.h"
+#include "lib/solver/solver.h"
+#include "lib/store/store.h"
+
+struct session {
+    struct store store; /* open after session_open_store */
+    struct cancel cancel;
+    struct progress *progress; /* in memory that the builder process shares */
+    struct registry_client *registry;
+    struct strvec insecure_hosts;
+    int child_status; /* exit code of a builder that has said why itself, else 0 */
+};
+
+int session_init(struct session *s, struct error *err) MUST_CHECK;
+void session_release(struct session *s);
+/* The signal that interrupted, or 0. */
+int session_signal(void);
+
+/* Opens the store and takes a lease in it. */
+int session_open_store(struct session *s, struct error *err) MUST_CHECK;
+/* `mode` is auto, plain, tty, quiet or none; NULL asks BUILDKIT_PROGRESS, then auto. */
+int session_open_progress(struct session *s, const char *mode, struct error *err) MUST_CHECK;
+/* Summaries, the terminal as it was. */
+void session_finish_progress(struct session *s);
+struct registry_client *session_registry(struct session *s);
+
+#endif
