@@ -9,7 +9,12 @@
 #include "lib/base/str.h"
 
 #define ID_LAST 4294967294U /* the one behind it means "no change" to chown */
-enum { ETC_FILE_MAX = 10 * 1024 * 1024, FIRST_SUBID = 100000, SUBIDS = 65536 };
+enum {
+    ETC_FILE_MAX = 10 * 1024 * 1024,
+    FIRST_SUBID = 100000,
+    SUBIDS = 65536,
+    PROC_FILE_MAX = 65536
+};
 
 static uint64_t extents_end(const struct id_extents *list)
 {
@@ -57,20 +62,28 @@ void id_extents_parse_subids(struct id_extents *list, const char *text, const ch
     }
 }
 
+/* "inside outside count", padded with blanks. */
+static bool parse_extent(struct str line, struct id_extent *out)
+{
+    uint64_t numbers[3];
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        line = str_trim(line, " \t");
+        if (!str_to_u64(str_cut(&line, ' '), 10, UINT32_MAX, &numbers[i]))
+            return false;
+    }
+    *out = (struct id_extent){ (uint32_t)numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2] };
+    return true;
+}
+
 int id_extents_parse_proc(struct id_extents *list, const char *text, struct error *err)
 {
     struct str rest = str_of(text);
     while (rest.len) {
-        struct str line = str_cut(&rest, '\n');
-        uint64_t numbers[3];
-        for (size_t i = 0; i < COUNT(numbers); i++) {
-            line = str_trim(line, " \t");
-            if (!str_to_u64(str_cut(&line, ' '), 10, UINT32_MAX, &numbers[i]))
-                return error_set(err, ERROR_CORRUPT, 0, "unreadable id map");
-        }
+        struct id_extent extent;
+        if (!parse_extent(str_cut(&rest, '\n'), &extent))
+            return error_set(err, ERROR_CORRUPT, 0, "unreadable id map");
         GROW(list->items, list->count, list->cap);
-        list->items[list->count++] =
-            (struct id_extent){ (uint32_t)numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2] };
+        list->items[list->count++] = extent;
     }
     if (list->count == 0)
         return error_set(err, ERROR_CORRUPT, 0, "empty id map");
@@ -166,10 +179,16 @@ static void add_subids(struct id_extents *list, bool groups, const char *name, u
 static int read_own_map(const char *path, struct id_extents *list, struct error *err)
 {
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    TRY(fd_read_file(AT_FDCWD, path, 64 * 1024, &text, err));
+    TRY(fd_read_file(AT_FDCWD, path, PROC_FILE_MAX, &text, err));
     if (id_extents_parse_proc(list, text.buf, err) < 0)
         return error_wrap(err, "%s", path);
     return 0;
+}
+
+static void hand_over(struct id_map *from, struct id_map *to)
+{
+    *to = *from;
+    *from = (struct id_map){ 0 };
 }
 
 int id_map_current(struct id_map *out, struct error *err)
@@ -177,8 +196,7 @@ int id_map_current(struct id_map *out, struct error *err)
     auto_(id_map) struct id_map map = { 0 };
     TRY(read_own_map("/proc/self/uid_map", &map.uids, err));
     TRY(read_own_map("/proc/self/gid_map", &map.gids, err));
-    *out = map;
-    map = (struct id_map){ 0 };
+    hand_over(&map, out);
     return 0;
 }
 
@@ -207,8 +225,7 @@ int id_map_for_user(uid_t uid, gid_t gid, struct id_map *out, struct error *err)
         stand_for_themselves(&map.uids);
         stand_for_themselves(&map.gids);
     }
-    *out = map;
-    map = (struct id_map){ 0 };
+    hand_over(&map, out);
     return 0;
 }
 

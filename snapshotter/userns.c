@@ -109,11 +109,12 @@ static bool has_seccomp_filter(void)
 /* "Operation not permitted" has four common causes; name the one that holds here. */
 static int explain_eperm(struct error *err)
 {
-    if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") > 0)
+    if (read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") > 0) {
         return error_hint(err,
                           "AppArmor restricts user namespaces on this host; lift it with: sudo "
                           "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (or give "
                           "mlbuild an AppArmor profile with the rule `userns,`)");
+    }
     if (read_sysctl("/proc/sys/kernel/unprivileged_userns_clone") == 0)
         return error_hint(err, "unprivileged user namespaces are switched off; lift it with: sudo "
                                "sysctl -w kernel.unprivileged_userns_clone=1");
@@ -134,11 +135,12 @@ static int explain_stage(const struct report *r, struct error *err)
               r->sys == ENOSPC ? ": no more user namespaces are allowed" : "");
     if (r->sys == EPERM || r->sys == EACCES)
         return explain_eperm(err);
-    if (r->sys == ENOSPC)
+    if (r->sys == ENOSPC) {
         return error_hint(err,
                           "the limit is user.max_user_namespaces = %ld; lift it with: sudo "
                           "sysctl -w user.max_user_namespaces=15000",
                           read_sysctl("/proc/sys/user/max_user_namespaces"));
+    }
     if (r->sys == EUSERS)
         return error_hint(err, "user namespaces are nested too deeply here");
     if (r->sys == EINVAL || r->sys == ENOSYS)

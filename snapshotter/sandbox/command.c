@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "snapshotter/id_map.h"
 #include "snapshotter/sandbox/init.h"
+#include "snapshotter/sandbox/sandbox.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -148,7 +149,8 @@ static int close_by_listing(struct error *err)
 
 int command_close_descriptors(struct init *in, struct error *err)
 {
-    bool forced = (in->config->without & WITHOUT_CLOSE_RANGE) != 0;
+    (void)in;
+    bool forced = getenv(TEST_NO_CLOSE_RANGE) != NULL;
     if (!forced && close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
         return 0;
     if (!forced && errno != ENOSYS && errno != EPERM)

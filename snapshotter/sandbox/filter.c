@@ -213,7 +213,7 @@ static int allow_conditional(scmp_filter_ctx ctx, struct error *err)
     int rc = 0;
     for (size_t i = 0; i < COUNT(personalities) && rc == 0; i++)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
-                              SCMP_A0(SCMP_CMP_EQ, personalities[i]));
+                              SCMP_A0(SCMP_CMP_EQ, personalities[i], 0));
     if (rc == 0)
         rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));

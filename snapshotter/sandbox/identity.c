@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshotter/sandbox/identity.h"
 
+#include <fcntl.h>
+
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "snapshotter/sandbox/rooted.h"
+#include "lib/fs/resolve.h"
 
-enum { ID_MAX = 2147483647, GROUPS_MAX = 65536 };
+enum { ID_MAX = 2147483647, GROUPS_MAX = 65536, FILE_MAX = 10 * 1024 * 1024 };
 
 /* One line of passwd or group, as far as it matters here. */
 struct row {
@@ -141,28 +144,29 @@ int identity_resolve(const char *user, const char *passwd, const char *group, st
     return 0;
 }
 
-/* Leaves *text NULL if there is no such file. */
-static int load_file(int root_fd, const char *path, unsigned without, char **text,
-                     struct error *err)
+/* Leaves *text NULL if there is no such file. A FIFO does not block, a device does not answer. */
+static int load_file(int root_fd, const char *path, char **text, struct error *err)
 {
+    struct stat st;
     auto_(strbuf) struct strbuf content = STRBUF_INIT;
-    if (rooted_read(root_fd, path, without, &content, err) == 0) {
-        *text = strbuf_detach(&content);
+    auto_close int fd = root_open(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
-    }
-    if (err->kind != ERROR_NOT_FOUND)
-        return -1;
-    error_clear(err);
+    if (fd < 0)
+        return error_set(err, ERROR_USER, errno, "open %s of the image", path);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return error_set(err, ERROR_USER, 0, "%s of the image is not a regular file", path);
+    TRY(fd_read_all(fd, FILE_MAX, path, &content, err));
+    *text = strbuf_detach(&content);
     return 0;
 }
 
-int identity_load(int root_fd, const char *user, unsigned without, struct identity *out,
-                  struct error *err)
+int identity_load(int root_fd, const char *user, struct identity *out, struct error *err)
 {
     auto_free char *passwd = NULL;
     auto_free char *group = NULL;
-    TRY(load_file(root_fd, "/etc/passwd", without, &passwd, err));
-    TRY(load_file(root_fd, "/etc/group", without, &group, err));
+    TRY(load_file(root_fd, "/etc/passwd", &passwd, err));
+    TRY(load_file(root_fd, "/etc/group", &group, err));
     return identity_resolve(user, passwd, group, out, err);
 }
 

@@ -27,7 +27,7 @@ DEFINE_AUTO(identity, struct identity, identity_release(value))
 int identity_resolve(const char *user, const char *passwd, const char *group, struct identity *out,
                      struct error *err) MUST_CHECK;
 /* The same, with the files of the image. They must be regular files of at most 10 MiB. */
-int identity_load(int root_fd, const char *user, unsigned without, struct identity *out,
+int identity_load(int root_fd, const char *user, struct identity *out,
                   struct error *err) MUST_CHECK;
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/process.h"
+#include "lib/base/str.h"
+#include "lib/base/strvec.h"
 #include "snapshotter/sandbox/sandbox.h"
 #include "snapshotter/sandbox/tree.h"
 #include "snapshotter/sandbox/zygote.h"
@@ -65,8 +67,14 @@ static _Noreturn void become_zygote(int socket, int executable, pid_t parent)
 {
     static char name[] = SANDBOX_ZYGOTE_NAME;
     char *argv[] = { name, NULL };
-    char *env[] = { NULL };
+    auto_(strvec) struct strvec env = { 0 };
     struct error err = { 0 };
+    /* The loader may need its path; nothing else of the user's environment is wanted there. */
+    for (char **variable = environ; variable && *variable; variable++) {
+        if (str_starts_with(*variable, "MLBUILD_TEST_") ||
+            str_starts_with(*variable, "LD_LIBRARY_PATH="))
+            strvec_push(&env, *variable);
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != parent)
         _exit(1);
@@ -74,7 +82,7 @@ static _Noreturn void become_zygote(int socket, int executable, pid_t parent)
     int safe = fcntl(executable, F_DUPFD_CLOEXEC, ZYGOTE_SOCKET + 1);
     if (safe >= 0 &&
         (socket == ZYGOTE_SOCKET ? fcntl(socket, F_SETFD, 0) : dup2(socket, ZYGOTE_SOCKET)) >= 0)
-        syscall(SYS_execveat, safe, "", argv, env, AT_EMPTY_PATH);
+        syscall(SYS_execveat, safe, "", argv, env.items, AT_EMPTY_PATH);
     error_set(&err, ERROR_SYSTEM, errno, "execveat");
     packet_send_error(socket == ZYGOTE_SOCKET ? socket : ZYGOTE_SOCKET, &err);
     _exit(1);
@@ -107,7 +115,7 @@ static int send_config(int socket, const struct config *config, struct error *er
 int zygote_start(const struct config *config, int *out_socket, pid_t *out_pid, struct error *err)
 {
     int pair[2];
-    auto_close int executable = open_executable(!(config->without & WITHOUT_MOUNT_SETATTR), err);
+    auto_close int executable = open_executable(!getenv(TEST_NO_MOUNT_SETATTR), err);
     if (executable < 0)
         return -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

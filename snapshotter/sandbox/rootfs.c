@@ -6,8 +6,8 @@
 #include <sys/sysmacros.h>
 
 #include "lib/base/fd.h"
+#include "lib/fs/resolve.h"
 #include "snapshotter/sandbox/init.h"
-#include "snapshotter/sandbox/rooted.h"
 #include "snapshotter/sandbox/tree.h"
 
 /* Files that only serve as sources of binds are made where devpts will cover them. */
@@ -20,11 +20,6 @@ enum {
     ATTR_FIXED = ATTR_CLOSED | MOUNT_ATTR_RDONLY,
 };
 
-static unsigned without(const struct init *in)
-{
-    return (unsigned)in->config->without;
-}
-
 static int fail(struct error *err, const char *what)
 {
     return error_set(err, ERROR_SYSTEM, errno, "%s", what);
@@ -33,7 +28,7 @@ static int fail(struct error *err, const char *what)
 /* A mount point of the image; `flags` may demand a directory. */
 static int open_target(const struct init *in, const char *path, int flags, struct error *err)
 {
-    int fd = rooted_open(in->fds[RUN_ROOT], path, O_PATH | flags, without(in));
+    int fd = root_open(in->fds[RUN_ROOT], path, O_PATH | flags);
     if (fd < 0)
         error_set(err, ERROR_SYSTEM, errno, "open the mount point %s of the image", path);
     return fd;
@@ -156,8 +151,7 @@ int rootfs_mount_proc(struct init *in, struct error *err)
  * all. */
 int rootfs_mount_sys(struct init *in, struct error *err)
 {
-    auto_close int target =
-        rooted_open(in->fds[RUN_ROOT], "/sys", O_PATH | O_DIRECTORY, without(in));
+    auto_close int target = root_open(in->fds[RUN_ROOT], "/sys", O_PATH | O_DIRECTORY);
     if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
     if (target < 0)
@@ -165,7 +159,7 @@ int rootfs_mount_sys(struct init *in, struct error *err)
     bool own_net = in->request.network == NETWORK_NONE;
     auto_close int tree =
         own_net ? tree_new("sysfs", NULL, ATTR_FIXED) : tree_clone(AT_FDCWD, "/sys", true);
-    if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, !own_net, without(in)) < 0)
+    if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, !own_net) < 0)
         return 0;
     in->sys_fd = take_fd(&tree);
     return 0;
@@ -182,7 +176,7 @@ int rootfs_bind_network_files(struct init *in, struct error *err)
         if (target < 0)
             return -1;
         auto_close int tree = tree_clone(in->dev_fd, files[i][0], false);
-        if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, false, without(in)) < 0)
+        if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, false) < 0)
             return fail(err, files[i][1]);
     }
     return 0;
@@ -202,7 +196,7 @@ static int mask_one(struct init *in, int mount_fd, const char *path, struct erro
     if (tree < 0)
         return fail(err, path);
     uint64_t attrs = S_ISDIR(st.st_mode) ? ATTR_FIXED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
-    if (tree_attach_restricted(tree, target, attrs, false, without(in)) < 0)
+    if (tree_attach_restricted(tree, target, attrs, false) < 0)
         return fail(err, path);
     return 0;
 }
@@ -229,7 +223,7 @@ int rootfs_protect(struct init *in, struct error *err)
         if (target < 0 && errno == ENOENT)
             continue;
         auto_close int tree = target < 0 ? -1 : tree_clone(target, "", true);
-        if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, false, without(in)) < 0)
+        if (tree < 0 || tree_attach_restricted(tree, target, ATTR_FIXED, false) < 0)
             return fail(err, paths[i]);
     }
     return 0;

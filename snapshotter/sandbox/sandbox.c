@@ -215,25 +215,6 @@ static const struct mount_point mount_points[] = {
     { "/etc/hosts", false },
 };
 
-static uint64_t without_from_env(void)
-{
-    static const struct {
-        const char *name;
-        uint64_t flag;
-    } calls[] = {
-        { "openat2", WITHOUT_OPENAT2 },
-        { "mount_setattr", WITHOUT_MOUNT_SETATTR },
-        { "close_range", WITHOUT_CLOSE_RANGE },
-    };
-    const char *text = getenv("MLBUILD_TEST_WITHOUT");
-    uint64_t set = 0;
-    for (size_t i = 0; text && i < COUNT(calls); i++) {
-        if (strstr(text, calls[i].name))
-            set |= calls[i].flag;
-    }
-    return set;
-}
-
 static void config_init(struct config *c, const struct sandbox_options *o)
 {
     auto_free char *resolv_real = network_resolv_host(true);
@@ -245,7 +226,6 @@ static void config_init(struct config *c, const struct sandbox_options *o)
         .resolv_own = network_resolv_own(resolv_real),
         .shm_size = o->shm_size ? o->shm_size : DEFAULT_SHM_SIZE,
         .open_files = o->open_files ? o->open_files : DEFAULT_OPEN_FILES,
-        .without = without_from_env(),
     };
 }
 

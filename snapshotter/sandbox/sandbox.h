@@ -26,6 +26,11 @@
 
 #define SANDBOX_ZYGOTE_NAME "mlbuild-zygote"
 
+/* Test switches: environment variables that, when set, make the sandbox do without a system call.
+ * For openat2 see lib/fs/resolve.c. */
+#define TEST_NO_MOUNT_SETATTR "MLBUILD_TEST_NO_MOUNT_SETATTR"
+#define TEST_NO_CLOSE_RANGE   "MLBUILD_TEST_NO_CLOSE_RANGE"
+
 struct sandbox_options {
     const char *hostname;     /* NULL: "buildkitsandbox" */
     const char *extra_hosts;  /* whole lines for /etc/hosts, or NULL */
@@ -34,8 +39,8 @@ struct sandbox_options {
 };
 
 /* Starts the zygote. The caller is root of the user namespace that the steps get a child of, and
- * has one thread. MLBUILD_TEST_WITHOUT, a list of "openat2", "mount_setattr" and "close_range",
- * makes the sandbox do without these system calls. Errors: SYSTEM, HOST. */
+ * has one thread. Environment variables that begin with MLBUILD_TEST_ reach the zygote and the
+ * inits, never a step. Errors: SYSTEM, HOST. */
 int sandbox_new(const struct sandbox_options *options, struct executor **out,
                 struct error *err) MUST_CHECK;
 /* Ends the zygote and every step that still runs. NULL is allowed. */

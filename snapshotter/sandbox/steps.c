@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "lib/fs/resolve.h"
 #include "snapshotter/sandbox/init.h"
-#include "snapshotter/sandbox/rooted.h"
 
 static int become_unreadable(struct init *in, struct error *err)
 {
@@ -53,20 +53,16 @@ static int raise_loopback(struct init *in, struct error *err)
 
 static int resolve_user(struct init *in, struct error *err)
 {
-    return identity_load(in->fds[RUN_ROOT], in->request.user, (unsigned)in->config->without,
-                         &in->who, err);
+    return identity_load(in->fds[RUN_ROOT], in->request.user, &in->who, err);
 }
 
 /* Resolved from the root's descriptor and without magic links: "/proc/self/fd/N" leads nowhere. */
 static int enter_directory(struct init *in, struct error *err)
 {
     char path[4096];
-    auto_close int fd = rooted_open(in->fds[RUN_ROOT], in->request.cwd, O_PATH | O_DIRECTORY,
-                                    (unsigned)in->config->without);
-    if (fd < 0)
+    auto_close int fd = root_open(in->fds[RUN_ROOT], in->request.cwd, O_PATH | O_DIRECTORY);
+    if (fd < 0 || fchdir(fd) < 0)
         return error_set(err, ERROR_USER, errno, "the working directory %s", in->request.cwd);
-    if (fchdir(fd) < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "fchdir %s", in->request.cwd);
     /* The kernel says "(unreachable)" for a directory outside. */
     if (syscall(SYS_getcwd, path, sizeof path) < 0 || path[0] != '/')
         return error_set(err, ERROR_USER, 0, "the working directory %s is not inside the root",

@@ -7,7 +7,7 @@
 #include <sys/statvfs.h>
 
 #include "lib/base/cleanup.h"
-#include "snapshotter/sandbox/wire.h"
+#include "snapshotter/sandbox/sandbox.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
@@ -68,13 +68,12 @@ static int remount_restricted(int tree_fd, uint64_t attrs)
     return mount(NULL, path, NULL, set, NULL);
 }
 
-int tree_attach_restricted(int tree_fd, int target_fd, uint64_t attrs, bool recursive,
-                           unsigned without)
+int tree_attach_restricted(int tree_fd, int target_fd, uint64_t attrs, bool recursive)
 {
     struct mount_attr attr = { .attr_set = attrs };
     unsigned flags = recursive ? AT_EMPTY_PATH | AT_RECURSIVE : AT_EMPTY_PATH;
     int rc = -1;
-    if (without & WITHOUT_MOUNT_SETATTR)
+    if (getenv(TEST_NO_MOUNT_SETATTR))
         errno = ENOSYS;
     else
         rc = mount_setattr(tree_fd, "", flags, &attr, sizeof attr);

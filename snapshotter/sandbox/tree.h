@@ -20,7 +20,6 @@ int tree_attach(int tree_fd, int target_fd);
 /* Attaches with the MOUNT_ATTR_ flags RDONLY, NOSUID, NODEV and NOEXEC that `attrs` has, in
  * addition to those the tree has. A recursive one needs mount_setattr (ENOSYS); one mount alone
  * also works without, as long as the host's /proc can be seen. */
-int tree_attach_restricted(int tree_fd, int target_fd, uint64_t attrs, bool recursive,
-                           unsigned without);
+int tree_attach_restricted(int tree_fd, int target_fd, uint64_t attrs, bool recursive);
 
 #endif

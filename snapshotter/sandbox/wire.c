@@ -97,7 +97,6 @@ int config_encode(const struct config *c, int *out_fd, struct error *err)
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     put_number(&text, c->shm_size);
     put_number(&text, c->open_files);
-    put_number(&text, c->without);
     put_text(&text, c->hostname);
     put_text(&text, c->hosts);
     put_text(&text, c->resolv_host);
@@ -112,7 +111,6 @@ int config_decode(int fd, struct config *out, struct error *err)
     struct cursor c = { text.buf, text.len, false };
     out->shm_size = get_number(&c);
     out->open_files = get_number(&c);
-    out->without = get_number(&c);
     out->hostname = xstrdup(get_text(&c));
     out->hosts = xstrdup(get_text(&c));
     out->resolv_host = xstrdup(get_text(&c));
@@ -177,7 +175,7 @@ union fd_space {
 int packet_send(int socket, const void *data, size_t len, const int *fds, size_t count)
 {
     union fd_space space = { 0 };
-    struct iovec iov = { (void *)(uintptr_t)data, len };
+    struct iovec iov = { (void *)data, len };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
     if (count) {
         msg.msg_control = space.bytes;

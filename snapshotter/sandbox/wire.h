@@ -15,7 +15,7 @@
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
 #include "lib/base/strvec.h"
-#include "lib/graph/graph.h"
+#include "lib/solver/executor.h"
 
 /* First byte of a packet. */
 enum packet {
@@ -28,13 +28,6 @@ enum packet {
 };
 enum { PACKET_MAX = 8192, WIRE_FDS_MAX = 5 };
 
-/* Calls to do without, although the kernel has them. */
-enum without {
-    WITHOUT_OPENAT2 = 1 << 0,
-    WITHOUT_MOUNT_SETATTR = 1 << 1,
-    WITHOUT_CLOSE_RANGE = 1 << 2,
-};
-
 /* What all steps of a build share. */
 struct config {
     char *hostname;
@@ -43,7 +36,6 @@ struct config {
     char *resolv_own;  /* and with a network of its own */
     uint64_t shm_size;
     uint64_t open_files;
-    uint64_t without; /* enum without */
 };
 
 struct request {
