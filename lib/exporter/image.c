@@ -180,7 +180,8 @@ int image_assemble(const struct image_request *request, struct image_record *out
 {
     auto_(image_record) struct image_record image = { 0 };
     bool is_lookup = !request->faces.snapshotter;
-    unsigned progress = is_lookup ? 0 : progress_start(request->progress, "exporting layers");
+    bool is_shown = !is_lookup || request->faces.pack;
+    unsigned progress = is_shown ? progress_start(request->progress, "exporting layers") : 0;
     int rc = 0;
     *out_found = true;
     if (request->result)

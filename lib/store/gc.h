@@ -6,6 +6,8 @@
 #ifndef LIB_STORE_GC_H
 #define LIB_STORE_GC_H
 
+#include <stdint.h>
+
 #include "lib/store/store.h"
 
 struct gc_result {

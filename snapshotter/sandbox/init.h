@@ -9,7 +9,7 @@
 
 #include <linux/filter.h>
 
-#include "snapshotter/sandbox/identity.h"
+#include "lib/fs/identity.h"
 #include "snapshotter/sandbox/wire.h"
 
 /* The descriptors of a request, in the order in which they travel. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "snapshotter/sandbox/identity.h"
+#include "lib/fs/identity.h"
 
 #include "tests/support/test.h"
 
