@@ -38,6 +38,7 @@ static int with_workers(const struct builder *b, struct error *err)
 {
     struct session *s = b->session;
     struct solver_workers workers = { 0 };
+    TRY(store_reopen(&s->store, err));
     TRY(sandbox_new(&(struct sandbox_options){ 0 }, &workers.executor, err));
     int rc = open_snapshotter(s, &workers.snapshotter, err);
     if (rc == 0) {

@@ -197,6 +197,41 @@ int store_lease(struct store *store, struct error *err)
     return 0;
 }
 
+static int reopen(int *fd, const char *path, struct error *err)
+{
+    struct stat before;
+    struct stat after;
+    auto_close int again = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (again < 0 || fstat(*fd, &before) < 0 || fstat(again, &after) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
+    if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
+        return error_set(err, ERROR_USER, 0, "%s was replaced while a build uses it", path);
+    close(*fd);
+    *fd = take_fd(&again);
+    return 0;
+}
+
+int store_reopen(struct store *store, struct error *err)
+{
+    auto_free char *scratch = xasprintf("tmp/%s", store->lease);
+    const struct {
+        const char *name;
+        int *fd;
+    } folders[] = { { ".", &store->fd },
+                    { "blobs/sha256", &store->blobs_fd },
+                    { "layers", &store->layers_fd },
+                    { "images", &store->images_fd },
+                    { "cache", &store->cache_fd },
+                    { "tmp", &store->tmp_fd },
+                    { "trash", &store->trash_fd },
+                    { scratch, &store->scratch_fd } };
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        auto_free char *path = path_join(store->path, folders[i].name);
+        TRY(reopen(folders[i].fd, path, err));
+    }
+    return 0;
+}
+
 int store_lock_for_gc(struct store *store, struct error *err)
 {
     if (flock(store->gc_fd, LOCK_EX | LOCK_NB) == 0)
