@@ -83,7 +83,7 @@ static int write_file(struct session *s, const char *dest, write_fn *fn, const v
     if (dir_fd < 0)
         return error_set(err, ERROR_USER, errno, "open the directory %s", dir);
     auto_(atomic_file) struct atomic_file f = { .fd = -1 };
-    TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0644, err));
+    TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0666, err));
     TRY(write_buffered(s, f.fd, dest, fn, arg, err));
     return atomic_file_commit(&f, true, err);
 }
@@ -95,7 +95,7 @@ static int write_layout(const void *arg, struct writer *out, struct error *err)
 
 static int write_layout_dir(const struct layout_export *e, const char *dest, struct error *err)
 {
-    if (mkdir(dest, 0755) < 0 && errno != EEXIST)
+    if (mkdir(dest, 0777) < 0 && errno != EEXIST)
         return error_set(err, ERROR_USER, errno, "create %s", dest);
     auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -153,6 +153,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
         return 0;
     if (!image->has_manifest)
         TRY(image_put_manifest(image, &s->store, err));
+    umask(s->umask);
     unsigned v = progress_start(s->progress, title);
     digest_print(&image->manifest, digest);
     auto_free char *note = xasprintf("exporting manifest %s", digest);
@@ -197,6 +198,7 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
     struct strvec none = { 0 };
     auto_free char *title = title_of(output, &none);
     unsigned v = progress_start(s->progress, title);
+    umask(s->umask);
     int rc = snapshotter->ops->view(snapshotter, layers, &view, err);
     if (rc == 0) {
         struct rootfs_export x = { view->root_fd, diff };

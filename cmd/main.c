@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "cmd/command.h"
 #include "cmd/report.h"
@@ -72,7 +71,6 @@ int main(int argc, char **argv)
     if (argc > 0 && strcmp(argv[0], SANDBOX_ZYGOTE_NAME) == 0)
         return sandbox_zygote_main(argc, argv);
     fill_standard_descriptors();
-    umask(077);
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help();

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "cmd/progress.h"
 #include "lib/base/mem.h"
@@ -53,7 +54,7 @@ static void raise_file_limit(void)
 
 int session_init(struct session *s, struct error *err)
 {
-    *s = (struct session){ .cancel.fd = -1 };
+    *s = (struct session){ .cancel.fd = -1, .umask = umask(077) };
     TRY(cancel_init(&s->cancel, err));
     catch_signals(&s->cancel);
     raise_file_limit();

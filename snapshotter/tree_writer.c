@@ -413,7 +413,8 @@ int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *
 
 int tree_writer_finish(struct tree_writer *w, struct layer_info *info, struct error *err)
 {
-    for (size_t i = w->time_count; i-- > 0;) {
+    /* In order: of two entries for one directory the later one counts. */
+    for (size_t i = 0; i < w->time_count; i++) {
         const struct dir_time *t = &w->times[i];
         struct timespec times[2] = { t->mtime, t->mtime };
         auto_close int fd = beneath_open(w->tree_fd, t->path, O_RDONLY | O_DIRECTORY, 0);

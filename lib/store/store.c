@@ -10,6 +10,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
+#include "lib/fs/dir.h"
 
 #define STORE_VERSION "1\n"
 
@@ -152,6 +153,16 @@ int store_open(struct store *store, const char *path, struct error *err)
     return read_boot_id(store, err);
 }
 
+/* What the builder left there with ids of its own stays for the janitor. */
+static void end_lease(const struct store *store)
+{
+    char path[LEASE_SIZE + 8];
+    auto_(error) struct error ignored = { 0 };
+    snprintf(path, sizeof path, "leases/%s", store->lease);
+    if (dir_remove(store->tmp_fd, store->lease, &ignored) == 0)
+        unlinkat(store->fd, path, 0);
+}
+
 void store_close(struct store *store)
 {
     int *all[] = { &store->fd,        &store->blobs_fd, &store->layers_fd,
@@ -159,6 +170,8 @@ void store_close(struct store *store)
                    &store->trash_fd,  &store->lease_fd, &store->scratch_fd };
     if (!store->path)
         return;
+    if (store->lease_fd >= 0)
+        end_lease(store);
     for (size_t i = 0; i < COUNT(all); i++) {
         if (*all[i] >= 0)
             close(take_fd(all[i]));
