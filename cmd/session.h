@@ -18,7 +18,7 @@ struct session {
     struct progress *progress; /* in memory that the builder process shares */
     struct registry_client *registry;
     struct strvec insecure_hosts;
-    mode_t umask;     /* the caller's: what leaves the store obeys it, the store itself is private */
+    mode_t umask; /* the caller's: what leaves the store obeys it, the store itself is private */
     int child_status; /* exit code of a builder that has said why itself, else 0 */
     bool reported;    /* the error has been shown, with the lines it is about */
 };

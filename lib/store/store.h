@@ -49,8 +49,8 @@ DEFINE_AUTO(store, struct store, store_close(value))
  */
 int store_lease(struct store *store, struct error *err) MUST_CHECK;
 
-/* Opens the same directories again, after this process got a mount namespace of its own: overlayfs takes
- * only what belongs to the namespace of the caller. */
+/* Opens the same directories again, after this process got a mount namespace of its own: overlayfs
+ * takes only what belongs to the namespace of the caller. */
 int store_reopen(struct store *store, struct error *err) MUST_CHECK;
 
 /* Keeps every other lease out until store_close: nothing that is in use is swept. Errors: LOCKED.
