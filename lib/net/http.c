@@ -473,7 +473,15 @@ static int explain(const struct http_library *curl, const struct transfer *t, CU
         return error_set(err, ERROR_REMOTE, 0, "only https is allowed here");
     if (code == CURLE_URL_MALFORMAT)
         kind = ERROR_REMOTE;
-    return error_set(err, kind, 0, "%s", reason);
+    error_set(err, kind, 0, "%s", reason);
+    /* Nobody was reached at all: more than a hiccup, as a rule. */
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+        code == CURLE_COULDNT_CONNECT) {
+        err->sys = EHOSTUNREACH;
+        error_hint(err, "is there a network, or a proxy to set? without one, give the image by "
+                        "--build-context NAME=oci-layout://DIR");
+    }
+    return -1;
 }
 
 static struct curl_slist *make_headers(const struct http_library *curl,

@@ -339,6 +339,9 @@ int registry_status_error(struct registry_host *host, const char *what,
     return -1;
 }
 
+/* A host that nobody answers for is given this many chances. */
+enum { UNREACHABLE_TRIES = 3 };
+
 int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
                  struct error *err)
 {
@@ -350,7 +353,9 @@ int registry_try(struct registry_client *client, registry_attempt_fn *attempt, v
         int rc = attempt(arg, &retry_after_s, &why);
         if (rc == 0)
             return 0;
-        if (why.kind == ERROR_NETWORK && retry_wait(&retry, retry_after_s)) {
+        bool may_help = why.kind == ERROR_NETWORK &&
+                        (why.sys != EHOSTUNREACH || retry.tries + 1 < UNREACHABLE_TRIES);
+        if (may_help && retry_wait(&retry, retry_after_s)) {
             error_clear(&why);
             continue;
         }
