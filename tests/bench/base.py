@@ -54,6 +54,7 @@ def main(directory):
                 "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
                 "os": "linux",
                 "config": {"Env": ["PATH=/bin"]},
+                "history": [{"created_by": "busybox"}],
                 "rootfs": {
                     "type": "layers",
                     "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()],

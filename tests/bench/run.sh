@@ -76,7 +76,7 @@ for d in $(seq $((files / 100))); do
 done
 
 ours() { echo "$mlbuild -q -t bench-$1 --build-context base=oci-layout://$work/base $work/$1"; }
-theirs() { echo "buildah build -q --layers --network host -t bench-$1 --from localhost/base $work/$1"; }
+theirs() { echo "buildah build -q --layers --isolation rootless --runtime runc --network host -t bench-$1 --from localhost/base $work/$1"; }
 forget_ours() { echo "$mlbuild rmi bench-$1; $mlbuild prune"; }
 forget_theirs() { echo "buildah rmi --all --force; buildah pull -q oci-archive:$work/base.tar | xargs -I% buildah tag % localhost/base:latest"; }
 
