@@ -10,8 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 top=$PWD
 
-runs=5 files=20000 megabytes=512
-[ "${1:-}" != --quick ] || { runs=3 files=2000 megabytes=32; }
+runs=5 files=20000 megabytes=512 steps=50
+[ "${1:-}" != --quick ] || { runs=3 files=2000 megabytes=32 steps=10; }
 
 if [ "$(id -u)" -eq 0 ]; then
     user=mlbuild-bench
@@ -64,7 +64,7 @@ CMD ["sh"]
 END
 mkdir "$work/stages/model" && ln "$work/weights.bin" "$work/stages/model/weights.bin"
 
-{ echo 'FROM base'; for i in $(seq 50); do echo "RUN true # $i"; done; } | workload runs
+{ echo 'FROM base'; for i in $(seq "$steps"); do echo "RUN true # $i"; done; } | workload runs
 
 workload files <<'END'
 FROM base
@@ -98,7 +98,7 @@ row "stages with $megabytes MB, cold" stages "$(forget_ours stages)" "$(forget_t
 row "... again, nothing changed" stages true true
 touch_src="echo 'print(' \$(date +%N) ')' > $work/stages/src/app.py"
 row "... one file changed" stages "$touch_src" "$touch_src"
-row "50 x RUN true, cold" runs "$(forget_ours runs)" "$(forget_theirs)"
+row "$steps x RUN true, cold" runs "$(forget_ours runs)" "$(forget_theirs)"
 row "... again" runs true true
 row "COPY of $files files, cold" files "$(forget_ours files)" "$(forget_theirs)"
 row "... again" files true true
