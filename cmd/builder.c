@@ -79,5 +79,6 @@ int builder_run(struct session *s, builder_fn *fn, void *arg, const struct repor
     fflush(stdout);
     fflush(stderr);
     TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
+    session_forget_progress(s);
     return s->child_status == 0 ? 0 : -1;
 }
