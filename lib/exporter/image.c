@@ -65,9 +65,9 @@ static int own_face(struct layer_job *job, struct error *err)
     return 0;
 }
 
-static void run_job(void *arg)
+static void run_job(void *arg, size_t index)
 {
-    struct layer_job *job = arg;
+    struct layer_job *job = (struct layer_job *)arg + index;
     bool came_packed = job->base && job->base->blob.size;
     job->rc = came_packed ? base_face(job, &job->err) : own_face(job, &job->err);
 }
@@ -75,18 +75,8 @@ static void run_job(void *arg)
 static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *pool, bool *out_found,
                     struct error *err)
 {
-    struct job_group group;
     int rc = 0;
-    if (pool)
-        job_group_init(&group, pool);
-    for (size_t i = 0; i < count; i++) {
-        if (pool)
-            job_group_submit(&group, run_job, &jobs[i]);
-        else
-            run_job(&jobs[i]);
-    }
-    if (pool)
-        job_group_wait(&group);
+    parallel_for(pool, count, thread_pool_cores(), run_job, jobs);
     *out_found = true;
     for (size_t i = 0; i < count; i++) {
         if (jobs[i].rc < 0 && rc == 0) {
