@@ -297,7 +297,7 @@ static int copy_up(struct tree_writer *w, const char *path, struct error *err)
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     if (below < 0)
-        return failed(err, "find the hard link's target", path);
+        return error_set(err, ERROR_NOT_FOUND, errno, "%s", path);
     TRY(fs_entry_open(below, slash ? slash + 1 : path, path, &e, &kind, err));
     return tree_writer_entry(w, &e.tar, &(struct tree_content){ .fd = e.fd }, err);
 }
@@ -318,7 +318,9 @@ static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, stru
     auto_close int dir = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
     bool found = find_entry(dir, target, &st);
     if (!found && w->below_fd >= 0) {
-        TRY(copy_up(w, e->link, err));
+        if (copy_up(w, e->link, err) < 0 && err->kind != ERROR_NOT_FOUND)
+            return -1;
+        error_clear(err);
         auto_close int again = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
         if (dir >= 0)
             close(dir);
