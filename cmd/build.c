@@ -14,7 +14,6 @@
 #include "frontend/context/dockerfile_source.h"
 #include "frontend/context/ignore.h"
 #include "frontend/dockerfile/lower.h"
-#include "lib/base/atomic_file.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -296,6 +295,25 @@ static bool needs_trees(const struct output *o)
     return output_needs_trees(o);
 }
 
+/* One image has one set of layers. */
+static int choose_compression(const struct build *b, enum compression *out, struct error *err)
+{
+    const struct output *first = NULL;
+    *out = COMPRESSION_GZIP;
+    for (size_t i = 0; i < b->output_count; i++) {
+        const struct output *o = &b->outputs[i];
+        if (!output_needs_blobs(o))
+            continue;
+        if (first && o->compression != first->compression) {
+            error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
+            return error_hint(err, "build once for each; the second time everything is cached");
+        }
+        first = o;
+        *out = o->compression;
+    }
+    return 0;
+}
+
 static int export_trees(struct build *b, const struct solver_workers *workers, struct error *err)
 {
     struct layer_list none = { 0 };
@@ -351,7 +369,6 @@ static int solve(struct build *b, struct error *err)
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
     b->request.faces.pack = any_output(b, needs_blobs);
-    b->request.faces.compression = b->output_count ? b->outputs[0].compression : COMPRESSION_GZIP;
     if (complete && !any_output(b, needs_trees)) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));
@@ -385,7 +402,7 @@ static int finish(struct build *b, struct error *err)
     if (b->values->iidfile) {
         char id[DIGEST_TEXT_SIZE];
         digest_print(&b->image.config, id);
-        if (atomic_file_write(AT_FDCWD, b->values->iidfile, id, strlen(id), 0644, err) < 0)
+        if (export_text(s, b->values->iidfile, id, err) < 0)
             return error_wrap(err, "--iidfile");
     }
     return store_sync(&s->store, err);
@@ -434,6 +451,7 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(session_open_store(s, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->values->always_pull, &b->bases, err));
     TRY(open_contexts(b, context, err));
+    TRY(choose_compression(b, &b->request.faces.compression, err));
     TRY(lower(b, err));
     TRY(solve(b, err));
     TRY(finish(b, err));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/builder.h"
 
+#include <signal.h>
+
 #include "lib/store/janitor.h"
 #include "snapshotter/native.h"
 #include "snapshotter/overlay.h"
@@ -70,6 +72,17 @@ static int child_main(void *arg)
     return code ? code : 0;
 }
 
+/* The builder tells its errors itself, but not that it was killed. */
+static int check_end(struct session *s, struct error *err)
+{
+    int signal = s->child_status - 128;
+    if (signal <= 0 || signal == SIGINT || signal == SIGTERM || signal == SIGHUP)
+        return -1;
+    s->child_status = 0;
+    error_set(err, ERROR_SYSTEM, 0, "the builder was ended by signal %d", signal);
+    return signal == SIGKILL ? error_hint(err, "out of memory, perhaps") : -1;
+}
+
 int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
                 struct error *err)
 {
@@ -80,5 +93,5 @@ int builder_run(struct session *s, builder_fn *fn, void *arg, const struct repor
     fflush(stderr);
     TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
     session_forget_progress(s);
-    return s->child_status == 0 ? 0 : -1;
+    return s->child_status == 0 ? 0 : check_end(s, err);
 }

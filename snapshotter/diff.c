@@ -18,6 +18,7 @@ struct diff {
     struct tar_writer *out;
     struct map first_names; /* "dev:ino" of files with several names -> path of the first; owned */
     char *buffer;
+    unsigned depth;
 };
 
 static int write_content(struct diff *d, const struct fs_entry *e, struct error *err)
@@ -80,9 +81,15 @@ static int write_directory(struct diff *d, int dir_fd, const char *name, const c
     auto_close int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
+    if (d->depth == DIR_DEPTH_MAX)
+        return error_set(err, ERROR_USER, 0, "more than %d directories inside each other: %.40s...",
+                         DIR_DEPTH_MAX, path);
     if (fgetxattr(fd, "user.overlay.opaque", mark, sizeof mark) == 1 && mark[0] == 'y')
         TRY(write_marker(d, path, ".wh..wh..opq", err));
-    return write_children(d, fd, path, err);
+    d->depth++;
+    int rc = write_children(d, fd, path, err);
+    d->depth--;
+    return rc;
 }
 
 static int write_child(struct diff *d, int dir_fd, const char *dir, const char *name,

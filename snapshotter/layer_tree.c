@@ -2,6 +2,7 @@
 #include "snapshotter/layer_tree.h"
 
 #include <fcntl.h>
+#include <sys/xattr.h>
 
 #include "lib/base/mem.h"
 #include "snapshotter/apply.h"
@@ -41,6 +42,12 @@ static bool occurs_above(const struct layer_list *layers, size_t index)
     return false;
 }
 
+static bool is_opaque(int fd)
+{
+    char value[8];
+    return fgetxattr(fd, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
+}
+
 static int open_one(const struct store *store, const struct layer_list *layers, size_t index,
                     struct tree_stack *stack, struct error *err)
 {
@@ -57,7 +64,11 @@ static int open_one(const struct store *store, const struct layer_list *layers, 
         stack->root_uid = info.root_uid;
         stack->root_gid = info.root_gid;
     }
+    if (stack->is_closed)
+        return 0;
     TRY(layer_open_tree(store, name, &stack->fds[stack->count], err));
+    /* The kernel takes no notice of an opaque mark on the root of a layer. */
+    stack->is_closed = is_opaque(stack->fds[stack->count]);
     stack->count++;
     return 0;
 }

@@ -24,7 +24,8 @@ int layer_tree_find(const struct store *store, const struct layer_list *layers, 
 struct tree_stack {
     int *fds;
     size_t count;
-    bool has_root; /* attributes of the root directory, from the topmost layer that says so: */
+    bool is_closed; /* the last one's root is opaque: nothing below shows through */
+    bool has_root;  /* attributes of the root directory, from the topmost layer that says so: */
     unsigned root_mode, root_uid, root_gid;
 };
 int tree_stack_open(const struct store *store, const struct layer_list *layers,

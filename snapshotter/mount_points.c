@@ -46,6 +46,14 @@ static void remember(struct made_points *made, int parent_fd, const char *name, 
     };
 }
 
+/* Whatever the umask: a step may run as anybody. */
+static int make_node(int dir, const char *name, bool is_dir)
+{
+    mode_t mode = is_dir ? 0755 : 0644;
+    int rc = is_dir ? mkdirat(dir, name, mode) : mknodat(dir, name, S_IFREG | mode, 0);
+    return rc < 0 ? -1 : fchmodat(dir, name, mode, 0);
+}
+
 /* Makes `path`, the last component as a directory or an empty file; `made` may be NULL. */
 static int make_path(int root_fd, const char *path, bool is_dir, struct made_points *made,
                      struct error *err)
@@ -60,7 +68,7 @@ static int make_path(int root_fd, const char *path, bool is_dir, struct made_poi
             *slash = '\0';
         int rc = fstat(dir, &parent);
         if (rc == 0)
-            rc = wants_dir ? mkdirat(dir, name, 0755) : mknodat(dir, name, S_IFREG | 0644, 0);
+            rc = make_node(dir, name, wants_dir);
         if (rc < 0 && errno != EEXIST)
             return error_set(err, ERROR_SYSTEM, errno, "create the mount point /%s", path);
         if (rc == 0 && made)

@@ -21,7 +21,7 @@ struct overlay {
     struct snapshotter base; /* first: an overlay is a snapshotter */
     const struct store *store;
     enum overlay_form form;
-    int empty_fd; /* an empty directory, for stacks that need one more */
+    int empty_fds[2]; /* empty directories, for stacks that need more: a stack names none twice */
     struct job_group closing;
     pthread_mutex_t lock;
     struct stub *stubs; /* under `lock` */
@@ -64,8 +64,8 @@ static int mount_stack(const struct overlay *o, const struct overlay_snapshot *s
     if (stub_fd >= 0)
         lowers[m.lower_count++] = stub_fd;
     /* A mount needs a lower directory, and a read-only one needs two. */
-    while (m.lower_count == 0 || (m.upper_fd < 0 && m.lower_count < 2))
-        lowers[m.lower_count++] = o->empty_fd;
+    for (size_t i = 0; m.lower_count == 0 || (m.upper_fd < 0 && m.lower_count < 2); i++)
+        lowers[m.lower_count++] = o->empty_fds[i];
     if (m.upper_fd >= 0) {
         TRY(open_dir(snap->aside_fd, "work", &work, err));
         m.work_fd = work;
@@ -276,8 +276,10 @@ static void overlay_free(struct snapshotter *s)
     job_group_wait(&o->closing);
     for (size_t i = 0; i < o->stub_count; i++)
         close(o->stubs[i].fd);
-    if (o->empty_fd >= 0)
-        close(o->empty_fd);
+    for (size_t i = 0; i < COUNT(o->empty_fds); i++) {
+        if (o->empty_fds[i] >= 0)
+            close(o->empty_fds[i]);
+    }
     pthread_mutex_destroy(&o->lock);
     free(o->stubs);
     free(o);
@@ -320,10 +322,10 @@ int overlay_new(const struct store *store, struct thread_pool *pool, struct snap
                 struct error *err)
 {
     struct overlay *o = xcalloc(1, sizeof *o);
-    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fd = -1 };
+    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fds = { -1, -1 } };
     job_group_init(&o->closing, pool);
     pthread_mutex_init(&o->lock, NULL);
-    if (open_aside(o, &o->empty_fd, err) < 0) {
+    if (open_aside(o, &o->empty_fds[0], err) < 0 || open_aside(o, &o->empty_fds[1], err) < 0) {
         overlay_free(&o->base);
         return -1;
     }

@@ -7,7 +7,6 @@
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
-#include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/resolve.h"
 #include "lib/fs/walk.h"
@@ -71,9 +70,25 @@ static int write_file(const struct fs_entry *e, int dir, const char *name, struc
 
 static int make_dir(const struct fs_entry *e, int dir, const char *name, struct error *err)
 {
-    if (mkdirat(dir, name, e->tar.mode & 0777) == 0 || errno == EEXIST)
+    struct stat st;
+    if (mkdirat(dir, name, e->tar.mode & 0777) == 0)
         return 0;
-    return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
+    if (errno != EEXIST)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    error_set(err, ERROR_USER, 0, "%s in the destination is not a directory", e->tar.path);
+    return error_hint(err, "export to an empty directory");
+}
+
+/* What is in the way is replaced, but not a directory that holds anything: it may be the user's. */
+static int clear_way(int dir, const char *name, const char *path, struct error *err)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT ||
+        ((errno == EISDIR || errno == EPERM) && unlinkat(dir, name, AT_REMOVEDIR) == 0))
+        return 0;
+    error_set(err, ERROR_USER, errno, "replace %s in the destination", path);
+    return error_hint(err, "export to an empty directory");
 }
 
 static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
@@ -89,7 +104,7 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
         return make_dir(e, dir, name, err);
     if (e->tar.type == TAR_CHAR || e->tar.type == TAR_BLOCK)
         return 0;
-    TRY(dir_remove(dir, name, err));
+    TRY(clear_way(dir, name, e->tar.path, err));
     if (first) {
         const char *first_slash = strrchr(first, '/');
         auto_free char *first_parent =

@@ -42,8 +42,10 @@ static void hash_entry(struct hasher *h, const struct tar_entry *e)
     hasher_add_u64(h, e->gid);
     hasher_add_u64(h, (uint64_t)e->mtime_s);
     hasher_add_u64(h, e->mtime_ns);
+    hasher_add_u64(h, e->xattr_count);
     for (size_t i = 0; i < e->xattr_count; i++) {
         hasher_add_text(h, e->xattrs[i].name);
+        hasher_add_u64(h, e->xattrs[i].len);
         hasher_add(h, e->xattrs[i].value, e->xattrs[i].len);
     }
 }
@@ -264,8 +266,9 @@ static int run_pass(struct copy *c, struct layer_writer *to, struct error *err)
     for (size_t i = 0; rc == 0 && i < c->selection->count; i++) {
         const struct selected *s = &c->selection->items[i];
         rc = s->is_dir ? copy_directory(&p, s, err) : copy_file(&p, s, err);
+        /* The next source may replace what this one wrote: no link leads back to it. */
+        map_release(&p.first_names);
     }
-    map_release(&p.first_names);
     return rc;
 }
 

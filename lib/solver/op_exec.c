@@ -104,5 +104,5 @@ int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *
         set_result(s, v, &layer);
         TRY(cache_put(s->options.store, &digest, &layer, &key.recipe, err));
     }
-    return cache_put(s->options.store, &state_of(s, v)->key, &layer, &state_of(s, v)->recipe, err);
+    return remember(s, v, &layer, err);
 }

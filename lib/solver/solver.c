@@ -118,6 +118,44 @@ void new_layer(struct cache_record *out)
     out->created = xstrdup(now);
 }
 
+static void add_layers(struct cache_key *key, const char *what, struct layer_list layers)
+{
+    for (size_t i = 0; i < layers.count; i++)
+        cache_key_add_text(key, what, layers.ids[i]);
+}
+
+static bool copies_from_stage(const struct vertex *v)
+{
+    return v->input_count > 1 && v->inputs[1] && v->inputs[1]->kind != OP_LOCAL;
+}
+
+/* A layer may only return to the root it was made on, and beside the stage it was copied from: with
+ * several builders, or after --no-cache, the same definition has led to more than one of each. A
+ * stage that is gone counts as no layers. */
+static void record_key(const struct solver *s, const struct vertex *v, bool with_stage,
+                       struct digest *out)
+{
+    auto_(cache_key) struct cache_key key = cache_key_begin("record");
+    cache_key_add_digest(&key, "definition", &state_of(s, v)->key);
+    add_layers(&key, "layer", input_layers(s, v, 0));
+    if (with_stage)
+        add_layers(&key, "stage", input_layers(s, v, 1));
+    cache_key_finish(&key, out);
+}
+
+int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
+             struct error *err)
+{
+    struct digest key;
+    const struct strvec *recipe = &state_of(s, v)->recipe;
+    record_key(s, v, false, &key);
+    TRY(cache_put(s->options.store, &key, layer, recipe, err));
+    if (!copies_from_stage(v))
+        return 0;
+    record_key(s, v, true, &key);
+    return cache_put(s->options.store, &key, layer, recipe, err);
+}
+
 /* Is `v` cached, with all roots below it? Sets its result if so. */
 static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
 {
@@ -137,8 +175,13 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
     }
     if (v->inputs[0])
         TRY(find_cached(s, v->inputs[0], out, err));
+    bool has_stage = false;
+    if (copies_from_stage(v))
+        TRY(find_cached(s, v->inputs[1], &has_stage, err));
+    struct digest key;
     auto_(cache_record) struct cache_record record = { 0 };
-    *out = *out && reuse(s, v, &state->key, &record);
+    record_key(s, v, has_stage, &key);
+    *out = *out && reuse(s, v, &key, &record);
     if (*out)
         state->status = VERTEX_CACHED;
     return 0;
