@@ -89,7 +89,7 @@ static void print_log(struct plain *p, const struct progress_event *e)
     }
     strbuf_add(&v->line, e->text + start, e->len - start);
     /* A program that never ends its line is shown in pieces. */
-    if (v->line.len > 64 * 1024) {
+    if (v->line.len > (size_t)64 * 1024) {
         print_line(p, e->vertex, v->line.buf, v->line.len);
         strbuf_clear(&v->line);
     }

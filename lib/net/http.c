@@ -185,6 +185,7 @@ static void keep_header(struct http_response *response, struct str name, struct 
         response->content_length = (int64_t)length;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl says what it looks like. */
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
 {
     struct transfer *t = arg;
@@ -220,10 +221,11 @@ static int begin_body(struct transfer *t, struct error *err)
     if (t->headers_done)
         return 0;
     t->headers_done = true;
-    if (encoding && *encoding && strcasecmp(encoding, "identity") != 0)
+    if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
         return error_set(err, ERROR_REMOTE, 0,
                          "the server sent Content-Encoding \"%.40s\" without being asked",
                          encoding);
+    }
     if (t->request->on_headers)
         TRY(t->request->on_headers(t->request->arg, response, err));
     return 0;

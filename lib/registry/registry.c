@@ -266,11 +266,12 @@ char *registry_clean_text(const char *text, size_t max)
 {
     char *clean = xstrndup(text, strnlen(text, max));
 
-    for (char *c = clean; *c; c++)
+    for (char *c = clean; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
         else if (*c == '\xc2' && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
             c[0] = c[1] = ' '; /* C1 controls */
+    }
     return clean;
 }
 
@@ -298,11 +299,12 @@ static int hint_credentials(const struct registry_host *host, struct error *err)
 {
     const struct credential *c = &host->credential;
 
-    if (host->was_withheld)
+    if (host->was_withheld) {
         return error_hint(err,
                           "the credentials for %s were not sent: its token server belongs to "
                           "another domain",
                           host->name);
+    }
     if (c->source)
         return error_hint(err, "used the credentials for %s from %s", host->name, c->source);
     if (c->note)
