@@ -14,7 +14,7 @@ struct overlay {
     struct snapshotter base; /* first: an overlay is a snapshotter */
     const struct store *store;
     enum overlay_form form;
-    int empty_fd; /* an empty directory, for stacks that need one more */
+    int empty_fds[2]; /* empty directories, for stacks that need more; no stack may name one twice */
 };
 
 struct overlay_snapshot {
@@ -54,8 +54,8 @@ static int mount_stack(const struct overlay *o, const struct overlay_snapshot *s
     if (stub_fd >= 0)
         lowers[m.lower_count++] = stub_fd;
     /* A mount needs a lower directory, and a read-only one needs two. */
-    while (m.lower_count == 0 || (m.upper_fd < 0 && m.lower_count < 2))
-        lowers[m.lower_count++] = o->empty_fd;
+    for (size_t i = 0; m.lower_count == 0 || (m.upper_fd < 0 && m.lower_count < 2); i++)
+        lowers[m.lower_count++] = o->empty_fds[i];
     if (m.upper_fd >= 0) {
         TRY(open_dir(snap->scratch_fd, "work", &work, err));
         m.work_fd = work;
@@ -222,7 +222,10 @@ static int overlay_diff(struct snapshotter *s, const char *id, const struct diff
 static void overlay_free(struct snapshotter *s)
 {
     struct overlay *o = overlay_of(s);
-    close(o->empty_fd);
+    for (size_t i = 0; i < COUNT(o->empty_fds); i++) {
+        if (o->empty_fds[i] >= 0)
+            close(o->empty_fds[i]);
+    }
     free(o);
 }
 
@@ -262,9 +265,10 @@ static bool form_is_allowed(enum overlay_form form)
 int overlay_new(const struct store *store, struct snapshotter **out, struct error *err)
 {
     struct overlay *o = xcalloc(1, sizeof *o);
-    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fd = -1 };
-    if (open_dir(store->scratch_fd, "empty", &o->empty_fd, err) < 0) {
-        free(o);
+    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fds = { -1, -1 } };
+    if (open_dir(store->scratch_fd, "empty", &o->empty_fds[0], err) < 0 ||
+        open_dir(store->scratch_fd, "empty2", &o->empty_fds[1], err) < 0) {
+        overlay_free(&o->base);
         return -1;
     }
     for (int form = OVERLAY_BY_FD; form <= OVERLAY_BY_MOUNT; form++) {
