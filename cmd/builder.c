@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/builder.h"
 
+#include <signal.h>
+
 #include "lib/store/janitor.h"
 #include "snapshotter/native.h"
 #include "snapshotter/overlay.h"
@@ -69,6 +71,18 @@ static int child_main(void *arg)
     return code ? code : 0;
 }
 
+/* A builder that ended by itself has said why; one that was killed could not. */
+static int explain_death(int status, struct error *err)
+{
+    int signal = status - 128;
+    if (signal <= 0 || signal == SIGHUP || signal == SIGINT || signal == SIGTERM)
+        return -1;
+    error_set(err, ERROR_SYSTEM, 0, "the build process was killed by signal %d", signal);
+    return signal == SIGKILL ? error_hint(err, "out of memory, perhaps; the steps that were done "
+                                               "are kept, so build again")
+                             : -1;
+}
+
 int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
                 struct error *err)
 {
@@ -77,6 +91,9 @@ int builder_run(struct session *s, builder_fn *fn, void *arg, const struct repor
     TRY(id_map_for_user(geteuid(), getegid(), &map, err));
     fflush(stdout);
     fflush(stderr);
-    TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
-    return s->child_status == 0 ? 0 : -1;
+    int status = 0;
+    TRY(userns_run(&map, child_main, &b, &s->cancel, &status, err));
+    if (status && explain_death(status, err) < 0 && !error_is_set(err))
+        s->child_status = status;
+    return status == 0 ? 0 : -1;
 }
