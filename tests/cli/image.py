@@ -3,7 +3,8 @@
 """Images as the tests need them, with nothing but Python: makes a small base and bad images, and reads
 layers independently of mlbuild.
 
-  image.py base DIR                  OCI layout of a base image from the host's static busybox
+  image.py base DIR [TEXT]           OCI layout of a base image from the host's static busybox; TEXT makes
+                                     another image
   image.py bad KIND DIR              OCI layout with a hostile or damaged layer
   image.py tree IMAGE [DIR]          the merged file system: type mode uid gid size nlink time path
   image.py xattrs IMAGE              attributes in it: path name=value
@@ -113,8 +114,11 @@ def upper_layer():
         ("base/dirlink", S, 0o777, 0, "dir")])
 
 
-def make_base(path):
-    Layout(path).image([base_layer(), upper_layer()], CONFIG)
+def make_base(path, text=None):
+    tars = [base_layer(), upper_layer()]
+    if text:
+        tars.append(tar_of([("base/text", F, 0o644, 0, text.encode())]))
+    Layout(path).image(tars, CONFIG)
 
 
 def make_bad(kind, path):
@@ -253,7 +257,7 @@ def seen(text):
 def main():
     command, args = sys.argv[1], sys.argv[2:]
     if command == "base":
-        make_base(args[0])
+        make_base(*args)
     elif command == "bad":
         make_bad(*args)
     elif command == "json":
