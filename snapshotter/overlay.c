@@ -14,8 +14,7 @@ struct overlay {
     struct snapshotter base; /* first: an overlay is a snapshotter */
     const struct store *store;
     enum overlay_form form;
-    int empty_fds[2]; /* empty directories, for stacks that need more; no stack may name one twice
-                       */
+    int empty_fds[2]; /* empty directories, for stacks that need more */
 };
 
 struct overlay_snapshot {
