@@ -79,8 +79,10 @@ static int check_end(struct session *s, struct error *err)
     if (signal <= 0 || signal == SIGINT || signal == SIGTERM || signal == SIGHUP)
         return -1;
     s->child_status = 0;
-    error_set(err, ERROR_SYSTEM, 0, "the builder was ended by signal %d", signal);
-    return signal == SIGKILL ? error_hint(err, "out of memory, perhaps") : -1;
+    error_set(err, ERROR_SYSTEM, 0, "the build process was killed by signal %d", signal);
+    return signal == SIGKILL ? error_hint(err, "out of memory, perhaps; the steps that were done "
+                                               "are kept, so build again")
+                             : -1;
 }
 
 int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+# Where an image can go, and what other tools make of it.
+load helpers
+
+setup() {
+    common_setup
+    echo content > "$CTX/file"
+    dockerfile << 'END'
+FROM base
+RUN mkdir /made && echo 1 > /made/one && chown app:extra /made/one && rm /base/gone
+COPY file /file
+USER app
+CMD ["/bin/sh", "-c", "echo $(id -u) $(cat /file)"]
+END
+}
+
+base_layers() { image layers "$BASE"; }
+
+@test "FILE.tar: skopeo reads it as oci-archive and as docker-archive" {
+    ok mlb -t img:1 -o img.tar "$CTX"
+    ok skopeo inspect oci-archive:img.tar
+    same digest "$(json "d['Digest']" <<< "$output")" "$(image manifest img.tar)"
+    same id "sha256:$(skopeo inspect --config --raw oci-archive:img.tar | sha256sum | cut -d' ' -f1)" "$(id_of img:1)"
+    ok skopeo inspect docker-archive:img.tar
+    same layers "$(json "len(d['Layers'])" <<< "$output")" 4
+    ok skopeo inspect docker-archive:img.tar:docker.io/library/img:1
+    ok skopeo inspect oci-archive:img.tar:1
+    ok skopeo copy --quiet oci-archive:img.tar dir:copied
+    ok skopeo copy --quiet docker-archive:img.tar oci:copied2
+    image tree img.tar > one
+    image tree copied2 | diff one -
+}
+
+@test "the base's layers stand in the output as they were" {
+    ok mlb -o img.tar "$CTX"
+    same layers "$(image layers img.tar | head -2)" "$(base_layers)"
+}
+
+@test "umoci unpacks the output of type=oci-dir, owners and all" {
+    ok mlb -t img:1 -o type=oci-dir,dest=layout "$CTX"
+    ok userns umoci unpack --image layout:1 bundle
+    same owner "$(userns stat -c '%u:%g' bundle/rootfs/made/one)" 1000:2000
+    same content "$(userns cat bundle/rootfs/file)" content
+    [ ! -e bundle/rootfs/base/gone ]
+    ok umoci stat --image layout:1
+}
+
+@test "podman loads and runs FILE.tar" {
+    ok mlb -t img:1 -o img.tar "$CTX"
+    local runroot=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX") # at most 50 characters
+    pod() { userns podman --root "$PWD/pod" --runroot "$runroot" --storage-driver vfs --events-backend none --cgroup-manager cgroupfs "$@"; }
+    ok pod load -i img.tar
+    says "docker.io/library/img:1"
+    ok pod run --rm --network host --cgroups disabled --security-opt seccomp=unconfined docker.io/library/img:1
+    says "1000 content"
+    userns rm -rf "$runroot"
+}
+
+@test "docker loads and runs FILE.tar" {
+    [ -n "$MLBUILD_TEST_DOCKER" ] || skip "$MLBUILD_TEST_NO_DOCKER"
+    ok mlb -t img:1 -o img.tar "$CTX"
+    ok docker --host "$MLBUILD_TEST_DOCKER" load -i img.tar
+    says "Loaded image: img:1"
+    ok docker --host "$MLBUILD_TEST_DOCKER" image inspect img:1
+    same id "$(json "d[0]['Id']" <<< "$output")" "$(id_of img:1)"
+    ok docker --host "$MLBUILD_TEST_DOCKER" run --rm --network none img:1
+    says "1000 content"
+    ok docker --host "$MLBUILD_TEST_DOCKER" image rm img:1
+}
+
+@test "type=oci and type=docker are the same hybrid, as a file and on standard output" {
+    ok mlb -t img -o type=oci,dest=one "$CTX"
+    ok mlb -t img -o type=docker,dest=two "$CTX"
+    cmp one two
+    mlb -t img -o type=oci,dest=- "$CTX" 2> /dev/null | cmp one -
+    "$MLBUILD" save img | cmp one -
+    ok "$MLBUILD" save -o three img
+    cmp one three
+}
+
+@test "several outputs of one build, and names in them" {
+    ok mlb -t img -o one.tar -o type=oci-dir,dest=layout,name=other:2 -o type=local,dest=tree "$CTX"
+    same names "$(tar -xOf one.tar manifest.json | json "d[0]['RepoTags']")" \
+        '["docker.io/library/img:latest", "docker.io/library/other:2"]'
+    same manifest "$(image manifest layout)" "$(image manifest one.tar)"
+    same content "$(cat tree/file)" content
+}
+
+@test "type=local and type=tar: the merged file system" {
+    ok mlb -o out "$CTX"
+    same content "$(cat out/file)" content
+    [ -f out/made/one ] && [ ! -e out/base/gone ] && [ -L out/base/link ]
+    same owner "$(stat -c %u out/made/one)" "$(id -u)"
+    ok mlb -o type=tar,dest=fs.tar "$CTX"
+    run tar --numeric-owner -tvf fs.tar
+    says "1000/2000" "base/link -> keep"
+    says_not .wh. base/gone
+    mlb -o - "$CTX" 2> /dev/null | cmp fs.tar -
+}
+
+@test "compression=uncompressed" {
+    ok mlb -o type=oci,dest=img.tar,compression=uncompressed "$CTX"
+    run json "[l['mediaType'] for l in d['layers'][2:]]" < <(skopeo inspect --raw oci-archive:img.tar)
+    says '["application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar"]'
+    ok skopeo copy --quiet oci-archive:img.tar dir:copied
+    same layers "$(image layers img.tar | head -2)" "$(base_layers)"
+}
+
+@test "the store is an image layout of what was packed" {
+    ok mlb -t img:1 "$CTX"
+    same index "$(json "d['manifests']" < "$MLBUILD_STORE/index.json")" "[]"
+    ok mlb -t img:1 -o img.tar "$CTX"
+    ok skopeo inspect "oci:$MLBUILD_STORE:1"
+    same digest "$(json "d['Digest']" <<< "$output")" "$(image manifest img.tar)"
+    ok skopeo copy --quiet "oci:$MLBUILD_STORE:1" oci:copied
+    image tree copied > one
+    image tree img.tar | diff one -
+}
+
+@test "a tarball obeys the caller's umask and replaces what was there" {
+    echo old > img.tar
+    (umask 027 && mlb -o img.tar "$CTX" 2> log) || { cat log; return 1; }
+    same mode "$(stat -c %a img.tar)" 640
+    ok skopeo inspect oci-archive:img.tar
+    same "other files" "$(ls -A | grep -c 'img.tar\|tmp')" 1
+}
+
+@test "--iidfile and -q: the image id, which is the digest of the configuration" {
+    ok mlb -t img --iidfile id "$CTX"
+    same iidfile "$(cat id)" "$(id_of img)"
+    run --separate-stderr mlb -q -t img "$CTX"
+    same "standard output" "$output" "$(cat id)"
+    same "standard error" "$stderr" ""
+    same id "sha256:$(sha256sum < "$MLBUILD_STORE/blobs/$(tr : / < id)" | cut -d' ' -f1)" "$(cat id)"
+    run --separate-stderr mlb -q --no-cache --label a=b -t img "$CTX"
+    same "standard output" "$output" "$(id_of img)"
+    same "standard error" "$stderr" ""
+}
+
+@test "images, inspect, tag, rmi" {
+    ok "$MLBUILD" images -q
+    same images "$output" ""
+    ok mlb -t img:1 -t example.org/a/b "$CTX"
+    ok "$MLBUILD" images
+    says "NAME" "img:1 " "example.org/a/b:latest "
+    ok "$MLBUILD" tag img:1 new/name
+    same id "$(id_of docker.io/new/name:latest)" "$(id_of img:1)"
+    id=$(id_of img:1)
+    same "by id" "$(id_of "$id")" "$id"
+    same "by the start of the id" "$(id_of "${id:7:12}")" "$id"
+    ok "$MLBUILD" rmi img:1 new/name
+    says "removed docker.io/library/img:1" "removed docker.io/new/name:latest"
+    fails 1 "$MLBUILD" inspect img:1
+    says 'ERROR: no image docker.io/library/img:1 in the store' "hint: mlbuild images lists what is there"
+    ok "$MLBUILD" inspect example.org/a/b
+    same name "$(json "d['name']" <<< "$output")" example.org/a/b:latest
+    same layers "$(json "[l['blob'] for l in d['layers'][:2]]" <<< "$output" | tr -d '[]," ' )" "$(base_layers | tr -d '\n')"
+}
+
+@test "several tags of one build, and a new build takes the name over" {
+    ok mlb -t one -t two:2 "$CTX"
+    says "named  one:latest" "named  two:2"
+    local old=$(id_of one)
+    same id "$(id_of two:2)" "$old"
+    ok mlb -t one --label new=1 "$CTX"
+    [ "$(id_of one)" != "$old" ]
+    same "the other name" "$(id_of two:2)" "$old"
+}
+
+@test "prune keeps what a name needs and frees the rest" {
+    ok mlb -t img -o img.tar "$CTX"
+    ok "$MLBUILD" prune
+    ok "$MLBUILD" save -o again.tar img
+    cmp img.tar again.tar
+    ok mlb -t img "$CTX"
+    step_says "COPY file" CACHED
+    ok "$MLBUILD" rmi img
+    ok "$MLBUILD" prune
+    says "removed" "layers"
+    same "blobs that stay" "$(ls "$MLBUILD_STORE/blobs/sha256" | wc -l)" 0
+    same "layers that stay" "$(ls "$MLBUILD_STORE/layers" | wc -l)" 0
+    same "records that stay" "$(ls "$MLBUILD_STORE/cache" | wc -l)" 0
+    ok mlb -t img -o third.tar "$CTX"
+    contents() { image tree "$1" | cut -d' ' -f1-6,8-; }
+    same files "$(contents third.tar)" "$(contents img.tar)"
+}
+
+@test "save: by name, by id, as a directory; an image that was never packed" {
+    ok mlb -t img:1 "$CTX"
+    ok "$MLBUILD" save -o one.tar img:1
+    ok "$MLBUILD" save --format oci-dir -o layout "$(id_of img:1)"
+    same manifest "$(image manifest layout)" "$(image manifest one.tar)"
+    same names "$(tar -xOf one.tar manifest.json | json "d[0]['RepoTags']")" '["docker.io/library/img:1"]'
+    fails 1 "$MLBUILD" save -o two.tar none
+    says "no image docker.io/library/none:latest in the store"
+    [ ! -e two.tar ]
+}
+
+@test "an image of the store is a base" {
+    ok mlb -t mine:1 "$CTX"
+    dockerfile << 'END'
+FROM mine:1
+USER 0
+RUN cat /file > /copy
+END
+    ok "$MLBUILD" build --progress=plain -t next -o next.tar "$CTX"
+    same copy "$(image cat next.tar /copy 2>&1)" content
+    same layers "$(image layers next.tar | head -2)" "$(base_layers)"
+    same diff_ids "$(diff_ids_of next | head -4)" "$(diff_ids_of mine:1)"
+}
+
+@test "an output of ours is a base: oci-layout://DIR" {
+    ok mlb -t img:1 -o type=oci-dir,dest=layout "$CTX"
+    dockerfile << 'END'
+FROM given
+RUN cat /file
+END
+    export MLBUILD_STORE=$BATS_TEST_TMPDIR/store2
+    ok "$MLBUILD" build --progress=plain --build-context given=oci-layout://layout:1 -o next.tar "$CTX"
+    says "content"
+    same layers "$(image layers next.tar | head -4)" "$(image layers layout)"
+}
+
+@test "--epoch and SOURCE_DATE_EPOCH clamp times" {
+    ok mlb --epoch 1500000000 -t img -o one.tar "$CTX"
+    same created "$("$MLBUILD" inspect img | json "d['config']['created']")" 2017-07-14T02:40:00Z
+    [ "$(image tree one.tar file | cut -d' ' -f7)" = 1500000000 ]
+    SOURCE_DATE_EPOCH=1500000000 ok mlb -t img -o two.tar "$CTX"
+    cmp one.tar two.tar
+    same "layers of the base" "$(image layers one.tar | head -2)" "$(base_layers)"
+    fails 1 mlb --build-arg SOURCE_DATE_EPOCH=soon "$CTX"
+    says "invalid SOURCE_DATE_EPOCH: soon"
+}
