@@ -9,8 +9,8 @@
  * that no lower layer has shows as a broken device. Whiteouts hide lower layers only, never an
  * entry of the same layer, whatever their order.
  *
- * Device nodes are left out where the builder may not make them: no image of ours can use one, and a base
- * must not fail for its /dev/console.
+ * Device nodes are left out where the builder may not make them: no image of ours can use one, and
+ * a base must not fail for its /dev/console.
  *
  * A parent that has no entry of its own is taken from `below` (a root descriptor) if given, else
  * made 0755 root; tree_writer_lacked tells that one was needed.
