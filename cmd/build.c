@@ -73,6 +73,7 @@ struct build {
     struct solver *solver;
     struct image_request request;
     struct image_record image;
+    bool wrote; /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -375,6 +376,7 @@ static int solve(struct build *b, struct error *err)
         if (found)
             return 0;
     }
+    b->wrote = true;
     TRY(builder_run(s, run, b, &b->report, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
@@ -384,7 +386,10 @@ static int tag(struct build *b, struct error *err)
     for (size_t i = 0; i < b->names.count; i++) {
         struct image_record named = b->image;
         named.name = b->names.items[i];
+        if (image_store_has(&b->session->store, &named))
+            continue;
         TRY(image_store_put(&b->session->store, &named, err));
+        b->wrote = true;
     }
     return 0;
 }
@@ -395,7 +400,7 @@ static int finish(struct build *b, struct error *err)
     if (b->request.faces.pack)
         TRY(image_put_manifest(&b->image, &s->store, err));
     TRY(tag(b, err));
-    if (b->names.count && b->request.faces.pack)
+    if (b->wrote && b->names.count)
         TRY(layout_refresh_store(&s->store, err));
     for (size_t i = 0; i < b->output_count; i++)
         TRY(export_image(s, &b->image, &b->names, &b->outputs[i], err));
@@ -405,7 +410,8 @@ static int finish(struct build *b, struct error *err)
         if (export_text(s, b->values->iidfile, id, err) < 0)
             return error_wrap(err, "--iidfile");
     }
-    return store_sync(&s->store, err);
+    /* A build that was cached whole leaves the disk alone. */
+    return b->wrote ? store_sync(&s->store, err) : 0;
 }
 
 static void summarise(const struct build *b)

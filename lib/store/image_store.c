@@ -174,6 +174,28 @@ int image_store_put(const struct store *store, const struct image_record *image,
     return image_record_save(store, store->images_fd, file, image, err);
 }
 
+static bool same_layer(const struct image_record_layer *a, const struct image_record_layer *b)
+{
+    return strcmp(a->id, b->id) == 0 && digest_equal(&a->diff_id, &b->diff_id) &&
+           a->has_blob == b->has_blob && (!a->has_blob || digest_equal(&a->blob, &b->blob));
+}
+
+bool image_store_has(const struct store *store, const struct image_record *image)
+{
+    auto_(image_record) struct image_record old = { 0 };
+    auto_(error) struct error ignored = { 0 };
+    if (image_store_find(store, image->name, &old, &ignored) < 0 ||
+        !digest_equal(&old.config, &image->config) || old.has_manifest != image->has_manifest ||
+        old.layer_count != image->layer_count ||
+        (old.has_manifest && !digest_equal(&old.manifest, &image->manifest)))
+        return false;
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (!same_layer(&old.layers[i], &image->layers[i]))
+            return false;
+    }
+    return true;
+}
+
 int image_store_remove(const struct store *store, const char *name, struct error *err)
 {
     auto_free char *file = file_name(name);
