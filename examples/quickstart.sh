@@ -10,9 +10,6 @@ port=${PORT:-8080}
 
 say() { printf '\n== %s\n' "$*"; }
 
-sudo=
-[ "$(id -u)" -eq 0 ] || sudo=sudo
-
 say "packages"
 examples/install-deps.sh build run
 
@@ -50,7 +47,7 @@ if [ ! -e "$base/index.json" ] && as_user "timeout 60 $mlbuild pull --quiet pyth
 else
     if [ ! -e "$base/index.json" ]; then
         echo "no registry in reach: making one from Debian's packages (about a minute)"
-        $sudo examples/python-base.sh "$base"
+        examples/python-base.sh "$base"
     fi
     context="--build-context python:3.11-slim=oci-layout://$base"
     echo "made from Debian's packages: $base"
@@ -61,11 +58,11 @@ as_user "$mlbuild -t ml-serve $context -o $work/ml-serve.tar ."
 
 say "serving $work/ml-serve.tar"
 name=ml-serve-quickstart
-$sudo podman load --quiet --input "$work/ml-serve.tar" >/dev/null
-stop() { $sudo podman rm --force --time 1 "$name" >/dev/null 2>&1 || true; }
+podman load --quiet --input "$work/ml-serve.tar" >/dev/null
+stop() { podman rm --force --time 1 "$name" >/dev/null 2>&1 || true; }
 trap stop EXIT
 # Hosts without unified control groups, or that forbid raising limits, need the second form.
-start() { $sudo podman "$@" --rm --detach --name "$name" --network host --env PORT="$port" \
+start() { podman "$@" --rm --detach --name "$name" --network host --env PORT="$port" \
     docker.io/library/ml-serve:latest >/dev/null 2>&1; }
 stop
 start run || { stop; start --runtime runc run --ulimit nofile=1000:1000 --ulimit nproc=1000:1000; } || {
