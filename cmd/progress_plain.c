@@ -89,7 +89,7 @@ static void print_log(struct plain *p, const struct progress_event *e)
     }
     strbuf_add(&v->line, e->text + start, e->len - start);
     /* A program that never ends its line is shown in pieces. */
-    if (v->line.len > 64 * 1024) {
+    if (v->line.len > (size_t)64 * 1024) {
         print_line(p, e->vertex, v->line.buf, v->line.len);
         strbuf_clear(&v->line);
     }
@@ -171,10 +171,15 @@ static void plain_finish(struct progress_sink *sink)
     p->current = 0;
 }
 
+static void plain_forget(struct progress_sink *sink)
+{
+    ((struct plain *)sink)->current = 0;
+}
+
 struct progress_sink *progress_plain_open(void)
 {
     struct plain *p = xcalloc(1, sizeof *p);
-    p->base = (struct progress_sink){ plain_event, NULL, plain_finish };
+    p->base = (struct progress_sink){ plain_event, NULL, plain_finish, plain_forget };
     setvbuf(stderr, NULL, _IOLBF, 0);
     return &p->base;
 }

@@ -224,12 +224,9 @@ static void tty_tick(struct progress_sink *sink)
         draw(t);
 }
 
-static void tty_finish(struct progress_sink *sink)
+static void tty_forget(struct progress_sink *sink)
 {
     struct tty *t = (struct tty *)sink;
-    if (!t->count)
-        return;
-    draw(t);
     t->drawn_lines = 0;
     for (size_t i = 0; i < t->count; i++) {
         struct tty_vertex *v = &t->vertices[i];
@@ -244,10 +241,18 @@ static void tty_finish(struct progress_sink *sink)
     t->count = 0;
 }
 
+static void tty_finish(struct progress_sink *sink)
+{
+    struct tty *t = (struct tty *)sink;
+    if (t->count)
+        draw(t);
+    tty_forget(sink);
+}
+
 struct progress_sink *progress_tty_open(void)
 {
     struct tty *t = xcalloc(1, sizeof *t);
-    t->base = (struct progress_sink){ tty_event, tty_tick, tty_finish };
+    t->base = (struct progress_sink){ tty_event, tty_tick, tty_finish, tty_forget };
     t->start_ns = clock_monotonic_ns();
     t->colour = !getenv("NO_COLOR");
     return &t->base;

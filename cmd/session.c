@@ -100,6 +100,12 @@ void session_finish_progress(struct session *s)
     fflush(stderr);
 }
 
+void session_forget_progress(struct session *s)
+{
+    if (s->progress && s->progress->sink->forget)
+        s->progress->sink->forget(s->progress->sink);
+}
+
 struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {

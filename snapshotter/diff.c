@@ -63,8 +63,7 @@ static void link_to_first(struct diff *d, struct fs_entry *e)
 
 static int write_entry(struct diff *d, struct fs_entry *e, struct error *err)
 {
-    if (d->options->has_epoch && e->tar.mtime_s > d->options->epoch_s)
-        e->tar.mtime_s = d->options->epoch_s;
+    diff_clamp(d->options, &e->tar);
     link_to_first(d, e);
     struct tar_entry header = e->tar;
     if (header.type == TAR_HARDLINK)

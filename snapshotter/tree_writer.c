@@ -30,7 +30,6 @@ struct tree_writer {
     struct dir_time *times;
     size_t time_count, time_cap;
     bool lacked;
-    size_t devices_skipped;
     bool has_root;
     unsigned root_mode;
     uint32_t root_uid, root_gid;
@@ -46,11 +45,6 @@ struct tree_writer *tree_writer_open(int tree_fd, int below_fd)
 bool tree_writer_lacked(const struct tree_writer *w)
 {
     return w->lacked;
-}
-
-size_t tree_writer_devices_skipped(const struct tree_writer *w)
-{
-    return w->devices_skipped;
 }
 
 static void forget_parent(struct tree_writer *w)
@@ -352,10 +346,8 @@ static int write_node(struct tree_writer *w, const struct tar_entry *e, const ch
     if (e->type == TAR_CHAR && device == 0)
         return error_set(err, ERROR_CORRUPT, 0, "%s is a character device 0:0", e->path);
     if (mknodat(w->parent_fd, name, type | 0600, device) < 0) {
-        if (errno == EPERM && e->type != TAR_FIFO) {
-            w->devices_skipped++;
+        if (errno == EPERM && e->type != TAR_FIFO)
             return 0;
-        }
         return failed(err, "create", e->path);
     }
     struct timespec times[2] = { { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns },

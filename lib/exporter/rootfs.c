@@ -129,10 +129,7 @@ static int visit(void *arg, const struct walk_item *item, struct error *err)
     TRY(fs_entry_open(item->dir_fd, item->name, item->path, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY)
         return 0;
-    if (x->options->has_epoch && e.tar.mtime_s > x->options->epoch_s) {
-        e.tar.mtime_s = x->options->epoch_s;
-        e.tar.mtime_ns = 0;
-    }
+    diff_clamp(x->options, &e.tar);
     return x->tar ? to_tar(x, &e, err) : to_dir(x, &e, err);
 }
 

@@ -121,10 +121,11 @@ static int download_once(void *arg, long *retry_after_s, struct error *err)
         auto_free char *what = xasprintf("pull blob %.19s of %s", digest, d->provider->repository);
         return registry_status_error(host, what, &response, err);
     }
-    if (d->blob_writer.size < d->blob->size)
+    if (d->blob_writer.size < d->blob->size) {
         return error_set(err, ERROR_NETWORK, 0, "transfer ended after %llu of %llu bytes",
                          (unsigned long long)d->blob_writer.size,
                          (unsigned long long)d->blob->size);
+    }
     return 0;
 }
 
@@ -188,11 +189,12 @@ static void enter(struct registry_client *client, const struct digest *digest)
 static void leave(struct registry_client *client, const struct digest *digest)
 {
     pthread_mutex_lock(&client->lock);
-    for (size_t i = 0; i < client->fetching_count; i++)
+    for (size_t i = 0; i < client->fetching_count; i++) {
         if (digest_equal(&client->fetching[i], digest)) {
             client->fetching[i] = client->fetching[--client->fetching_count];
             break;
         }
+    }
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
 }
