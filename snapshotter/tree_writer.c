@@ -296,10 +296,9 @@ static int copy_up(struct tree_writer *w, const char *path, struct error *err)
     return tree_writer_entry(w, &e.tar, &(struct tree_content){ .fd = e.fd }, err);
 }
 
-/* A whiteout is no entry. */
 static bool find_entry(int dir_fd, const char *name, struct stat *st)
 {
-    return dir_fd >= 0 && fstatat(dir_fd, name, st, AT_SYMLINK_NOFOLLOW) == 0 && !is_whiteout(st);
+    return dir_fd >= 0 && fstatat(dir_fd, name, st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, struct error *err)
@@ -321,7 +320,7 @@ static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, stru
         dir = take_fd(&again);
         found = find_entry(dir, target, &st);
     }
-    if (!found) {
+    if (!found || is_whiteout(&st)) {
         w->lacked |= w->below_fd < 0;
         return error_set(err, ERROR_CORRUPT, 0, "hard link %s to %s, which does not exist", e->path,
                          e->link);

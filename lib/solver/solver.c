@@ -118,10 +118,11 @@ void new_layer(struct cache_record *out)
     out->created = xstrdup(now);
 }
 
-static void add_layers(struct cache_key *key, const char *what, struct layer_list layers)
+static void add_layers(struct hasher *h, struct layer_list layers)
 {
+    hasher_add_u64(h, layers.count);
     for (size_t i = 0; i < layers.count; i++)
-        cache_key_add_text(key, what, layers.ids[i]);
+        hasher_add_text(h, layers.ids[i]);
 }
 
 static bool copies_from_stage(const struct vertex *v)
@@ -135,12 +136,14 @@ static bool copies_from_stage(const struct vertex *v)
 static void record_key(const struct solver *s, const struct vertex *v, bool with_stage,
                        struct digest *out)
 {
-    auto_(cache_key) struct cache_key key = cache_key_begin("record");
-    cache_key_add_digest(&key, "definition", &state_of(s, v)->key);
-    add_layers(&key, "layer", input_layers(s, v, 0));
+    const struct digest *definition = &state_of(s, v)->key;
+    auto_(hasher) struct hasher *h = hasher_new();
+    hasher_add_text(h, "record");
+    hasher_add(h, definition->bytes, sizeof definition->bytes);
+    add_layers(h, input_layers(s, v, 0));
     if (with_stage)
-        add_layers(&key, "stage", input_layers(s, v, 1));
-    cache_key_finish(&key, out);
+        add_layers(h, input_layers(s, v, 1));
+    hasher_finish(h, out);
 }
 
 int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
