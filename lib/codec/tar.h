@@ -66,7 +66,7 @@ int tar_reader_open(struct reader *in, const char *name, struct tar_reader **out
                     struct error *err) MUST_CHECK;
 /* The next entry, borrowed until the next call; *out NULL at the end. A path is cleaned of "./" and
  * leading or trailing slashes; one that climbs ("..") is CORRUPT, as is any that cannot be an
- * entry. Entries of a type that is no file system object (volume labels) are passed over. */
+ * entry. Volume labels are passed over. */
 int tar_reader_next(struct tar_reader *r, const struct tar_entry **out,
                     struct error *err) MUST_CHECK;
 /* Content of the current file: 1..cap bytes, 0 at its end, or -1. Holes come as zeros. */

@@ -182,6 +182,10 @@ static int open_by_walk(int root_fd, const char *path, int flags)
         errno = ELOOP;
         return -1;
     }
+    if ((flags & O_DIRECTORY) && !S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return -1;
+    }
     if (flags & O_PATH)
         return fcntl(w.fd, F_DUPFD_CLOEXEC, 0);
     char proc[32];
