@@ -10,7 +10,7 @@
 #include "cmd/builder.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
-#include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "frontend/context/dockerfile_source.h"
 #include "frontend/context/ignore.h"
 #include "frontend/dockerfile/lower.h"

@@ -11,6 +11,7 @@
  */
 #include "cmd/progress.h"
 #include "cmd/report.h"
+#include "cmd/size_text.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/strbuf.h"

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"

@@ -121,10 +121,17 @@ static int unpack(const struct store *store, const char *scratch, const char *na
     return tree_writer_finish(w, info, err);
 }
 
-int layer_tree_apply(struct snapshotter *s, const struct store *store,
-                     const struct layer_list *layers, size_t index, bool over, struct reader *in,
-                     bool *out_needs_below, struct error *err)
+int layer_tree_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                           bool *out, struct error *err)
 {
+    char name[LAYER_ID_SIZE];
+    return layer_tree_find(store_of(s), layers, index, name, out, NULL, err);
+}
+
+int layer_tree_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                     bool over, struct reader *in, bool *out_needs_below, struct error *err)
+{
+    const struct store *store = store_of(s);
     char scratch[LAYER_SCRATCH_SIZE];
     char name[LAYER_ID_SIZE];
     struct snapshot *below = NULL;
@@ -195,8 +202,9 @@ static int writer_commit(struct layer_writer *base, const char *id, const char *
     return rc;
 }
 
-int layer_tree_write(const struct store *store, struct layer_writer **out, struct error *err)
+int layer_tree_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
 {
+    const struct store *store = store_of(s);
     static const struct layer_writer_ops ops = { writer_entry, writer_whiteout, writer_commit,
                                                  writer_discard };
     auto_free struct tree_layer_writer *w = xcalloc(1, sizeof *w);
@@ -209,10 +217,10 @@ int layer_tree_write(const struct store *store, struct layer_writer **out, struc
     return 0;
 }
 
-int layer_tree_diff(const struct store *store, const char *id, const struct diff_options *options,
+int layer_tree_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
                     struct tar_writer *out, struct error *err)
 {
     auto_close int tree = -1;
-    TRY(layer_open_tree(store, id, &tree, err));
+    TRY(layer_open_tree(store_of(s), id, &tree, err));
     return diff_write(tree, options, out, err);
 }

@@ -18,8 +18,7 @@ struct stub {
 };
 
 struct overlay {
-    struct snapshotter base; /* first: an overlay is a snapshotter */
-    const struct store *store;
+    struct store_snapshotter base; /* first: an overlay is a snapshotter of a store */
     enum overlay_form form;
     int empty_fds[2]; /* empty directories, for stacks that need more: a stack names none twice */
     struct job_group closing;
@@ -99,7 +98,7 @@ static void overlay_discard(struct snapshot *base)
     struct overlay_snapshot *snap = (struct overlay_snapshot *)base;
     const struct overlay *o = overlay_of(base->snapshotter);
     if (snap->scratch[0])
-        layer_abandon(o->store, snap->scratch);
+        layer_abandon(o->base.store, snap->scratch);
     snapshot_free(snap);
 }
 
@@ -108,13 +107,14 @@ static int open_aside(const struct overlay *o, int *out_fd, struct error *err)
 {
     char name[LEASE_SIZE];
     store_random_id(name);
-    return open_dir(o->store->scratch_fd, name, out_fd, err);
+    return open_dir(o->base.store->scratch_fd, name, out_fd, err);
 }
 
 static struct overlay_snapshot *snapshot_new(struct overlay *o)
 {
     struct overlay_snapshot *snap = xcalloc(1, sizeof *snap);
-    *snap = (struct overlay_snapshot){ .base = { &o->base, -1 }, .aside_fd = -1, .upper_fd = -1 };
+    *snap =
+        (struct overlay_snapshot){ .base = { &o->base.base, -1 }, .aside_fd = -1, .upper_fd = -1 };
     return snap;
 }
 
@@ -176,9 +176,9 @@ static int add_hidden_points(struct overlay_snapshot *snap, const struct mount_p
 static int open_upper(const struct overlay *o, struct overlay_snapshot *snap, struct error *err)
 {
     char path[LAYER_SCRATCH_SIZE + 4];
-    TRY(layer_begin(o->store, snap->scratch, err));
+    TRY(layer_begin(o->base.store, snap->scratch, err));
     snprintf(path, sizeof path, "%s/fs", snap->scratch);
-    return open_dir(o->store->scratch_fd, path, &snap->upper_fd, err);
+    return open_dir(o->base.store->scratch_fd, path, &snap->upper_fd, err);
 }
 
 static int overlay_prepare(struct snapshotter *s, const struct layer_list *layers,
@@ -188,7 +188,7 @@ static int overlay_prepare(struct snapshotter *s, const struct layer_list *layer
     struct overlay *o = overlay_of(s);
     int stub = -1;
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(o->store, layers, &stack, err));
+    TRY(tree_stack_open(o->base.store, layers, &stack, err));
     TRY(find_stub(o, points, point_count, &stub, err));
     struct overlay_snapshot *snap = snapshot_new(o);
     if (open_aside(o, &snap->aside_fd, err) < 0 || open_upper(o, snap, err) < 0 ||
@@ -207,7 +207,7 @@ static int overlay_view(struct snapshotter *s, const struct layer_list *layers,
 {
     struct overlay *o = overlay_of(s);
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(o->store, layers, &stack, err));
+    TRY(tree_stack_open(o->base.store, layers, &stack, err));
     struct overlay_snapshot *snap = snapshot_new(o);
     if ((o->form == OVERLAY_BY_MOUNT && open_aside(o, &snap->aside_fd, err) < 0) ||
         mount_stack(o, snap, &stack, -1, &snap->base.root_fd, err) < 0) {
@@ -241,33 +241,9 @@ static int overlay_commit(struct snapshot *base, const char *id, const char *cre
         overlay_discard(base);
         return -1;
     }
-    int rc = layer_commit(o->store, snap->scratch, id, &info, err);
+    int rc = layer_commit(o->base.store, snap->scratch, id, &info, err);
     snapshot_free(snap);
     return rc;
-}
-
-static int overlay_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
-{
-    return layer_tree_write(overlay_of(s)->store, out, err);
-}
-
-static int overlay_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
-                               bool *out, struct error *err)
-{
-    char name[LAYER_ID_SIZE];
-    return layer_tree_find(overlay_of(s)->store, layers, index, name, out, NULL, err);
-}
-
-static int overlay_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
-                         bool over, struct reader *in, bool *out_needs_below, struct error *err)
-{
-    return layer_tree_apply(s, overlay_of(s)->store, layers, index, over, in, out_needs_below, err);
-}
-
-static int overlay_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
-                        struct tar_writer *out, struct error *err)
-{
-    return layer_tree_diff(overlay_of(s)->store, id, options, out, err);
 }
 
 static void overlay_free(struct snapshotter *s)
@@ -291,10 +267,10 @@ static const struct snapshotter_ops overlay_ops = {
     .commit = overlay_commit,
     .view = overlay_view,
     .discard = overlay_discard,
-    .layer_write = overlay_layer_write,
-    .is_unpacked = overlay_is_unpacked,
-    .apply = overlay_apply,
-    .diff = overlay_diff,
+    .layer_write = layer_tree_write,
+    .is_unpacked = layer_tree_is_unpacked,
+    .apply = layer_tree_apply,
+    .diff = layer_tree_diff,
     .free = overlay_free,
 };
 
@@ -303,7 +279,7 @@ static int probe(struct overlay *o, struct error *err)
 {
     struct snapshot *snap = NULL;
     struct layer_list none = { NULL, 0 };
-    TRY(overlay_prepare(&o->base, &none, NULL, 0, &snap, err));
+    TRY(overlay_prepare(&o->base.base, &none, NULL, 0, &snap, err));
     overlay_discard(snap);
     return 0;
 }
@@ -322,11 +298,11 @@ int overlay_new(const struct store *store, struct thread_pool *pool, struct snap
                 struct error *err)
 {
     struct overlay *o = xcalloc(1, sizeof *o);
-    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fds = { -1, -1 } };
+    *o = (struct overlay){ .base = { { &overlay_ops }, store }, .empty_fds = { -1, -1 } };
     job_group_init(&o->closing, pool);
     pthread_mutex_init(&o->lock, NULL);
     if (open_aside(o, &o->empty_fds[0], err) < 0 || open_aside(o, &o->empty_fds[1], err) < 0) {
-        overlay_free(&o->base);
+        overlay_free(&o->base.base);
         return -1;
     }
     for (int form = OVERLAY_BY_FD; form <= OVERLAY_BY_MOUNT; form++) {
@@ -335,11 +311,11 @@ int overlay_new(const struct store *store, struct thread_pool *pool, struct snap
             continue;
         error_clear(err);
         if (probe(o, err) == 0) {
-            *out = &o->base;
+            *out = &o->base.base;
             return 0;
         }
     }
-    overlay_free(&o->base);
+    overlay_free(&o->base.base);
     if (!error_is_set(err))
         return error_set(err, ERROR_HOST, 0, "no way to mount overlayfs is allowed");
     err->kind = err->kind == ERROR_NO_SPACE ? ERROR_NO_SPACE : ERROR_HOST;

@@ -56,6 +56,9 @@ int tar_writer_entry(struct tar_writer *w, const struct tar_entry *entry,
                      struct error *err) MUST_CHECK;
 int tar_writer_content(struct tar_writer *w, const void *data, size_t len,
                        struct error *err) MUST_CHECK;
+/* All of the current file's content, from `fd` at its offset; one that ends early is CORRUPT. */
+int tar_writer_content_fd(struct tar_writer *w, int fd, const char *name,
+                          struct error *err) MUST_CHECK;
 /* The end-of-archive blocks. */
 int tar_writer_finish(struct tar_writer *w, struct error *err) MUST_CHECK;
 

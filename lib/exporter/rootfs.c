@@ -4,54 +4,26 @@
 #include <fcntl.h>
 
 #include "lib/base/fd.h"
-#include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/fs/entry.h"
+#include "lib/fs/hard_links.h"
 #include "lib/fs/resolve.h"
 #include "lib/fs/walk.h"
-
-enum { CHUNK = 256 * 1024 };
 
 struct export
 {
     const struct diff_options *options;
-    struct map first_names; /* "dev:ino" -> path; owned */
+    struct hard_links links;
     struct tar_writer *tar; /* or: */
     int dest_fd;
-    char *buffer;
 };
-
-static const char *first_name(struct export *x, const struct fs_entry *e)
-{
-    char key[48];
-    if (e->tar.type == TAR_DIR || e->st.st_nlink < 2)
-        return NULL;
-    snprintf(key, sizeof key, "%lx:%lx", (unsigned long)e->st.st_dev, (unsigned long)e->st.st_ino);
-    const char *first = map_find(&x->first_names, key);
-    if (!first)
-        map_set(&x->first_names, key, xstrdup(e->tar.path));
-    return first;
-}
 
 static int to_tar(struct export *x, struct fs_entry *e, struct error *err)
 {
-    const char *first = first_name(x, e);
-    if (first) {
-        e->tar.type = TAR_HARDLINK;
-        e->tar.link = first;
-        e->tar.xattr_count = 0;
-        return tar_writer_entry(x->tar, &e->tar, err);
-    }
+    hard_links_apply(&x->links, e);
     TRY(tar_writer_entry(x->tar, &e->tar, err));
-    for (uint64_t left = e->tar.type == TAR_FILE ? e->tar.size : 0; left;) {
-        ssize_t n = fd_read_full(e->fd, x->buffer, left < CHUNK ? (size_t)left : CHUNK);
-        if (n <= 0)
-            return error_set(err, ERROR_SYSTEM, errno, "read %s", e->tar.path);
-        TRY(tar_writer_content(x->tar, x->buffer, (size_t)n, err));
-        left -= (uint64_t)n;
-    }
-    return 0;
+    return e->tar.type == TAR_FILE ? tar_writer_content_fd(x->tar, e->fd, e->tar.path, err) : 0;
 }
 
 static int write_file(const struct fs_entry *e, int dir, const char *name, struct error *err)
@@ -96,7 +68,7 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
     const char *slash = strrchr(e->tar.path, '/');
     auto_free char *parent = xstrndup(e->tar.path, slash ? (size_t)(slash - e->tar.path) : 0);
     const char *name = path_base(e->tar.path);
-    const char *first = first_name(x, e);
+    const char *first = hard_links_first(&x->links, &e->st, e->tar.path);
     auto_close int dir = beneath_open(x->dest_fd, parent, O_RDONLY | O_DIRECTORY, 0);
     if (dir < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s in the destination", parent);
@@ -136,11 +108,9 @@ static int visit(void *arg, const struct walk_item *item, struct error *err)
 static int run(struct export *x, int root_fd, struct error *err)
 {
     struct walk_visitor visitor = { .visit = visit, .arg = x };
-    x->first_names.free_value = free;
-    x->buffer = xmalloc(CHUNK);
+    x->links = (struct hard_links)HARD_LINKS_INIT;
     int rc = walk_tree(root_fd, "", NULL, &visitor, err);
-    map_release(&x->first_names);
-    free(x->buffer);
+    hard_links_release(&x->links);
     return rc;
 }
 

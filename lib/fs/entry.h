@@ -16,7 +16,8 @@ struct fs_entry {
     struct stat st;
     int fd; /* O_PATH for anything but a regular file, which is open for reading */
     char *link;
-    struct tar_xattr *xattrs;
+    struct tar_xattr *xattrs; /* what tar.xattrs shows of it may be less */
+    size_t xattr_count;
 };
 
 enum fs_entry_kind {
