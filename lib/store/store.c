@@ -165,10 +165,9 @@ static void end_lease(const struct store *store)
 
 void store_close(struct store *store)
 {
-    int *all[] = { &store->fd,        &store->blobs_fd, &store->layers_fd,
-                   &store->images_fd, &store->cache_fd, &store->tmp_fd,
-                   &store->trash_fd,  &store->lease_fd, &store->scratch_fd,
-                   &store->gc_fd };
+    int *all[] = { &store->fd,         &store->blobs_fd, &store->layers_fd, &store->images_fd,
+                   &store->cache_fd,   &store->tmp_fd,   &store->trash_fd,  &store->lease_fd,
+                   &store->scratch_fd, &store->gc_fd };
     if (!store->path)
         return;
     if (store->lease_fd >= 0)
