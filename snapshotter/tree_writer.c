@@ -149,7 +149,8 @@ static int set_overlay_mark(int fd, const char *name, const char *value, const c
     return 0;
 }
 
-/* Makes or finds directory `name`; a whiteout in its place means that it hides a lower one. */
+/* Makes or finds directory `name`. A whiteout or an entry of this layer in its place has hidden
+ * what lower layers have there, and the directory goes on to. */
 static int make_directory(int dir_fd, const char *name, const char *path, int *out_fd,
                           bool *out_made, struct error *err)
 {
@@ -157,7 +158,7 @@ static int make_directory(int dir_fd, const char *name, const char *path, int *o
     bool opaque = false;
     *out_made = false;
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
-        opaque = is_whiteout(&st);
+        opaque = true;
         if (unlinkat(dir_fd, name, 0) < 0)
             return failed(err, "replace", path);
     }
