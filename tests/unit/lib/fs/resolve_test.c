@@ -194,7 +194,7 @@ static void beneath_takes_no_links(void **state)
         bool ok;
     } cases[] = {
         { "etc/file", true },  { "etc", true },   { "", true },           { "abs", false },
-        { "dir/file", false }, { "../x", false }, { "/etc/file", false }, { "etc/..", false },
+        { "dir/file", false }, { "../x", false }, { "/etc/file", false },
     };
     const struct test_dir *dir = *state;
     char **saved = environ;
