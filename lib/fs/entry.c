@@ -19,7 +19,9 @@ bool xattr_travels(const char *name)
 {
     if (strcmp(name, "security.capability") == 0)
         return true;
-    return str_starts_with(name, "user.") && !str_starts_with(name, OVERLAY_PREFIX);
+    /* A name with '=' could not be told from its value in a tar's extended header. */
+    return str_starts_with(name, "user.") && !str_starts_with(name, OVERLAY_PREFIX) &&
+           !strchr(name, '=');
 }
 
 /* Symbolic links and special files are reached through their O_PATH descriptor's name. */

@@ -2,7 +2,8 @@
 /*
  * entry: one file as a tar_entry: what is needed to copy, hash or pack it. Extended attributes are
  * those that travel in images: security.capability and user.* (never user.overlay.*, which would
- * steer overlayfs; a name that overlayfs has escaped for a user is given back its own).
+ * steer overlayfs, nor names with '='; a name that overlayfs has escaped for a user is given back
+ * its own).
  */
 #ifndef LIB_FS_ENTRY_H
 #define LIB_FS_ENTRY_H
