@@ -213,8 +213,13 @@ int image_store_each(const struct store *store, image_store_fn *fn, void *arg, s
     for (size_t i = 0; i < files.count; i++) {
         auto_(error) struct error unreadable = { 0 };
         auto_(image_record) struct image_record image = { 0 };
-        if (image_record_load(store, store->images_fd, files.items[i], &image, &unreadable) == 0)
+        if (image_record_load(store, store->images_fd, files.items[i], &image, &unreadable) == 0) {
             TRY(fn(arg, &image, err));
+        } else if (unreadable.kind == ERROR_SYSTEM) {
+            /* It may be readable the next time: prune must not take it for gone. */
+            error_move(err, &unreadable);
+            return -1;
+        }
     }
     return 0;
 }
