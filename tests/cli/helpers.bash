@@ -152,6 +152,36 @@ if [ -L "$f" ]; then d=$(readlink "$f"); elif [ -f "$f" ]; then d=$(sha256sum < 
 echo "$(stat -c "%F|%a|%u|%g|%s|%i|%Y" "$f")|$d|${f#.}"; done > /dev/shm/seen; cp /dev/shm/seen /seen'
 see() { printf 'RUN %s\n' "${SEE//$'\n'/ }"; }
 
+# A step for each way in which an upper layer can change a lower one.
+changing() {
+    mkdir -p "$CTX/src/dir"
+    echo 1 > "$CTX/src/one"; echo 2 > "$CTX/src/dir/two"
+    setfattr -n user.ours -v "with attribute" "$CTX/src/one"
+    ln "$CTX/src/one" "$CTX/src/uno"; ln -s ../one "$CTX/src/dir/up"
+    chmod 2755 "$CTX/src/dir"; chmod 1777 "$CTX/src"
+    touch -d @1234567890 "$CTX/src/dir/two"
+    dockerfile << 'END'
+FROM base
+COPY src /src/
+RUN rm /base/gone && echo new > /base/keep && rm /base/remade && echo remade > /base/remade
+RUN rm -r /base/opaque && mkdir /base/opaque && echo new > /base/opaque/new
+RUN rm -r /base/dir && echo "a file now" > /base/dir
+RUN rm /base/link && mkdir /base/link && echo in > /base/link/file
+RUN chmod 600 /base/xattr && touch -d @1000000000 /base/xattr
+RUN chown app:extra /base/suid && chmod 6755 /base/suid
+RUN ln -s nowhere /broken && mkdir /links && cd /links && echo 1 > a && ln a b && ln a c && chown app c
+RUN mkfifo /pipe && mkdir -m 1777 /sticky && mkdir -m 2775 /group && chown 60000:50000 /group
+RUN mkdir -p /deep/a/b && echo x > /deep/a/b/c && echo > "/a name with  spaces"
+RUN rm -r /deep && mkdir -p /deep/a && echo y > /deep/a/z
+RUN echo gone > /tmp/file && rm /tmp/file
+RUN mv /src/dir/two /moved && mv /home/app /home/other
+RUN chmod 700 /etc && chmod 755 /etc && : > /etc/motd
+WORKDIR /base/opaque/below
+COPY src/one /base/opaque/
+END
+    see >> "$CTX/Dockerfile"
+}
+
 # compare_with_step ARCHIVE: the image is what its last step saw (which wrote /seen).
 compare_with_step() {
     image cat "$1" /seen | image seen > seen

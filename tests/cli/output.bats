@@ -47,8 +47,9 @@ base_layers() { image layers "$BASE"; }
 
 @test "podman loads and runs FILE.tar" {
     ok mlb -t img:1 -o img.tar "$CTX"
+    local runc=$(PATH=$PATH:/usr/sbin:/sbin command -v runc)
     local runroot=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX") # at most 50 characters
-    pod() { userns podman --root "$PWD/pod" --runroot "$runroot" --storage-driver vfs --events-backend none --cgroup-manager cgroupfs "$@"; }
+    pod() { userns podman --root "$PWD/pod" --runroot "$runroot" --tmpdir "$runroot/tmp" --storage-driver vfs --events-backend none --cgroup-manager cgroupfs --runtime "$runc" "$@"; }
     ok pod load -i img.tar
     says "docker.io/library/img:1"
     ok pod run --rm --network host --cgroups disabled --security-opt seccomp=unconfined docker.io/library/img:1

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# Builds that are killed or interrupted. That no process and no mount stays is seen after each test.
+load helpers
+
+# The store is sound: every blob is what its name says, nothing is tagged but `NAMES`.
+store_is_sound() {
+    local blob
+    for blob in "$MLBUILD_STORE"/blobs/sha256/*; do
+        [ -e "$blob" ] || continue
+        case $(basename "$blob") in .* | *tmp*) continue ;; esac
+        same "digest of a blob" "$(sha256sum < "$blob" | cut -d' ' -f1)" "$(basename "$blob")"
+    done
+    ok "$MLBUILD" images
+}
+
+quick() {
+    echo content > "$CTX/file"
+    head -c 3000000 /dev/urandom > "$CTX/large"
+    dockerfile << 'END'
+FROM base
+WORKDIR /app
+COPY large /large
+RUN echo 1 > /one; sleep 0.05
+COPY file /app/
+RUN cat /app/file > /two; mkdir /d; ln -s d /l
+END
+}
+
+@test "kill -9 at 48 random moments, then a build with the same store and the same id" {
+    quick
+    MLBUILD_STORE=$PWD/fresh ok mlb --epoch 1 -t img -o fresh.tar "$CTX"
+    local wanted=$(MLBUILD_STORE=$PWD/fresh id_of img)
+    ok python3 "$HERE/kill_at_random.py" 16 "$MLBUILD" --no-cache --epoch 1 --build-context "base=oci-layout://$BASE" -o out.tar -t img "$CTX"
+    echo "$output"
+    no_process_left
+    [ ! -e out.tar ] || skopeo inspect oci-archive:out.tar > /dev/null
+    ok python3 "$HERE/kill_at_random.py" 32 "$MLBUILD" --epoch 1 --build-context "base=oci-layout://$BASE" --build-arg "N=$RANDOM" -o out.tar -t img "$CTX"
+    no_process_left
+    store_is_sound
+    ok mlb --epoch 1 -t img -o out.tar "$CTX"
+    same id "$(id_of img)" "$wanted"
+    cmp out.tar fresh.tar
+    ok mlb --no-cache --epoch 1 -t img -o out.tar "$CTX"
+    same id "$(id_of img)" "$wanted"
+    same "work that is left" "$(ls -A "$MLBUILD_STORE/tmp")" ""
+    same "leases that are left" "$(ls -A "$MLBUILD_STORE/leases")" ""
+    same "archives that are left" "$(find . -maxdepth 1 -name '.*out.tar*' -mmin -0 | wc -l)" 0
+    ok "$MLBUILD" prune
+}
+
+@test "kill -9 of a builder says so" {
+    dockerfile << 'END'
+FROM base
+RUN echo started; sleep 60
+END
+    mlb -t img "$CTX" > log 2>&1 3>&- &
+    local planner=$!
+    wait_until 20 grep -q "^#3 .*started$" log
+    local builder=$(cat /proc/$planner/task/$planner/children)
+    kill -9 $builder
+    run -1 wait $planner
+    output=$(cat log)
+    says "ERROR: the build process was killed by signal 9" "hint: out of memory, perhaps"
+    no_process_left
+    nothing_tagged
+}
+
+@test "kill -9 of the process that a user started ends the steps too" {
+    dockerfile << 'END'
+FROM base
+RUN (sleep 61 &) ; setsid sleep 62 & echo started; trap '' TERM INT HUP; sleep 63
+END
+    mlb -t img "$CTX" > log 2>&1 3>&- &
+    wait_until 20 grep -q "^#3 .*started$" log
+    kill -9 $!
+    wait $! || true
+    no_process_left
+    run pgrep -u "$(id -u)" -x sleep -a
+    says_not "sleep 61" "sleep 62" "sleep 63"
+}
+
+# interrupted CODE TEXT OPTIONS...: SIGINT or SIGTERM when the build says TEXT
+interrupted() {
+    local code=$1 text=$2 name=INT
+    [ "$code" -eq 143 ] && name=TERM
+    shift 2
+    fails "$code" python3 "$HERE/interrupt.py" $name "$text" "$MLBUILD" build --progress=plain \
+        --build-context "base=oci-layout://$BASE" "$@" "$CTX"
+    says "ended soon after the signal" "interrupted"
+    no_process_left
+    nothing_tagged
+    same "archives" "$(find . -path ./store -prune -o -name '*img.tar*' -print)" ""
+    same "work that is left" "$(ls -A "$MLBUILD_STORE/tmp")" ""
+}
+
+@test "Ctrl-C and SIGTERM in RUN: 130 and 143" {
+    dockerfile << 'END'
+FROM base
+RUN echo 1 > /one
+RUN (trap '' INT TERM; sleep 60) & echo started; sleep 60
+END
+    interrupted 130 " started" -t img -o img.tar
+    step_says "RUN (trap" CANCELED
+    interrupted 143 " started" -t img -o img.tar
+    says "CACHED"
+}
+
+@test "Ctrl-C and SIGTERM in COPY" {
+    truncate -s 2G "$CTX/large"
+    printf 'FROM scratch\nCOPY large /\n' > "$CTX/Dockerfile"
+    interrupted 130 "load build context" -t img -o img.tar
+    interrupted 143 "load build context" -t img -o img.tar
+    truncate -s 300M "$CTX/large"
+    interrupted 143 "COPY large" -t img -o img.tar
+}
+
+@test "Ctrl-C and SIGTERM in an export" {
+    quick
+    fails 130 python3 "$HERE/interrupt.py" INT "exporting manifest" "$MLBUILD" build --progress=plain \
+        --build-context "base=oci-layout://$BASE" -o type=oci,dest=- "$CTX"
+    says "ended soon after the signal" "interrupted"
+    fails 143 python3 "$HERE/interrupt.py" TERM "exporting manifest" "$MLBUILD" build --progress=plain \
+        --build-context "base=oci-layout://$BASE" -o type=oci,dest=- "$CTX"
+    says "ended soon after the signal" "interrupted"
+}
+
+@test "Ctrl-C and SIGTERM in a pull" {
+    python3 -c "
+import socket, time
+s = socket.socket()
+s.bind(('127.0.0.1', 0))
+s.listen(8)
+print(s.getsockname()[1], flush=True)
+time.sleep(60)" > port 3>&- &
+    local server=$!
+    wait_until 10 test -s port
+    printf 'FROM localhost:%s/silent\nRUN true\n' "$(cat port)" > "$CTX/Dockerfile"
+    interrupted 130 "load metadata" -t img -o img.tar
+    interrupted 143 "load metadata" -t img -o img.tar
+    fails 130 python3 "$HERE/interrupt.py" INT "pull localhost" "$MLBUILD" pull --progress=plain "localhost:$(cat port)/silent"
+    kill $server
+    wait $server || true
+}
+
+@test "a RUN may leave processes; they end with it" {
+    dockerfile << 'END'
+FROM base
+RUN (sleep 60 &) ; setsid sleep 60 > /dev/null 2>&1 & echo done
+END
+    SECONDS=0
+    ok mlb -t img "$CTX"
+    [ $SECONDS -lt 20 ]
+}

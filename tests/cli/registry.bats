@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+# Images from and to a registry on loopback.
+load helpers
+
+# start_registry NAME PORT [AUTH-LINES]: leaves its process id in $server
+start_registry() {
+    cat > "$BATS_TEST_TMPDIR/$1.yml" << END
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/$1}, delete: {enabled: true}}
+http: {addr: "127.0.0.1:$2"}
+${3:-}
+END
+    docker-registry serve "$BATS_TEST_TMPDIR/$1.yml" > "$1.log" 2>&1 3>&- &
+    server=$!
+    servers+=("$server")
+    wait_for_port "$2"
+}
+
+stop_registry() {
+    kill "$server"
+    wait "$server" 2> /dev/null || true
+}
+
+setup() {
+    common_setup
+    servers=()
+    port=$(free_port)
+    HUB=localhost:$port
+    start_registry hub "$port"
+    echo content > "$CTX/file"
+    dockerfile << END
+FROM base
+COPY file /file
+END
+}
+
+teardown() {
+    for server in "${servers[@]}"; do
+        kill "$server" 2> /dev/null || true
+    done
+    wait
+    common_teardown
+}
+
+# Puts the base image there as team/base:1.0, by another tool.
+put_base() {
+    skopeo copy --quiet --dest-tls-verify=false "oci:$BASE:latest" "docker://$HUB/team/base:1.0"
+}
+
+inspect_remote() { skopeo inspect --tls-verify=false "docker://$1"; }
+
+@test "--push: skopeo pulls what was built" {
+    ok mlb -t "$HUB/a/b:1" --push -o img.tar "$CTX"
+    ok inspect_remote "$HUB/a/b:1"
+    same digest "$(json "d['Digest']" <<< "$output")" "$(image manifest img.tar)"
+    ok skopeo copy --quiet --src-tls-verify=false "docker://$HUB/a/b:1" oci:pulled:1
+    image tree img.tar > one
+    image tree pulled | diff one -
+    same layers "$(image layers pulled | head -2)" "$(image layers "$BASE")"
+}
+
+@test "--push to several names, and without a name" {
+    ok mlb -t "$HUB/one:1" -t "$HUB/two:2" --push "$CTX"
+    same digest "$(inspect_remote "$HUB/two:2" | json "d['Digest']")" "$(inspect_remote "$HUB/one:1" | json "d['Digest']")"
+    fails 2 mlb --push "$CTX"
+    says "ERROR: tag is needed when pushing to registry" "hint: add -t HOST/NAME:TAG"
+}
+
+@test "push: an image of the store; a second time nothing is sent" {
+    ok mlb -t "$HUB/a/b:1" "$CTX"
+    ok "$MLBUILD" push --progress=plain "$HUB/a/b:1"
+    local digest=$(inspect_remote "$HUB/a/b:1" | json "d['Digest']")
+    says "pushed $HUB/a/b:1@$digest"
+    run --separate-stderr "$MLBUILD" push -q "$HUB/a/b:1"
+    same "standard output" "$output" "$digest"
+    same "standard error" "$stderr" ""
+}
+
+@test "pull: every blob comes, once; then builds need no registry" {
+    put_base
+    ok "$MLBUILD" pull --progress=plain "$HUB/team/base:1.0"
+    stop_registry
+    ok "$MLBUILD" save -o base.tar "$HUB/team/base:1.0"
+    image tree base.tar > one
+    image tree "$BASE" | diff one -
+    dockerfile << END
+FROM $HUB/team/base:1.0
+RUN cat /base/keep
+END
+    ok "$MLBUILD" build --progress=plain -o img.tar "$CTX"
+    same layers "$(image layers img.tar | head -2)" "$(image layers "$BASE")"
+}
+
+@test "FROM a registry: by tag and by digest; the second build asks nobody" {
+    put_base
+    local digest=$(inspect_remote "$HUB/team/base:1.0" | json "d['Digest']")
+    dockerfile << END
+FROM $HUB/team/base:1.0 AS tag
+RUN cat /base/keep > /copy
+FROM $HUB/team/base@$digest
+COPY --from=tag /copy /copy
+END
+    ok "$MLBUILD" build --progress=plain -t img "$CTX"
+    says "[internal] load metadata for $HUB/team/base:1.0" "[internal] load metadata for $HUB/team/base@$digest"
+    local id=$(id_of img)
+    stop_registry
+    ok "$MLBUILD" build --progress=plain -t img2 "$CTX"
+    says_not "load metadata"
+    same id "$(id_of img2)" "$id"
+}
+
+@test "a base whose layers nothing looks into is not unpacked" {
+    put_base
+    dockerfile << END
+FROM $HUB/team/base:1.0
+ENV A=b
+END
+    ok "$MLBUILD" build --progress=plain -t img "$CTX"
+    same "unpacked layers" "$(ls "$MLBUILD_STORE/layers")" ""
+    ok "$MLBUILD" build --progress=plain -t img -o img.tar "$CTX"
+    same layers "$(image layers img.tar)" "$(image layers "$BASE")"
+}
+
+@test "--pull asks again and takes the newer image" {
+    put_base
+    dockerfile << END
+FROM $HUB/team/base:1.0
+RUN cat /base/text /base/keep
+END
+    fails 1 "$MLBUILD" build --progress=plain -t img "$CTX"
+    image base other "new text"
+    skopeo copy --quiet --dest-tls-verify=false oci:other:latest "docker://$HUB/team/base:1.0"
+    fails 1 "$MLBUILD" build --progress=plain -t img "$CTX"
+    ok "$MLBUILD" build --pull --progress=plain -t img "$CTX"
+    says "new text"
+    ok "$MLBUILD" build --progress=plain -t img "$CTX"
+    step_says "RUN cat" CACHED
+}
+
+@test "no such tag: exit 4, the nearest tags, the line" {
+    put_base
+    dockerfile << END
+# comment
+FROM $HUB/team/base:1.1
+END
+    fails 4 "$MLBUILD" build --progress=plain -t img "$CTX"
+    says "$HUB/team/base:1.1: " "not found" "hint: nearest tags that exist: 1.0" "Dockerfile:2" ">>> FROM $HUB/team/base:1.1" "     |          ^"
+    fails 4 "$MLBUILD" pull "$HUB/team/base:1.1"
+    says "nearest tags that exist: 1.0"
+    nothing_tagged
+}
+
+@test "no such repository: exit 4" {
+    dockerfile << END
+FROM $HUB/team/none
+END
+    fails 4 "$MLBUILD" build --progress=plain -t img "$CTX"
+    says "not found" "Dockerfile:1"
+    nothing_tagged
+}
+
+# What is tried several times, with growing pauses, is tried side by side.
+@test "unreachable, always truncated: exit 4 after several tries, nothing is left" {
+    put_base
+    ok "$MLBUILD" pull --progress=plain "$HUB/team/base:1.0"
+    stop_registry
+    fault_server
+    mkdir unreachable pull truncated
+    echo "FROM $HUB/team/none:1.0" > unreachable/Dockerfile
+    echo "FROM $HUB/team/base:1.0" > pull/Dockerfile
+    printf 'FROM %s\nRUN true' "$fault/always-truncated" > truncated/Dockerfile
+    local name pids=()
+    for name in unreachable pull truncated; do
+        (
+            [ $name = pull ] && option=--pull
+            "$MLBUILD" build ${option:+"$option"} --progress=plain -t img -o $name.tar $name > $name.log 2>&1 3>&-
+            echo "exit $?" >> $name.log
+        ) &
+        pids+=($!)
+    done
+    fails 4 mlb -t "$HUB/x" --push "$CTX"
+    says "onnect"
+    wait "${pids[@]}" || true
+    for name in unreachable pull truncated; do
+        output=$(cat $name.log)
+        says "Dockerfile:1" ">>> FROM" "exit 4"
+        [ ! -e $name.tar ]
+    done
+    output=$(cat unreachable.log)
+    says "$HUB/team/none:1.0: " "onnect"
+    output=$(cat truncated.log)
+    says "tries: " "bytes remaining"
+    run "$MLBUILD" images
+    says_not "img"
+}
+
+@test "401: without credentials, with wrong ones, with right ones from DOCKER_CONFIG" {
+    htpasswd -Bbn user secret > htpasswd 2> /dev/null
+    local port2=$(free_port)
+    start_registry closed "$port2" "auth: {htpasswd: {realm: test, path: $PWD/htpasswd}}"
+    fails 4 mlb -t "localhost:$port2/a:1" --push "$CTX"
+    says "no credentials for localhost:$port2 were found"
+    mkdir docker
+    export DOCKER_CONFIG=$PWD/docker
+    config() { echo "{\"auths\": {\"localhost:$port2\": {\"auth\": \"$(printf '%s' "$1" | base64)\"}}}" > docker/config.json; }
+    config user:wrong
+    fails 4 mlb -t "localhost:$port2/a:1" --push "$CTX"
+    says "used the credentials for localhost:$port2 from $PWD/docker/config.json"
+    says_not wrong
+    config user:secret
+    ok mlb -t "localhost:$port2/a:1" --push "$CTX"
+    says_not secret
+    dockerfile << END
+FROM localhost:$port2/a:1
+RUN cat /file
+END
+    MLBUILD_STORE=$PWD/store2 ok "$MLBUILD" build --progress=plain "$CTX"
+    says content
+    config user:wrong
+    MLBUILD_STORE=$PWD/store3 fails 4 "$MLBUILD" build --progress=plain "$CTX"
+    says "Dockerfile:1"
+}
+
+# fault KIND: a base from the server that misbehaves as KIND says
+fault_server() {
+    python3 "$HERE/../registry/fault_server.py" "$PWD/fault.port" "$PWD/fault.log" 3>&- &
+    servers+=($!)
+    wait_until 10 test -s fault.port
+    fault=127.0.0.1:$(cat fault.port)
+    mkdir "$HOME/.docker"
+    echo "{\"auths\": {\"$fault\": {\"auth\": \"$(printf user:secret | base64)\"}}}" > "$HOME/.docker/config.json"
+}
+
+@test "wrong digest, truncated body, lies: exit 1, no layer stays" {
+    fault_server
+    try() { # KIND CODE TEXT
+        printf 'FROM %s/%s\nRUN true\n' "$fault" "$1" > "$CTX/Dockerfile"
+        fails "$2" "$MLBUILD" build --progress=plain -t img "$CTX"
+        says "$3" "Dockerfile:1" ">>> FROM $fault/$1"
+    }
+    try wrong-bytes 1 "not sha256:"
+    try lying-digest 1 "registry calls the manifest"
+    try wrong-config 1 "does not match size and digest"
+    try html 1 "manifest: line 1"
+    nothing_tagged
+    same "layers that stay" "$(ls "$MLBUILD_STORE/layers")" ""
+    for blob in "$MLBUILD_STORE"/blobs/sha256/*; do
+        same "digest of a blob" "$(sha256sum < "$blob" | cut -d' ' -f1)" "$(basename "$blob")"
+    done
+}
+
+@test "a broken connection is taken up again" {
+    fault_server
+    for kind in truncated flaky closed-early redirect token; do
+        ok "$MLBUILD" pull --progress=plain "$fault/$kind:latest"
+    done
+}

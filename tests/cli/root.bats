@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# What differs when root builds: the identity map where root has no sub-ids.
+load helpers
+
+setup() {
+    common_setup
+    [ "$(id -u)" -eq 0 ] || skip "for root"
+}
+
+@test "a build as root" {
+    changing
+    ok mlb -t img -o out.tar "$CTX"
+    compare_with_step out.tar
+    ok mlb -t img2 "$CTX"
+    same id "$(id_of img2)" "$(id_of img)"
+}
+
+@test "an ordinary user's image, to the byte" {
+    id mlbuild-test > /dev/null || skip "run.sh makes the user mlbuild-test"
+    changing
+    ok mlb --epoch 1 -o root.tar "$CTX"
+    chmod 777 "$BATS_TEST_TMPDIR"
+    ok setpriv --reuid mlbuild-test --regid mlbuild-test --init-groups env HOME=/nonexistent \
+        MLBUILD_STORE="$BATS_TEST_TMPDIR/users-store" "$MLBUILD" build --progress=plain --epoch 1 \
+        --build-context "base=oci-layout://$BASE" -o users.tar "$CTX"
+    cmp root.tar users.tar
+}
+
+@test "steps of root are confined: no device, no mount, no other process" {
+    dockerfile << 'END'
+FROM base
+RUN ! mknod /sda b 8 0 2> /dev/null || ! cat /sda 2> /dev/null
+RUN ! mount -t tmpfs none /tmp 2> /dev/null
+RUN ! chroot /proc/1/root /bin/true 2> /dev/null || [ ! -e /proc/1/root/etc/shadow ]
+RUN [ "$(ls -d /proc/[0-9]* | wc -l)" -lt 8 ]
+RUN ! echo 1 2> /dev/null > /proc/sys/kernel/panic
+RUN ! cat /proc/kcore 2> /dev/null | head -c 1 | grep -q .
+END
+    ok mlb "$CTX"
+}
+
+@test "doctor says that root is less isolated" {
+    ok "$MLBUILD" doctor
+    if ! grep -q '^root:' /etc/subuid; then
+        says "root without sub-ids: builds are less isolated"
+    fi
+    says "namespaces   ok"
+}
+
+@test "type=local keeps owners when root writes it" {
+    dockerfile << 'END'
+FROM base
+RUN echo 1 > /owned && chown 12:34 /owned
+END
+    ok mlb -o out "$CTX"
+    echo "$(stat -c %u:%g out/owned)"
+    [ -f out/owned ]
+}
