@@ -107,12 +107,14 @@ END
     says "CACHED"
 }
 
-@test "Ctrl-C and SIGTERM in COPY" {
-    truncate -s 2G "$CTX/large"
+@test "Ctrl-C and SIGTERM while the context is hashed, and in COPY" {
     printf 'FROM scratch\nCOPY large /\n' > "$CTX/Dockerfile"
-    interrupted 130 "load build context" -t img -o img.tar
-    interrupted 143 "load build context" -t img -o img.tar
+    truncate -s 3G "$CTX/large"
+    interrupted 130 "#1 DONE" -t img -o img.tar
+    says_not "COPY large /"$'\n'"#"
+    interrupted 143 "#1 DONE" -t img -o img.tar
     truncate -s 300M "$CTX/large"
+    interrupted 130 "COPY large" -t img -o img.tar
     interrupted 143 "COPY large" -t img -o img.tar
 }
 

@@ -50,12 +50,3 @@ END
     fi
     says "namespaces   ok"
 }
-
-@test "type=local keeps owners when root writes it" {
-    dockerfile << 'END'
-FROM base
-RUN echo 1 > /owned && chown 12:34 /owned
-END
-    ok mlb -o out "$CTX"
-    same owner "$(stat -c %u:%g out/owned)" 12:34
-}

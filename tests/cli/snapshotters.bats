@@ -73,7 +73,10 @@ with() {
     see >> "$CTX/Dockerfile"
     export MLBUILD_SNAPSHOTTER=native
     ok mlb -o out.tar "$CTX"
-    compare_with_step out.tar
+    # /etc gets its time back after each step: mount points are made in it.
+    image cat out.tar /seen | image seen | grep -v ' /etc$' > seen
+    image tree out.tar | grep -v ' /seen$\| /etc$' > merged
+    diff seen merged
 }
 
 @test "mount points that the image lacks do not enter layers" {
