@@ -60,6 +60,7 @@ static int child_main(void *arg)
     const struct builder *b = arg;
     auto_(error) struct error err = { 0 };
     int code = 0;
+    session_enter_builder();
     if (with_workers(b, &err) < 0) {
         session_finish_progress(b->session);
         report_error(&err, b->source);

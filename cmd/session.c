@@ -12,19 +12,27 @@
 /* What a signal handler can reach. */
 static struct cancel *interrupted;
 static volatile sig_atomic_t interrupted_by;
+static volatile sig_atomic_t is_builder;
 
 static void on_signal(int signal)
 {
-    /* Asked twice: the user does not want to wait for an orderly end. */
-    if (interrupted_by && signal == SIGINT)
+    /* Asked twice: the user does not want to wait for an orderly end. A builder hears of one Ctrl-C
+     * twice, from the terminal and from the planner, and is killed by that at the second. */
+    if (interrupted_by && signal == SIGINT && !is_builder)
         _exit(128 + signal);
-    interrupted_by = signal;
+    if (!interrupted_by)
+        interrupted_by = signal;
     cancel_raise(interrupted);
 }
 
 int session_signal(void)
 {
     return interrupted_by;
+}
+
+void session_enter_builder(void)
+{
+    is_builder = 1;
 }
 
 static void catch_signals(struct cancel *cancel)

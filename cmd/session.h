@@ -27,6 +27,8 @@ int session_init(struct session *s, struct error *err) MUST_CHECK;
 void session_release(struct session *s);
 /* The signal that interrupted, or 0. */
 int session_signal(void);
+/* From here on this process is a builder: its planner decides when it has been asked twice. */
+void session_enter_builder(void);
 
 /* Opens the store and takes a lease in it. */
 int session_open_store(struct session *s, struct error *err) MUST_CHECK;

@@ -280,17 +280,17 @@ static void stop_signals(sigset_t *set)
 }
 
 struct wait_state {
-    bool told;            /* SIGTERM was sent */
+    bool told;            /* a signal was sent */
     uint64_t deadline_ns; /* then it is killed */
     bool killed;
 };
 
-static void child_stop(struct wait_state *w, pid_t pid, bool by_force)
+static void child_stop(struct wait_state *w, pid_t pid, int signal, bool by_force)
 {
     if (!w->told) {
         w->told = true;
         w->deadline_ns = clock_monotonic_ns() + GRACE_MS * 1000000ULL;
-        kill(pid, SIGTERM);
+        kill(pid, signal);
     }
     if (by_force || clock_monotonic_ns() >= w->deadline_ns) {
         w->killed = true;
@@ -322,19 +322,19 @@ static void child_wait(const struct child *c, int signal_fd, struct cancel *canc
         if (fds[0].revents)
             return;
         if (fds[1].revents) {
-            struct signalfd_siginfo info;
+            struct signalfd_siginfo info = { .ssi_signo = SIGTERM };
             (void)!read(signal_fd, &info, sizeof info);
             bool again = w->told;
             if (cancel)
                 cancel_raise(cancel);
-            child_stop(w, c->pid, again);
+            child_stop(w, c->pid, (int)info.ssi_signo, again);
         }
         if (fds[2].revents) {
             fds[2].fd = -1; /* it stays readable */
-            child_stop(w, c->pid, false);
+            child_stop(w, c->pid, SIGTERM, false);
         }
         if (n == 0)
-            child_stop(w, c->pid, true);
+            child_stop(w, c->pid, SIGTERM, true);
     }
 }
 

@@ -11,11 +11,11 @@
  *       waits                              fn(arg), _exit(result)
  *
  * Signals. While it waits, the planner takes SIGINT, SIGTERM and SIGHUP (those it does not ignore)
- * itself, raises `cancel`, and sends the child SIGTERM; a child that has not ended 15 s later, or
- * at the second signal, is killed. The child has the signal mask and the handlers that the planner
- * had at the call, and the terminal's Ctrl-C reaches it too: its handler must bear both signals,
- * more than once. `cancel` as the child sees it shares its descriptor with the planner's, but not
- * the flag.
+ * itself, raises `cancel`, and sends the child the same one (SIGTERM if `cancel` was raised by
+ * others); a child that has not ended 15 s later, or at the second signal, is killed. The child has
+ * the signal mask and the handlers that the planner had at the call, and the terminal's Ctrl-C
+ * reaches it too: its handler must bear both signals, more than once. `cancel` as the child sees it
+ * shares its descriptor with the planner's, but not the flag.
  */
 #ifndef SNAPSHOTTER_USERNS_H
 #define SNAPSHOTTER_USERNS_H

@@ -277,7 +277,8 @@ directory 755 1000 1000 0 /made/by/root/by/app" ] || { echo "$output"; return 1;
 @test "the merged layers are what the steps saw" {
     changing
     # A copy-up leaves the other names of a file behind.
-    sed -i '$i RUN ln /src/one /src/eins && ln /base/hard1 /base/hard3' "$CTX/Dockerfile"
+    echo 'RUN ln /src/one /src/eins && ln /base/hard1 /base/hard3' >> "$CTX/Dockerfile"
+    see >> "$CTX/Dockerfile"
     ok mlb -t img -o out.tar "$CTX"
     compare_with_step out.tar
     run cat merged

@@ -78,7 +78,7 @@ END
 FROM base
 RUN echo started; sleep 60
 END
-    mlb -t img "$CTX" > log 2>&1 3>&- &
+    mlb_in_background -t img "$CTX"
     local build=$!
     wait_until 20 grep -q "^#3 .*started$" log
     fails 5 "$MLBUILD" prune

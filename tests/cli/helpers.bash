@@ -85,6 +85,11 @@ mlb() {
     "$MLBUILD" build --progress=plain --build-context "base=oci-layout://$BASE" "$@"
 }
 
+# mlb in the background; $! is its planner. Job control is off, so that it ignores SIGINT.
+mlb_in_background() {
+    "$MLBUILD" build --progress=plain --build-context "base=oci-layout://$BASE" "$@" > log 2>&1 3>&- &
+}
+
 # Runs a command; it must succeed.
 ok() {
     run "$@"
@@ -179,7 +184,6 @@ RUN chmod 700 /etc && chmod 755 /etc && : > /etc/motd
 WORKDIR /base/opaque/below
 COPY src/one /base/opaque/
 END
-    see >> "$CTX/Dockerfile"
 }
 
 # compare_with_step ARCHIVE: the image is what its last step saw (which wrote /seen).

@@ -53,12 +53,14 @@ END
 FROM base
 RUN echo started; sleep 60
 END
-    mlb -t img "$CTX" > log 2>&1 3>&- &
+    mlb_in_background -t img "$CTX"
     local planner=$!
     wait_until 20 grep -q "^#3 .*started$" log
     local builder=$(cat /proc/$planner/task/$planner/children)
     kill -9 $builder
-    run -1 wait $planner
+    local code=0
+    wait $planner || code=$?
+    same "exit code" $code 1
     output=$(cat log)
     says "ERROR: the build process was killed by signal 9" "hint: out of memory, perhaps"
     no_process_left
@@ -68,15 +70,15 @@ END
 @test "kill -9 of the process that a user started ends the steps too" {
     dockerfile << 'END'
 FROM base
-RUN (sleep 61 &) ; setsid sleep 62 & echo started; trap '' TERM INT HUP; sleep 63
+RUN (sleep 1861 &) ; setsid sleep 1862 & echo started; trap '' TERM INT HUP; sleep 1863
 END
-    mlb -t img "$CTX" > log 2>&1 3>&- &
+    mlb_in_background -t img "$CTX"
     wait_until 20 grep -q "^#3 .*started$" log
     kill -9 $!
     wait $! || true
     no_process_left
-    run pgrep -u "$(id -u)" -x sleep -a
-    says_not "sleep 61" "sleep 62" "sleep 63"
+    run pgrep -a sleep
+    says_not "sleep 1861" "sleep 1862" "sleep 1863"
 }
 
 # interrupted CODE TEXT OPTIONS...: SIGINT or SIGTERM when the build says TEXT
@@ -105,12 +107,14 @@ END
     says "CACHED"
 }
 
-@test "Ctrl-C and SIGTERM in COPY" {
-    truncate -s 2G "$CTX/large"
+@test "Ctrl-C and SIGTERM while the context is hashed, and in COPY" {
     printf 'FROM scratch\nCOPY large /\n' > "$CTX/Dockerfile"
-    interrupted 130 "load build context" -t img -o img.tar
-    interrupted 143 "load build context" -t img -o img.tar
+    truncate -s 3G "$CTX/large"
+    interrupted 130 "#1 DONE" -t img -o img.tar
+    says_not "COPY large /"$'\n'"#"
+    interrupted 143 "#1 DONE" -t img -o img.tar
     truncate -s 300M "$CTX/large"
+    interrupted 130 "COPY large" -t img -o img.tar
     interrupted 143 "COPY large" -t img -o img.tar
 }
 
@@ -124,6 +128,11 @@ END
     says "ended soon after the signal" "interrupted"
 }
 
+teardown() {
+    [ -z "${server:-}" ] || kill "$server" 2> /dev/null || true
+    common_teardown
+}
+
 @test "Ctrl-C and SIGTERM in a pull" {
     python3 -c "
 import socket, time
@@ -132,14 +141,12 @@ s.bind(('127.0.0.1', 0))
 s.listen(8)
 print(s.getsockname()[1], flush=True)
 time.sleep(60)" > port 3>&- &
-    local server=$!
+    server=$!
     wait_until 10 test -s port
     printf 'FROM localhost:%s/silent\nRUN true\n' "$(cat port)" > "$CTX/Dockerfile"
     interrupted 130 "load metadata" -t img -o img.tar
     interrupted 143 "load metadata" -t img -o img.tar
     fails 130 python3 "$HERE/interrupt.py" INT "pull localhost" "$MLBUILD" pull --progress=plain "localhost:$(cat port)/silent"
-    kill $server
-    wait $server || true
 }
 
 @test "a RUN may leave processes; they end with it" {

@@ -49,6 +49,8 @@ base_layers() { image layers "$BASE"; }
     ok mlb -t img:1 -o img.tar "$CTX"
     local runc=$(PATH=$PATH:/usr/sbin:/sbin command -v runc)
     local runroot=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX") # at most 50 characters
+    printf '[engine]\nlock_type = "file"\n' > containers.conf
+    export CONTAINERS_CONF=$PWD/containers.conf
     pod() { userns podman --root "$PWD/pod" --runroot "$runroot" --tmpdir "$runroot/tmp" --storage-driver vfs --events-backend none --cgroup-manager cgroupfs --runtime "$runc" "$@"; }
     ok pod load -i img.tar
     says "docker.io/library/img:1"
