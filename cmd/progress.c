@@ -9,10 +9,16 @@ static void ignore(struct progress_sink *sink, const struct progress_event *e)
     (void)e;
 }
 
+static void quiet_free(struct progress_sink *sink)
+{
+    free(sink);
+}
+
 struct progress_sink *progress_quiet_open(void)
 {
     struct progress_sink *sink = xcalloc(1, sizeof *sink);
     sink->event = ignore;
+    sink->free = quiet_free;
     return sink;
 }
 

@@ -177,10 +177,21 @@ static void plain_forget(struct progress_sink *sink)
     ((struct plain *)sink)->current = 0;
 }
 
+static void plain_free(struct progress_sink *sink)
+{
+    struct plain *p = (struct plain *)sink;
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->vertices[i].name);
+        strbuf_release(&p->vertices[i].line);
+    }
+    free(p->vertices);
+    free(p);
+}
+
 struct progress_sink *progress_plain_open(void)
 {
     struct plain *p = xcalloc(1, sizeof *p);
-    p->base = (struct progress_sink){ plain_event, NULL, plain_finish, plain_forget };
+    p->base = (struct progress_sink){ plain_event, NULL, plain_finish, plain_forget, plain_free };
     setvbuf(stderr, NULL, _IOLBF, 0);
     return &p->base;
 }

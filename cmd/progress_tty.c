@@ -250,10 +250,16 @@ static void tty_finish(struct progress_sink *sink)
     tty_forget(sink);
 }
 
+static void tty_free(struct progress_sink *sink)
+{
+    tty_forget(sink);
+    free(sink);
+}
+
 struct progress_sink *progress_tty_open(void)
 {
     struct tty *t = xcalloc(1, sizeof *t);
-    t->base = (struct progress_sink){ tty_event, tty_tick, tty_finish, tty_forget };
+    t->base = (struct progress_sink){ tty_event, tty_tick, tty_finish, tty_forget, tty_free };
     t->start_ns = clock_monotonic_ns();
     t->colour = !getenv("NO_COLOR");
     return &t->base;

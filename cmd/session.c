@@ -73,6 +73,10 @@ void session_release(struct session *s)
 {
     registry_client_free(s->registry);
     store_close(&s->store);
+    if (s->progress) {
+        s->progress->sink->free(s->progress->sink);
+        munmap(s->progress, sizeof *s->progress);
+    }
     strvec_release(&s->insecure_hosts);
     cancel_release(&s->cancel);
 }

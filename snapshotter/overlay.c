@@ -222,6 +222,7 @@ static int seal_upper(struct overlay_snapshot *snap, struct layer_info *info, st
 {
     struct stat st;
     made_points_remove(snap->base.root_fd, &snap->made);
+    made_points_trim(snap->upper_fd, &snap->made);
     if (fstat(snap->upper_fd, &st) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "stat a new layer");
     info->has_root = true;

@@ -47,6 +47,7 @@ struct progress_sink {
     void (*finish)(struct progress_sink *sink);
     /* Another process that began with a copy of this sink has shown all it held. May be NULL. */
     void (*forget)(struct progress_sink *sink);
+    void (*free)(struct progress_sink *sink);
 };
 
 struct progress {

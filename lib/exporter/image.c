@@ -47,7 +47,7 @@ static int base_face(struct layer_job *job, struct error *err)
     const struct face_options *o = job->faces;
     job->layer->diff_id = job->base->diff_id;
     set_blob(job->layer, &job->base->blob);
-    job->found = !o->pack || blob_exists(o->store, &job->base->blob.digest);
+    job->found = !o->pack || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
     if (job->found || !o->snapshotter)
         return 0;
     job->found = true;
@@ -191,7 +191,8 @@ int image_assemble(const struct image_request *request, struct image_record *out
 bool image_is_packed(const struct image_record *image, const struct store *store)
 {
     for (size_t i = 0; i < image->layer_count; i++) {
-        if (!image->layers[i].has_blob || !blob_exists(store, &image->layers[i].blob))
+        if (!image->layers[i].has_blob ||
+            !blob_exists(store, &image->layers[i].blob, image->layers[i].blob_size))
             return false;
     }
     return true;
@@ -204,7 +205,7 @@ int image_pack(struct image_record *image, const struct face_options *faces, str
     auto_free struct layer_job *jobs = xcalloc(image->layer_count, sizeof *jobs);
     for (size_t i = 0; i < image->layer_count; i++) {
         struct image_record_layer *layer = &image->layers[i];
-        if (!layer->has_blob || !blob_exists(faces->store, &layer->blob))
+        if (!layer->has_blob || !blob_exists(faces->store, &layer->blob, layer->blob_size))
             jobs[count++] = (struct layer_job){ .faces = faces, .layer = layer };
     }
     return run_jobs(jobs, count, faces->pool, &found, err);

@@ -64,7 +64,7 @@ static bool find_blob(const struct face_options *o, const char *id, struct layer
         js_get_u64(body, "size", true, &out->blob.size, &ignored) < 0)
         return false;
     out->blob.media_type = media_type_of(o);
-    out->has_blob = blob_exists(o->store, &out->blob.digest);
+    out->has_blob = blob_exists(o->store, &out->blob.digest, out->blob.size);
     return out->has_blob;
 }
 

@@ -229,7 +229,7 @@ static int refresh_image(void *arg, const struct image_record *image, struct err
 {
     struct refresh *r = arg;
     (void)err;
-    if (image->has_manifest && blob_exists(r->store, &image->manifest) &&
+    if (image->has_manifest && blob_exists(r->store, &image->manifest, image->manifest_size) &&
         image_is_packed(image, r->store))
         add_entry(&r->index, image, image->name);
     return 0;

@@ -205,7 +205,7 @@ static int fetch_missing(const struct pull_provider *provider, const struct desc
     const struct store *store = provider->host->client->options.store;
     struct error why = { 0 };
 
-    if (blob_exists(store, &blob->digest))
+    if (blob_exists(store, &blob->digest, blob->size))
         return 0;
     if (download_and_commit(provider, blob, vertex, &why) == 0)
         return 0;
@@ -226,7 +226,7 @@ static int provider_fetch(struct blob_provider *base, const struct descriptor *b
     char digest[DIGEST_TEXT_SIZE];
 
     assert(client->options.store);
-    if (blob_exists(client->options.store, &blob->digest))
+    if (blob_exists(client->options.store, &blob->digest, blob->size))
         return 0;
     digest_print(&blob->digest, digest);
     enter(client, &blob->digest);

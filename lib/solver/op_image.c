@@ -130,7 +130,7 @@ static int unpack_layer(struct unpack_job *job, bool over, struct error *err)
     if (!layer || layer->blob.size == 0)
         return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store",
                          job->layers->ids[job->index]);
-    if (image->provider && !blob_exists(s->options.store, &layer->blob.digest))
+    if (image->provider && !blob_exists(s->options.store, &layer->blob.digest, layer->blob.size))
         TRY(image->provider->fetch(image->provider, &layer->blob, job->progress, err));
     if (apply_blob(job, layer, over, err) < 0)
         return error_wrap(err, "unpack %s", image->name);

@@ -4,6 +4,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 
+enum { LAYERS_MAX = 500 };
+
 struct solver *solver_new(const struct solver_options *options)
 {
     struct solver *s = xcalloc(1, sizeof *s);
@@ -235,9 +237,24 @@ static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
                  NULL);
 }
 
+/* overlayfs mounts no more, and neither do the engines that run the image. */
+static int check_layer_count(const struct vertex *target, struct error *err)
+{
+    size_t count = 0;
+    for (const struct vertex *v = target; v; v = v->inputs[0])
+        count += v->kind == OP_IMAGE ? v->image.image->layer_count : 1;
+    if (count <= LAYERS_MAX)
+        return 0;
+    error_set(err, ERROR_USER, 0, "the image would have %zu layers; %d is the limit", count,
+              LAYERS_MAX);
+    error_at(err, target->where);
+    return error_hint(err, "put several commands into one RUN, several files into one COPY");
+}
+
 int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err)
 {
+    TRY(check_layer_count(target, err));
     TRY(need(s, target, err));
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
     auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);

@@ -25,11 +25,13 @@ int blob_open(const struct store *store, const struct digest *digest, int *out_f
     return 0;
 }
 
-bool blob_exists(const struct store *store, const struct digest *digest)
+bool blob_exists(const struct store *store, const struct digest *digest, uint64_t size)
 {
     char hex[DIGEST_HEX_SIZE];
+    struct stat st;
     digest_hex(digest, hex);
-    return faccessat(store->blobs_fd, hex, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(store->blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (size == 0 || (uint64_t)st.st_size == size);
 }
 
 int blob_read(const struct store *store, const struct digest *digest, size_t limit,

@@ -88,7 +88,7 @@ static void blobs_are_what_they_are_called(void **state)
     auto_(blob_writer) struct blob_writer w = { .fd = -1 };
     assert_ok(blob_put(store, "hello", 5, &d, &err), &err);
     assert_ok(blob_put(store, "hello", 5, &d, &err), &err);
-    assert_true(blob_exists(store, &d));
+    assert_true(blob_exists(store, &d, 0));
     assert_ok(blob_read(store, &d, 5, &text, &err), &err);
     assert_string_equal(text.buf, "hello");
     assert_error(blob_read(store, &d, 4, &text, &err), &err, ERROR_USER, "larger");
@@ -97,7 +97,7 @@ static void blobs_are_what_they_are_called(void **state)
     assert_ok(blob_writer_open(store, &w, &err), &err);
     assert_ok(writer_write(&w.base, "junk", 4, &err), &err);
     assert_error(blob_writer_commit(&w, &other, NULL, &err), &err, ERROR_CORRUPT, "as promised");
-    assert_false(blob_exists(store, &other));
+    assert_false(blob_exists(store, &other, 0));
     assert_ok(blob_writer_open(store, &w, &err), &err);
     assert_ok(writer_write(&w.base, "junk", 4, &err), &err);
     assert_ok(blob_writer_restart(&w, &err), &err);
@@ -281,7 +281,7 @@ static void gc_keeps_what_images_need(void **state)
     assert_int_equal(result.blob_bytes, 7);
     assert_int_equal(result.records, 1);
     assert_true(has_layer(store, "needed"));
-    assert_true(blob_exists(store, &config));
+    assert_true(blob_exists(store, &config, 0));
 }
 
 static void a_lease_keeps_gc_out(void **state)
