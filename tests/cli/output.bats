@@ -45,17 +45,36 @@ base_layers() { image layers "$BASE"; }
     ok umoci stat --image layout:1
 }
 
-@test "podman loads and runs FILE.tar" {
-    ok mlb -t img:1 -o img.tar "$CTX"
-    local runc=$(PATH=$PATH:/usr/sbin:/sbin command -v runc)
-    local runroot=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX") # at most 50 characters
+# Both as root of a user namespace, with storage and locks of their own.
+containers_tool() {
     printf '[engine]\nlock_type = "file"\n' > containers.conf
-    export CONTAINERS_CONF=$PWD/containers.conf
-    pod() { userns podman --root "$PWD/pod" --runroot "$runroot" --tmpdir "$runroot/tmp" --storage-driver vfs --events-backend none --cgroup-manager cgroupfs --runtime "$runc" "$@"; }
+    runroot=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX") # at most 50 characters
+    tool() {
+        local program=$1
+        shift
+        userns env CONTAINERS_CONF="$PWD/containers.conf" "$program" --root "$PWD/storage" --runroot "$runroot" \
+            --storage-driver vfs "$@"
+    }
+}
+
+@test "podman loads FILE.tar" {
+    ok mlb -t img:1 -o img.tar "$CTX"
+    containers_tool
+    local runc=$(PATH=$PATH:/usr/sbin:/sbin command -v runc)
+    pod() { tool podman --tmpdir "$runroot/tmp" --events-backend none --cgroup-manager cgroupfs --runtime "$runc" "$@"; }
     ok pod load -i img.tar
-    says "docker.io/library/img:1"
-    ok pod run --rm --network host --cgroups disabled --security-opt seccomp=unconfined docker.io/library/img:1
-    says "1000 content"
+    says "Loaded image: docker.io/library/img:1"
+    ok pod image inspect docker.io/library/img:1
+    same id "sha256:$(sed -n '/^\[/,$p' <<< "$output" | json "d[0]['Id']")" "$(id_of img:1)"
+    userns rm -rf "$runroot"
+}
+
+@test "buildah takes oci-archive:FILE.tar as a base and runs in it" {
+    ok mlb -t img:1 -o img.tar "$CTX"
+    containers_tool
+    ok tool buildah from --quiet --name made oci-archive:img.tar
+    ok tool buildah run --isolation chroot made -- /bin/sh -c 'echo $(id -u) $(cat /file) $(stat -c %u:%g /made/one)'
+    says "1000 content 1000:2000"
     userns rm -rf "$runroot"
 }
 

@@ -9,7 +9,7 @@ mlbuild=$(realpath "${MLBUILD:-$here/../../build/dev/mlbuild}")
 user=mlbuild-test
 
 missing=()
-for program in bats python3 busybox skopeo umoci setfattr script docker-registry htpasswd newuidmap; do
+for program in bats python3 busybox skopeo umoci podman buildah setfattr script docker-registry htpasswd newuidmap; do
     command -v "$program" > /dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
