@@ -339,13 +339,8 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
     TRY(image_assemble(&b->request, &b->image, &found, err));
-    TRY(image_record_save(&s->store, s->store.scratch_fd, "built",
-                          &(struct image_record){ .name = (char *)"",
-                                                  .created = b->image.created,
-                                                  .config = b->image.config,
-                                                  .layers = b->image.layers,
-                                                  .layer_count = b->image.layer_count },
-                          err));
+    b->image.name = xstrdup("");
+    TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return any_output(b, needs_trees) ? export_trees(b, workers, err) : 0;
 }
 

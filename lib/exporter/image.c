@@ -26,21 +26,6 @@ static void set_blob(struct image_record_layer *layer, const struct descriptor *
     snprintf(layer->media_type, sizeof layer->media_type, "%s", media_type_print(blob->media_type));
 }
 
-static const struct image_layer *find_base(const struct graph *graph, const char *id,
-                                           struct blob_provider **out_provider)
-{
-    for (size_t i = 0; i < graph->count; i++) {
-        const struct vertex *v = graph->vertices[i];
-        for (size_t k = 0; v->kind == OP_IMAGE && k < v->image.image->layer_count; k++) {
-            if (strcmp(v->image.image->layers[k].id, id) == 0) {
-                *out_provider = v->image.image->provider;
-                return &v->image.image->layers[k];
-            }
-        }
-    }
-    return NULL;
-}
-
 /* A base layer that came packed passes to the output bit for bit. */
 static int base_face(struct layer_job *job, struct error *err)
 {
@@ -101,7 +86,9 @@ static int make_layers(const struct image_request *r, struct image_record *image
             .request = r, .faces = &r->faces, .progress = progress, .layer = &image->layers[i]
         };
         snprintf(image->layers[i].id, sizeof image->layers[i].id, "%s", layers->ids[i]);
-        jobs[i].base = find_base(&r->definition->graph, layers->ids[i], &jobs[i].provider);
+        const struct resolved_image *origin = NULL;
+        jobs[i].base = graph_find_layer(&r->definition->graph, layers->ids[i], &origin);
+        jobs[i].provider = origin ? origin->provider : NULL;
     }
     return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
 }

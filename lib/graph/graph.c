@@ -67,6 +67,21 @@ struct vertex *graph_add(struct graph *graph, const struct vertex *v)
     return added;
 }
 
+const struct image_layer *graph_find_layer(const struct graph *graph, const char *id,
+                                           const struct resolved_image **out_image)
+{
+    for (size_t i = 0; i < graph->count; i++) {
+        const struct vertex *v = graph->vertices[i];
+        for (size_t k = 0; v->kind == OP_IMAGE && k < v->image.image->layer_count; k++) {
+            if (strcmp(v->image.image->layers[k].id, id) != 0)
+                continue;
+            *out_image = v->image.image;
+            return &v->image.image->layers[k];
+        }
+    }
+    return NULL;
+}
+
 void graph_release(struct graph *graph)
 {
     arena_release(&graph->arena);

@@ -86,6 +86,10 @@ struct graph {
 /* Adds a copy of `v` (digest and index are filled in) or finds an equal earlier vertex. Strings and
  * arrays in `v` must live in graph->arena or outlive the graph. */
 struct vertex *graph_add(struct graph *graph, const struct vertex *v);
+/* The layer `id` among those of the graph's base images, and the image it belongs to; NULL if none
+ * has it. */
+const struct image_layer *graph_find_layer(const struct graph *graph, const char *id,
+                                           const struct resolved_image **out_image);
 void graph_release(struct graph *graph);
 
 /* What a frontend hands to the solver: what to build, and what the image says about itself. */

@@ -18,24 +18,6 @@ struct unpack_job {
     struct error err;
 };
 
-/* The image that has a layer of this id, and the layer. */
-static const struct image_layer *find_layer(const struct solver *s, const char *id,
-                                            const struct resolved_image **out_image)
-{
-    for (size_t i = 0; i < s->options.graph->count; i++) {
-        const struct vertex *v = s->options.graph->vertices[i];
-        if (v->kind != OP_IMAGE)
-            continue;
-        for (size_t k = 0; k < v->image.image->layer_count; k++) {
-            if (strcmp(v->image.image->layers[k].id, id) == 0) {
-                *out_image = v->image.image;
-                return &v->image.image->layers[k];
-            }
-        }
-    }
-    return NULL;
-}
-
 /* What passes from the decompressor to the unpacker; at its end it must be what the image promised.
  */
 struct verifying_reader {
@@ -126,7 +108,8 @@ static int unpack_layer(struct unpack_job *job, bool over, struct error *err)
     TRY(snapshotter->ops->is_unpacked(snapshotter, job->layers, job->index, &present, err));
     if (present)
         return 0;
-    const struct image_layer *layer = find_layer(s, job->layers->ids[job->index], &image);
+    const struct image_layer *layer =
+        graph_find_layer(s->options.graph, job->layers->ids[job->index], &image);
     if (!layer || layer->blob.size == 0)
         return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store",
                          job->layers->ids[job->index]);
