@@ -10,11 +10,10 @@
 #include "cmd/builder.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
-#include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "frontend/context/dockerfile_source.h"
 #include "frontend/context/ignore.h"
 #include "frontend/dockerfile/lower.h"
-#include "lib/base/atomic_file.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -74,6 +73,7 @@ struct build {
     struct solver *solver;
     struct image_request request;
     struct image_record image;
+    bool wrote; /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -296,6 +296,25 @@ static bool needs_trees(const struct output *o)
     return output_needs_trees(o);
 }
 
+/* One image has one set of layers. */
+static int choose_compression(const struct build *b, enum compression *out, struct error *err)
+{
+    const struct output *first = NULL;
+    *out = COMPRESSION_GZIP;
+    for (size_t i = 0; i < b->output_count; i++) {
+        const struct output *o = &b->outputs[i];
+        if (!output_needs_blobs(o))
+            continue;
+        if (first && o->compression != first->compression) {
+            error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
+            return error_hint(err, "build once for each; the second time everything is cached");
+        }
+        first = o;
+        *out = o->compression;
+    }
+    return 0;
+}
+
 static int export_trees(struct build *b, const struct solver_workers *workers, struct error *err)
 {
     struct layer_list none = { 0 };
@@ -351,13 +370,13 @@ static int solve(struct build *b, struct error *err)
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
     b->request.faces.pack = any_output(b, needs_blobs);
-    b->request.faces.compression = b->output_count ? b->outputs[0].compression : COMPRESSION_GZIP;
     if (complete && !any_output(b, needs_trees)) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));
         if (found)
             return 0;
     }
+    b->wrote = true;
     TRY(builder_run(s, run, b, &b->report, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
@@ -367,7 +386,10 @@ static int tag(struct build *b, struct error *err)
     for (size_t i = 0; i < b->names.count; i++) {
         struct image_record named = b->image;
         named.name = b->names.items[i];
+        if (image_store_has(&b->session->store, &named))
+            continue;
         TRY(image_store_put(&b->session->store, &named, err));
+        b->wrote = true;
     }
     return 0;
 }
@@ -378,17 +400,18 @@ static int finish(struct build *b, struct error *err)
     if (b->request.faces.pack)
         TRY(image_put_manifest(&b->image, &s->store, err));
     TRY(tag(b, err));
-    if (b->names.count && b->request.faces.pack)
+    if (b->wrote && b->names.count)
         TRY(layout_refresh_store(&s->store, err));
     for (size_t i = 0; i < b->output_count; i++)
         TRY(export_image(s, &b->image, &b->names, &b->outputs[i], err));
     if (b->values->iidfile) {
         char id[DIGEST_TEXT_SIZE];
         digest_print(&b->image.config, id);
-        if (atomic_file_write(AT_FDCWD, b->values->iidfile, id, strlen(id), 0644, err) < 0)
+        if (export_text(s, b->values->iidfile, id, err) < 0)
             return error_wrap(err, "--iidfile");
     }
-    return store_sync(&s->store, err);
+    /* A build that was cached whole leaves the disk alone. */
+    return b->wrote ? store_sync(&s->store, err) : 0;
 }
 
 static void summarise(const struct build *b)
@@ -434,6 +457,7 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(session_open_store(s, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->values->always_pull, &b->bases, err));
     TRY(open_contexts(b, context, err));
+    TRY(choose_compression(b, &b->request.faces.compression, err));
     TRY(lower(b, err));
     TRY(solve(b, err));
     TRY(finish(b, err));

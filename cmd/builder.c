@@ -20,12 +20,13 @@ struct builder {
 };
 
 /* Overlayfs, or plain copies where the kernel or the file system has none. */
-static int open_snapshotter(struct session *s, struct snapshotter **out, struct error *err)
+static int open_snapshotter(struct session *s, struct thread_pool *pool, struct snapshotter **out,
+                            struct error *err)
 {
     const char *forced = getenv("MLBUILD_SNAPSHOTTER");
     if (forced && strcmp(forced, "native") == 0)
         return native_new(&s->store, out, err);
-    if (overlay_new(&s->store, out, err) == 0)
+    if (overlay_new(&s->store, pool, out, err) == 0)
         return 0;
     if (err->kind != ERROR_HOST || (forced && strcmp(forced, "overlay") == 0))
         return -1;
@@ -42,13 +43,13 @@ static int with_workers(const struct builder *b, struct error *err)
     struct solver_workers workers = { 0 };
     TRY(store_reopen(&s->store, err));
     TRY(sandbox_new(&(struct sandbox_options){ 0 }, &workers.executor, err));
-    int rc = open_snapshotter(s, &workers.snapshotter, err);
+    workers.pool = thread_pool_new(THREADS_MAX);
+    int rc = open_snapshotter(s, workers.pool, &workers.snapshotter, err);
     if (rc == 0) {
-        workers.pool = thread_pool_new(THREADS_MAX);
         rc = b->fn(s, &workers, b->arg, err);
-        thread_pool_free(workers.pool);
         workers.snapshotter->ops->free(workers.snapshotter);
     }
+    thread_pool_free(workers.pool);
     sandbox_free(workers.executor);
     janitor_run(&s->store);
     return rc;
@@ -72,12 +73,13 @@ static int child_main(void *arg)
     return code ? code : 0;
 }
 
-/* A builder that ended by itself has said why; one that was killed could not. */
-static int explain_death(int status, struct error *err)
+/* The builder tells its errors itself, but not that it was killed. */
+static int check_end(struct session *s, struct error *err)
 {
-    int signal = status - 128;
-    if (signal <= 0 || signal == SIGHUP || signal == SIGINT || signal == SIGTERM)
+    int signal = s->child_status - 128;
+    if (signal <= 0 || signal == SIGINT || signal == SIGTERM || signal == SIGHUP)
         return -1;
+    s->child_status = 0;
     error_set(err, ERROR_SYSTEM, 0, "the build process was killed by signal %d", signal);
     return signal == SIGKILL ? error_hint(err, "out of memory, perhaps; the steps that were done "
                                                "are kept, so build again")
@@ -92,9 +94,7 @@ int builder_run(struct session *s, builder_fn *fn, void *arg, const struct repor
     TRY(id_map_for_user(geteuid(), getegid(), &map, err));
     fflush(stdout);
     fflush(stderr);
-    int status = 0;
-    TRY(userns_run(&map, child_main, &b, &s->cancel, &status, err));
-    if (status && explain_death(status, err) < 0 && !error_is_set(err))
-        s->child_status = status;
-    return status == 0 ? 0 : -1;
+    TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
+    session_forget_progress(s);
+    return s->child_status == 0 ? 0 : check_end(s, err);
 }

@@ -5,7 +5,7 @@
 
 #include "cmd/builder.h"
 #include "cmd/command.h"
-#include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "snapshotter/id_map.h"
 
 static uint64_t count_ids(const struct id_extents *list)

@@ -67,14 +67,10 @@ static int write_buffered(struct session *s, int fd, const char *name, write_fn 
     return buffered_flush(&buffered, err);
 }
 
-/* To standard output, or to a file that appears only when it is whole. */
-static int write_file(struct session *s, const char *dest, write_fn *fn, const void *arg,
-                      struct error *err)
+/* A file that appears only when it is whole. */
+static int write_new_file(struct session *s, const char *dest, write_fn *fn, const void *arg,
+                          struct error *err)
 {
-    if (strcmp(dest, "-") == 0) {
-        TRY(refuse_terminal(err));
-        return write_buffered(s, STDOUT_FILENO, "standard output", fn, arg, err);
-    }
     const char *slash = strrchr(dest, '/');
     auto_free char *dir = slash == dest ? xstrdup("/")
                           : slash       ? xstrndup(dest, (size_t)(slash - dest))
@@ -86,6 +82,43 @@ static int write_file(struct session *s, const char *dest, write_fn *fn, const v
     TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0666, err));
     TRY(write_buffered(s, f.fd, dest, fn, arg, err));
     return atomic_file_commit(&f, true, err);
+}
+
+/* A pipe or a device is written to; in no case is it replaced. */
+static bool is_special(const char *dest)
+{
+    struct stat st;
+    return stat(dest, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+/* To standard output, or to a file. */
+static int write_file(struct session *s, const char *dest, write_fn *fn, const void *arg,
+                      struct error *err)
+{
+    if (strcmp(dest, "-") == 0) {
+        TRY(refuse_terminal(err));
+        return write_buffered(s, STDOUT_FILENO, "standard output", fn, arg, err);
+    }
+    if (is_special(dest)) {
+        auto_close int fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0)
+            return error_set(err, ERROR_USER, errno, "open %s", dest);
+        return write_buffered(s, fd, dest, fn, arg, err);
+    }
+    /* The file that a link leads to is replaced, not the link. */
+    auto_free char *target = realpath(dest, NULL);
+    return write_new_file(s, target ? target : dest, fn, arg, err);
+}
+
+static int write_text(const void *arg, struct writer *out, struct error *err)
+{
+    return writer_write(out, arg, strlen(arg), err);
+}
+
+int export_text(struct session *s, const char *dest, const char *text, struct error *err)
+{
+    umask(s->umask);
+    return write_file(s, dest, write_text, text, err);
 }
 
 static int write_layout(const void *arg, struct writer *out, struct error *err)

@@ -15,6 +15,9 @@ int export_image(struct session *s, struct image_record *image, const struct str
 int export_rootfs(struct session *s, struct snapshotter *snapshotter,
                   const struct layer_list *layers, const struct output *output,
                   const struct diff_options *diff, struct error *err) MUST_CHECK;
+/* Writes `text` as file `dest`, as an output is written. */
+int export_text(struct session *s, const char *dest, const char *text,
+                struct error *err) MUST_CHECK;
 /* Packs what is not packed yet, in a builder if it has to be made. */
 int export_pack(struct session *s, struct image_record *image, enum compression compression,
                 struct error *err) MUST_CHECK;

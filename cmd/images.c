@@ -2,7 +2,7 @@
 /* mlbuild images, tag, rmi: names in the store. */
 #include "cmd/command.h"
 #include "cmd/export.h"
-#include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "lib/base/mem.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"

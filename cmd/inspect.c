@@ -6,24 +6,17 @@
 #include "lib/oci/descriptor.h"
 #include "lib/store/blob.h"
 
-static void set_digest(js *object, const char *key, const struct digest *d)
-{
-    char text[DIGEST_TEXT_SIZE];
-    digest_print(d, text);
-    js_set_text(object, key, text);
-}
-
 static js *print_layers(const struct image_record *image)
 {
     js *layers = js_new_array();
     for (size_t i = 0; i < image->layer_count; i++) {
         const struct image_record_layer *layer = &image->layers[i];
         js *object = js_new_object();
-        set_digest(object, "diff_id", &layer->diff_id);
+        js_set_digest(object, "diff_id", &layer->diff_id);
         if (layer->tar_size)
             js_set_take(object, "size", js_new_int((int64_t)layer->tar_size));
         if (layer->has_blob) {
-            set_digest(object, "blob", &layer->blob);
+            js_set_digest(object, "blob", &layer->blob);
             js_set_take(object, "blob_size", js_new_int((int64_t)layer->blob_size));
             js_set_text(object, "media_type", layer->media_type);
         }
@@ -48,9 +41,9 @@ static int inspect_run(struct session *s, void *values, const struct strvec *arg
     TRY(blob_read(&s->store, &image.config, OCI_CONFIG_MAX, &config_text, err));
     TRY(js_parse(config_text.buf, config_text.len, "the configuration", &config, err));
     js_set_text(body, "name", image.name);
-    set_digest(body, "id", &image.config);
+    js_set_digest(body, "id", &image.config);
     if (image.has_manifest)
-        set_digest(body, "manifest", &image.manifest);
+        js_set_digest(body, "manifest", &image.manifest);
     js_set_take(body, "layers", print_layers(&image));
     js_set_take(body, "config", config);
     js_print(body, 2, &out);

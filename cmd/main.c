@@ -90,5 +90,9 @@ int main(int argc, char **argv)
     if (rc < 0 && !s.child_status && !s.reported)
         report_error(&err, NULL);
     session_release(&s);
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+        fprintf(stderr, "ERROR: write to standard output: %s\n", strerror(errno));
+        rc = -1;
+    }
     return rc < 0 ? (code ? code : 1) : 0;
 }

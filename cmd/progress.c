@@ -9,10 +9,16 @@ static void ignore(struct progress_sink *sink, const struct progress_event *e)
     (void)e;
 }
 
+static void quiet_free(struct progress_sink *sink)
+{
+    free(sink);
+}
+
 struct progress_sink *progress_quiet_open(void)
 {
     struct progress_sink *sink = xcalloc(1, sizeof *sink);
     sink->event = ignore;
+    sink->free = quiet_free;
     return sink;
 }
 
@@ -39,17 +45,4 @@ int progress_sink_open(const char *mode, struct progress_sink **out, struct erro
     }
     error_set(err, ERROR_USAGE, 0, "unknown progress mode %s", mode);
     return error_hint(err, "auto, plain, tty, quiet or none");
-}
-
-void size_print(uint64_t bytes, char text[static SIZE_TEXT])
-{
-    static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
-    double value = (double)bytes;
-    size_t unit = 0;
-    while (value >= 1000 && unit + 1 < COUNT(units)) {
-        value /= 1000;
-        unit++;
-    }
-    int digits = unit == 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
-    snprintf(text, SIZE_TEXT, "%.*f%s", digits, value, units[unit]);
 }

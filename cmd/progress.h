@@ -14,8 +14,4 @@ struct progress_sink *progress_plain_open(void);
 struct progress_sink *progress_tty_open(void);
 struct progress_sink *progress_quiet_open(void);
 
-/* 12345678 -> "12.35MB", as docker prints sizes (powers of 1000). */
-enum { SIZE_TEXT = 24 };
-void size_print(uint64_t bytes, char text[static SIZE_TEXT]);
-
 #endif

@@ -11,6 +11,7 @@
  */
 #include "cmd/progress.h"
 #include "cmd/report.h"
+#include "cmd/size_text.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/strbuf.h"
@@ -89,7 +90,7 @@ static void print_log(struct plain *p, const struct progress_event *e)
     }
     strbuf_add(&v->line, e->text + start, e->len - start);
     /* A program that never ends its line is shown in pieces. */
-    if (v->line.len > 64 * 1024) {
+    if (v->line.len > (size_t)64 * 1024) {
         print_line(p, e->vertex, v->line.buf, v->line.len);
         strbuf_clear(&v->line);
     }
@@ -171,10 +172,26 @@ static void plain_finish(struct progress_sink *sink)
     p->current = 0;
 }
 
+static void plain_forget(struct progress_sink *sink)
+{
+    ((struct plain *)sink)->current = 0;
+}
+
+static void plain_free(struct progress_sink *sink)
+{
+    struct plain *p = (struct plain *)sink;
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->vertices[i].name);
+        strbuf_release(&p->vertices[i].line);
+    }
+    free(p->vertices);
+    free(p);
+}
+
 struct progress_sink *progress_plain_open(void)
 {
     struct plain *p = xcalloc(1, sizeof *p);
-    p->base = (struct progress_sink){ plain_event, NULL, plain_finish };
+    p->base = (struct progress_sink){ plain_event, NULL, plain_finish, plain_forget, plain_free };
     setvbuf(stderr, NULL, _IOLBF, 0);
     return &p->base;
 }

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
@@ -224,12 +225,9 @@ static void tty_tick(struct progress_sink *sink)
         draw(t);
 }
 
-static void tty_finish(struct progress_sink *sink)
+static void tty_forget(struct progress_sink *sink)
 {
     struct tty *t = (struct tty *)sink;
-    if (!t->count)
-        return;
-    draw(t);
     t->drawn_lines = 0;
     for (size_t i = 0; i < t->count; i++) {
         struct tty_vertex *v = &t->vertices[i];
@@ -244,10 +242,24 @@ static void tty_finish(struct progress_sink *sink)
     t->count = 0;
 }
 
+static void tty_finish(struct progress_sink *sink)
+{
+    struct tty *t = (struct tty *)sink;
+    if (t->count)
+        draw(t);
+    tty_forget(sink);
+}
+
+static void tty_free(struct progress_sink *sink)
+{
+    tty_forget(sink);
+    free(sink);
+}
+
 struct progress_sink *progress_tty_open(void)
 {
     struct tty *t = xcalloc(1, sizeof *t);
-    t->base = (struct progress_sink){ tty_event, tty_tick, tty_finish };
+    t->base = (struct progress_sink){ tty_event, tty_tick, tty_finish, tty_forget, tty_free };
     t->start_ns = clock_monotonic_ns();
     t->colour = !getenv("NO_COLOR");
     return &t->base;

@@ -2,7 +2,7 @@
 /* mlbuild prune: frees what no image needs. */
 #include "cmd/builder.h"
 #include "cmd/command.h"
-#include "cmd/progress.h"
+#include "cmd/size_text.h"
 #include "lib/store/gc.h"
 
 static int sweep(struct session *s, const struct solver_workers *workers, void *arg,

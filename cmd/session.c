@@ -73,6 +73,10 @@ void session_release(struct session *s)
 {
     registry_client_free(s->registry);
     store_close(&s->store);
+    if (s->progress) {
+        s->progress->sink->free(s->progress->sink);
+        munmap(s->progress, sizeof *s->progress);
+    }
     strvec_release(&s->insecure_hosts);
     cancel_release(&s->cancel);
 }
@@ -106,6 +110,12 @@ void session_finish_progress(struct session *s)
     if (s->progress && s->progress->sink->finish)
         s->progress->sink->finish(s->progress->sink);
     fflush(stderr);
+}
+
+void session_forget_progress(struct session *s)
+{
+    if (s->progress && s->progress->sink->forget)
+        s->progress->sink->forget(s->progress->sink);
 }
 
 struct registry_client *session_registry(struct session *s)

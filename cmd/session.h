@@ -36,6 +36,8 @@ int session_open_store(struct session *s, struct error *err) MUST_CHECK;
 int session_open_progress(struct session *s, const char *mode, struct error *err) MUST_CHECK;
 /* Summaries, the terminal as it was. */
 void session_finish_progress(struct session *s);
+/* The builder, which began with a copy of what there was to show, has shown it. */
+void session_forget_progress(struct session *s);
 struct registry_client *session_registry(struct session *s);
 
 #endif

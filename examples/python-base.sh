@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes a stand-in for python:3.11-slim from Debian's packages, as an OCI layout, for hosts that reach a
-# package mirror but no registry. Needs root, mmdebstrap and umoci.
+# package mirror but no registry. Needs mmdebstrap and umoci; root, or sub-ids.
 #
 #     examples/python-base.sh DIR        then: mlbuild --build-context python:3.11-slim=oci-layout://DIR ...
 #

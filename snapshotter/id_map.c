@@ -210,16 +210,14 @@ int id_map_for_user(uid_t uid, gid_t gid, struct id_map *out, struct error *err)
 {
     auto_(id_map) struct id_map map = { 0 };
     auto_free char *name = name_of_user(uid);
-    if (uid != 0) {
-        id_extents_append(&map.uids, uid, 1);
-        id_extents_append(&map.gids, gid, 1);
-    }
+    id_extents_append(&map.uids, uid, 1);
+    id_extents_append(&map.gids, gid, 1);
     add_subids(&map.uids, false, name, uid);
     add_subids(&map.gids, true, name, uid);
     /* Half of a map would be no help, and newuidmap is not needed for a single id. */
     if (uid != 0 && id_map_is_single(&map))
         map.uids.count = map.gids.count = 1;
-    if (uid == 0 && (map.uids.count == 0 || map.gids.count == 0)) {
+    if (uid == 0 && id_map_is_single(&map)) {
         id_map_release(&map);
         TRY(id_map_current(&map, err));
         stand_for_themselves(&map.uids);
@@ -236,7 +234,11 @@ bool id_map_is_single(const struct id_map *map)
 
 bool id_map_is_identity(const struct id_map *map)
 {
-    return map->uids.count > 0 && map->uids.items[0].inside == map->uids.items[0].outside;
+    for (size_t i = 0; i < map->uids.count; i++) {
+        if (map->uids.items[i].inside != map->uids.items[i].outside)
+            return false;
+    }
+    return map->uids.count > 0;
 }
 
 void id_map_release(struct id_map *map)

@@ -56,8 +56,9 @@ void id_extents_print(const struct id_extents *list, bool nested, struct strbuf 
 /* Is `id` an id inside? */
 bool id_extents_has(const struct id_extents *list, uint32_t id);
 
-/* What the user gets: an ordinary one 0 -> `uid` and 1.. -> the sub-ids, only the former if there
- * are none; root its sub-ids, or if there are none every id of the current namespace. */
+/* What the user gets: 0 -> `uid` and 1.. -> the sub-ids, so that the store stays within reach.
+ * Without sub-ids an ordinary user gets the former alone, root every id of the current namespace.
+ */
 int id_map_for_user(uid_t uid, gid_t gid, struct id_map *out, struct error *err) MUST_CHECK;
 /* The map of the namespace that this process is in. */
 int id_map_current(struct id_map *out, struct error *err) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include "snapshotter/layer_tree.h"
 
 #include <fcntl.h>
+#include <sys/xattr.h>
 
 #include "lib/base/mem.h"
 #include "snapshotter/apply.h"
@@ -41,6 +42,12 @@ static bool occurs_above(const struct layer_list *layers, size_t index)
     return false;
 }
 
+static bool is_opaque(int fd)
+{
+    char value[8];
+    return fgetxattr(fd, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
+}
+
 static int open_one(const struct store *store, const struct layer_list *layers, size_t index,
                     struct tree_stack *stack, struct error *err)
 {
@@ -57,7 +64,11 @@ static int open_one(const struct store *store, const struct layer_list *layers, 
         stack->root_uid = info.root_uid;
         stack->root_gid = info.root_gid;
     }
+    if (stack->is_closed)
+        return 0;
     TRY(layer_open_tree(store, name, &stack->fds[stack->count], err));
+    /* The kernel takes no notice of an opaque mark on the root of a layer. */
+    stack->is_closed = is_opaque(stack->fds[stack->count]);
     stack->count++;
     return 0;
 }
@@ -110,10 +121,17 @@ static int unpack(const struct store *store, const char *scratch, const char *na
     return tree_writer_finish(w, info, err);
 }
 
-int layer_tree_apply(struct snapshotter *s, const struct store *store,
-                     const struct layer_list *layers, size_t index, bool over, struct reader *in,
-                     bool *out_needs_below, struct error *err)
+int layer_tree_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                           bool *out, struct error *err)
 {
+    char name[LAYER_ID_SIZE];
+    return layer_tree_find(store_of(s), layers, index, name, out, NULL, err);
+}
+
+int layer_tree_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                     bool over, struct reader *in, bool *out_needs_below, struct error *err)
+{
+    const struct store *store = store_of(s);
     char scratch[LAYER_SCRATCH_SIZE];
     char name[LAYER_ID_SIZE];
     struct snapshot *below = NULL;
@@ -184,8 +202,9 @@ static int writer_commit(struct layer_writer *base, const char *id, const char *
     return rc;
 }
 
-int layer_tree_write(const struct store *store, struct layer_writer **out, struct error *err)
+int layer_tree_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
 {
+    const struct store *store = store_of(s);
     static const struct layer_writer_ops ops = { writer_entry, writer_whiteout, writer_commit,
                                                  writer_discard };
     auto_free struct tree_layer_writer *w = xcalloc(1, sizeof *w);
@@ -198,10 +217,10 @@ int layer_tree_write(const struct store *store, struct layer_writer **out, struc
     return 0;
 }
 
-int layer_tree_diff(const struct store *store, const char *id, const struct diff_options *options,
+int layer_tree_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
                     struct tar_writer *out, struct error *err)
 {
     auto_close int tree = -1;
-    TRY(layer_open_tree(store, id, &tree, err));
+    TRY(layer_open_tree(store_of(s), id, &tree, err));
     return diff_write(tree, options, out, err);
 }

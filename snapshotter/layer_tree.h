@@ -24,7 +24,8 @@ int layer_tree_find(const struct store *store, const struct layer_list *layers, 
 struct tree_stack {
     int *fds;
     size_t count;
-    bool has_root; /* attributes of the root directory, from the topmost layer that says so: */
+    bool is_closed; /* the last one's root is opaque: nothing below shows through */
+    bool has_root;  /* attributes of the root directory, from the topmost layer that says so: */
     unsigned root_mode, root_uid, root_gid;
 };
 int tree_stack_open(const struct store *store, const struct layer_list *layers,
@@ -32,13 +33,23 @@ int tree_stack_open(const struct store *store, const struct layer_list *layers,
 void tree_stack_close(struct tree_stack *stack);
 DEFINE_AUTO(tree_stack, struct tree_stack, tree_stack_close(value))
 
-/* Implementations of snapshotter_ops that need the store and nothing else. */
-int layer_tree_apply(struct snapshotter *s, const struct store *store,
-                     const struct layer_list *layers, size_t index, bool over, struct reader *in,
-                     bool *out_needs_below, struct error *err) MUST_CHECK;
-int layer_tree_write(const struct store *store, struct layer_writer **out,
+/* What every snapshotter of a store is first; below, the operations that need no more than that. */
+struct store_snapshotter {
+    struct snapshotter base;
+    const struct store *store; /* borrowed; has a lease */
+};
+static inline const struct store *store_of(const struct snapshotter *s)
+{
+    return ((const struct store_snapshotter *)s)->store;
+}
+int layer_tree_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                           bool *out, struct error *err) MUST_CHECK;
+int layer_tree_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
+                     bool over, struct reader *in, bool *out_needs_below,
                      struct error *err) MUST_CHECK;
-int layer_tree_diff(const struct store *store, const char *id, const struct diff_options *options,
+int layer_tree_write(struct snapshotter *s, struct layer_writer **out,
+                     struct error *err) MUST_CHECK;
+int layer_tree_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
                     struct tar_writer *out, struct error *err) MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/resolve.h"
 
 void missing_points_find(int root_fd, const struct mount_point *points, size_t count,
@@ -31,19 +32,48 @@ void missing_points_release(struct missing_points *m)
 }
 
 static void remember(struct made_points *made, int parent_fd, const char *name, const char *path,
-                     bool is_dir, const struct stat *parent)
+                     bool is_dir)
 {
     struct stat st;
     if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     GROW(made->items, made->count, made->cap);
     made->items[made->count++] = (struct made_point){
-        .path = xstrdup(path),
-        .dev = st.st_dev,
-        .ino = st.st_ino,
-        .is_dir = is_dir,
-        .parent_times = { parent->st_atim, parent->st_mtim },
+        .path = xstrdup(path), .dev = st.st_dev, .ino = st.st_ino, .is_dir = is_dir
     };
+}
+
+static const struct passed_dir *find_passed(const struct made_points *made, const char *path)
+{
+    for (size_t i = 0; i < made->dir_count; i++) {
+        if (strcmp(made->dirs[i].path, path) == 0)
+            return &made->dirs[i];
+    }
+    return NULL;
+}
+
+static void pass(struct made_points *made, int dir_fd, const char *path)
+{
+    struct stat st;
+    if (find_passed(made, path) || fstat(dir_fd, &st) < 0)
+        return;
+    GROW(made->dirs, made->dir_count, made->dir_cap);
+    made->dirs[made->dir_count++] = (struct passed_dir){ xstrdup(path), st };
+}
+
+/* "a/b/c" -> "a/b"; the caller frees it. */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return xstrndup(path, slash ? (size_t)(slash - path) : 0);
+}
+
+/* Whatever the umask: a step may run as anybody. */
+static int make_node(int dir, const char *name, bool is_dir)
+{
+    mode_t mode = is_dir ? 0755 : 0644;
+    int rc = is_dir ? mkdirat(dir, name, mode) : mknodat(dir, name, S_IFREG | mode, 0);
+    return rc < 0 ? -1 : fchmodat(dir, name, mode, 0);
 }
 
 /* Makes `path`, the last component as a directory or an empty file; `made` may be NULL. */
@@ -53,18 +83,18 @@ static int make_path(int root_fd, const char *path, bool is_dir, struct made_poi
     auto_free char *copy = xstrdup(path);
     auto_close int dir = openat(root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     for (char *name = copy; dir >= 0;) {
-        struct stat parent;
         char *slash = strchr(name, '/');
         bool wants_dir = slash || is_dir;
         if (slash)
             *slash = '\0';
-        int rc = fstat(dir, &parent);
-        if (rc == 0)
-            rc = wants_dir ? mkdirat(dir, name, 0755) : mknodat(dir, name, S_IFREG | 0644, 0);
+        auto_free char *above = parent_of(copy);
+        if (made)
+            pass(made, dir, above);
+        int rc = make_node(dir, name, wants_dir);
         if (rc < 0 && errno != EEXIST)
             return error_set(err, ERROR_SYSTEM, errno, "create the mount point /%s", path);
         if (rc == 0 && made)
-            remember(made, dir, name, copy, wants_dir, &parent);
+            remember(made, dir, name, copy, wants_dir);
         if (!slash)
             return 0;
         int next = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -91,30 +121,55 @@ int made_points_create(int root_fd, const struct missing_points *missing, struct
     return 0;
 }
 
-static void remove_point(int root_fd, const struct made_point *p)
+static void remove_point(int root_fd, const struct made_points *made, const struct made_point *p)
 {
     struct stat st;
-    const char *slash = strrchr(p->path, '/');
-    auto_free char *parent = xstrndup(p->path, slash ? (size_t)(slash - p->path) : 0);
-    const char *name = slash ? slash + 1 : p->path;
+    auto_free char *parent = parent_of(p->path);
+    const struct passed_dir *before = find_passed(made, parent);
+    const char *name = path_base(p->path);
     auto_close int dir = beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
-    if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (!before || dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return;
+    struct timespec times[2] = { before->st.st_atim, before->st.st_mtim };
     bool unchanged = st.st_dev == p->dev && st.st_ino == p->ino && (p->is_dir || st.st_size == 0);
     if (unchanged && unlinkat(dir, name, p->is_dir ? AT_REMOVEDIR : 0) == 0)
-        futimens(dir, p->parent_times);
+        futimens(dir, times);
 }
 
 void made_points_remove(int root_fd, const struct made_points *made)
 {
     for (size_t i = made->count; i-- > 0;)
-        remove_point(root_fd, &made->items[i]);
+        remove_point(root_fd, made, &made->items[i]);
+}
+
+static bool is_as_before(const struct stat *now, const struct stat *before)
+{
+    return now->st_mode == before->st_mode && now->st_uid == before->st_uid &&
+           now->st_gid == before->st_gid && now->st_mtim.tv_sec == before->st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+}
+
+void made_points_trim(int upper_fd, const struct made_points *made)
+{
+    for (size_t i = made->dir_count; i-- > 0;) {
+        struct stat st;
+        const struct passed_dir *d = &made->dirs[i];
+        auto_free char *parent = parent_of(d->path);
+        auto_close int dir = beneath_open(upper_fd, parent, O_RDONLY | O_DIRECTORY, 0);
+        if (*d->path && dir >= 0 &&
+            fstatat(dir, path_base(d->path), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            is_as_before(&st, &d->st))
+            unlinkat(dir, path_base(d->path), AT_REMOVEDIR);
+    }
 }
 
 void made_points_release(struct made_points *made)
 {
     for (size_t i = 0; i < made->count; i++)
         free(made->items[i].path);
+    for (size_t i = 0; i < made->dir_count; i++)
+        free(made->dirs[i].path);
     free(made->items);
+    free(made->dirs);
     *made = (struct made_points){ 0 };
 }

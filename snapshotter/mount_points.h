@@ -40,17 +40,26 @@ struct made_point {
     dev_t dev;
     ino_t ino;
     bool is_dir;
-    struct timespec parent_times[2]; /* atime and mtime of the parent before */
+};
+/* A directory on the way to one, as it was before. */
+struct passed_dir {
+    char *path; /* "" is the root */
+    struct stat st;
 };
 struct made_points {
     struct made_point *items;
     size_t count, cap;
+    struct passed_dir *dirs; /* parents before children */
+    size_t dir_count, dir_cap;
 };
 int made_points_create(int root_fd, const struct missing_points *missing, struct made_points *out,
                        struct error *err) MUST_CHECK;
 /* Removes what is still as it was made (same inode, empty), and gives the parents their times back.
  */
 void made_points_remove(int root_fd, const struct made_points *made);
+/* Removes from `upper_fd`, the changes of a step, directories that are there only because a point
+ * was made below them: empty ones that are as they were before. */
+void made_points_trim(int upper_fd, const struct made_points *made);
 void made_points_release(struct made_points *made);
 
 #endif

@@ -8,6 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
+#include "lib/fs/hard_links.h"
 #include "snapshotter/layer_tree.h"
 #include "snapshotter/merge.h"
 #include "snapshotter/mount_api.h"
@@ -17,11 +18,6 @@
 /* Longer than a tick of the clock that stamps files. */
 enum { TICK_NS = 20 * 1000 * 1000 };
 
-struct native {
-    struct snapshotter base;
-    const struct store *store;
-};
-
 struct native_snapshot {
     struct snapshot base;
     char scratch[LAYER_SCRATCH_SIZE]; /* root: the copy; fs: the layer, once it is told apart */
@@ -30,54 +26,32 @@ struct native_snapshot {
     struct timespec stamp; /* what changed since has a ctime that is not older */
 };
 
-static struct native *native_of(struct snapshotter *s)
-{
-    return (struct native *)s;
-}
-
-/* Names of one file in one layer are one file in the copy as well. */
-static void link_names(struct map *first_names, struct fs_entry *e)
-{
-    char key[48];
-    if (e->tar.type == TAR_DIR || e->st.st_nlink < 2)
-        return;
-    snprintf(key, sizeof key, "%lx:%lx", (unsigned long)e->st.st_dev, (unsigned long)e->st.st_ino);
-    const char *first = map_find(first_names, key);
-    if (first) {
-        e->tar.type = TAR_HARDLINK;
-        e->tar.link = first;
-        e->tar.size = 0;
-    } else {
-        map_set(first_names, key, xstrdup(e->tar.path));
-    }
-}
-
 static int write_name(struct tree_writer *to, int dir_fd, const char *name, const char *path,
-                      struct map *first_names, struct error *err)
+                      struct hard_links *links, struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     TRY(fs_entry_open(dir_fd, name, path, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY)
         return 0;
-    link_names(first_names, &e);
+    hard_links_apply(links, &e);
     return tree_writer_entry(to, &e.tar, &(struct tree_content){ .fd = e.fd }, err);
 }
 
 static int copy_merged(const struct merge_dir *dir, const char *path, struct tree_writer *to,
-                       struct map *first_names, struct error *err)
+                       struct hard_links *links, struct error *err)
 {
     auto_(merge_list) struct merge_list list = { 0 };
     TRY(merge_list(dir, &list, err));
     for (size_t i = 0; i < list.count; i++) {
         const struct merge_name *item = &list.items[i];
         auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", item->name);
-        TRY(write_name(to, dir->fds[item->from], item->name, below, first_names, err));
+        TRY(write_name(to, dir->fds[item->from], item->name, below, links, err));
         if (!S_ISDIR(item->st.st_mode))
             continue;
         auto_(merge_dir) struct merge_dir child = { 0 };
         TRY(merge_open(dir, item, &child, err));
-        TRY(copy_merged(&child, below, to, first_names, err));
+        TRY(copy_merged(&child, below, to, links, err));
     }
     return 0;
 }
@@ -96,7 +70,7 @@ static void native_discard(struct snapshot *base)
 {
     struct native_snapshot *snap = (struct native_snapshot *)base;
     if (snap->scratch[0])
-        layer_abandon(native_of(base->snapshotter)->store, snap->scratch);
+        layer_abandon(store_of(base->snapshotter), snap->scratch);
     snapshot_free(snap);
 }
 
@@ -113,9 +87,11 @@ static int open_below(const struct store *store, const char *scratch, const char
 static int fill(struct native_snapshot *snap, const struct tree_stack *stack, struct error *err)
 {
     struct layer_info ignored = { 0 };
-    auto_(map) struct map first_names = { .free_value = free };
+    struct hard_links links = HARD_LINKS_INIT;
     auto_(tree_writer) struct tree_writer *to = tree_writer_open(snap->copy_fd, -1);
-    TRY(copy_merged(&snap->lower, "", to, &first_names, err));
+    int rc = copy_merged(&snap->lower, "", to, &links, err);
+    hard_links_release(&links);
+    TRY(rc);
     TRY(tree_writer_finish(to, &ignored, err));
     unsigned mode = stack->has_root ? stack->root_mode : 0755;
     if (fchown(snap->copy_fd, stack->root_uid, stack->root_gid) < 0 ||
@@ -124,13 +100,13 @@ static int fill(struct native_snapshot *snap, const struct tree_stack *stack, st
     return 0;
 }
 
-static int make_snapshot(struct native *n, const struct layer_list *layers,
+static int make_snapshot(const struct store *store, const struct layer_list *layers,
                          struct native_snapshot *snap, struct error *err)
 {
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(n->store, layers, &stack, err));
-    TRY(layer_begin(n->store, snap->scratch, err));
-    TRY(open_below(n->store, snap->scratch, "root", true, &snap->copy_fd, err));
+    TRY(tree_stack_open(store, layers, &stack, err));
+    TRY(layer_begin(store, snap->scratch, err));
+    TRY(open_below(store, snap->scratch, "root", true, &snap->copy_fd, err));
     snap->lower = (struct merge_dir){ stack.fds, stack.count };
     stack.fds = NULL;
     stack.count = 0;
@@ -146,7 +122,7 @@ static int native_view(struct snapshotter *s, const struct layer_list *layers,
 {
     struct native_snapshot *snap = xcalloc(1, sizeof *snap);
     *snap = (struct native_snapshot){ .base = { s, -1 }, .copy_fd = -1 };
-    if (make_snapshot(native_of(s), layers, snap, err) < 0) {
+    if (make_snapshot(store_of(s), layers, snap, err) < 0) {
         native_discard(&snap->base);
         return -1;
     }
@@ -181,7 +157,7 @@ static int native_prepare(struct snapshotter *s, const struct layer_list *layers
 struct comparison {
     const struct native_snapshot *snap;
     struct tree_writer *to;
-    struct map first_names;
+    struct hard_links links;
 };
 
 static bool is_newer(const struct comparison *c, const struct stat *st)
@@ -215,7 +191,7 @@ static int compare_name(struct comparison *c, int dir_fd, const struct merge_dir
     /* Neither before nor changed: a mount point, or what was moved here with its directory. */
     bool moved = !before && !changed && (!is_dir ? st.st_size > 0 : false);
     if (changed || moved)
-        TRY(write_name(c->to, dir_fd, name, path, &c->first_names, err));
+        TRY(write_name(c->to, dir_fd, name, path, &c->links, err));
     if (!is_dir)
         return 0;
     auto_(merge_dir) struct merge_dir below = { 0 };
@@ -253,14 +229,12 @@ static int tell_apart(struct native_snapshot *snap, int tree_fd, struct layer_in
                       struct error *err)
 {
     struct stat st;
-    struct comparison c = { snap,
-                            tree_writer_open(tree_fd, snap->copy_fd),
-                            { .free_value = free } };
+    struct comparison c = { snap, tree_writer_open(tree_fd, snap->copy_fd), HARD_LINKS_INIT };
     int rc = compare_dir(&c, snap->copy_fd, &snap->lower, "", err);
     if (rc == 0)
         rc = tree_writer_finish(c.to, info, err);
     tree_writer_free(c.to);
-    map_release(&c.first_names);
+    hard_links_release(&c.links);
     if (rc == 0 && fstat(snap->copy_fd, &st) == 0) {
         info->has_root = true;
         info->root_mode = st.st_mode & 07777;
@@ -274,7 +248,7 @@ static int native_commit(struct snapshot *base, const char *id, const char *crea
                          struct error *err)
 {
     struct native_snapshot *snap = (struct native_snapshot *)base;
-    const struct store *store = native_of(base->snapshotter)->store;
+    const struct store *store = store_of(base->snapshotter);
     struct layer_info info = { .created = (char *)created };
     auto_close int tree = -1;
     auto_free char *copy = xasprintf("%s/root", snap->scratch);
@@ -292,33 +266,9 @@ static int native_commit(struct snapshot *base, const char *id, const char *crea
     return rc;
 }
 
-static int native_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
-{
-    return layer_tree_write(native_of(s)->store, out, err);
-}
-
-static int native_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
-                              bool *out, struct error *err)
-{
-    char name[LAYER_ID_SIZE];
-    return layer_tree_find(native_of(s)->store, layers, index, name, out, NULL, err);
-}
-
-static int native_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
-                        bool over, struct reader *in, bool *out_needs_below, struct error *err)
-{
-    return layer_tree_apply(s, native_of(s)->store, layers, index, over, in, out_needs_below, err);
-}
-
-static int native_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
-                       struct tar_writer *out, struct error *err)
-{
-    return layer_tree_diff(native_of(s)->store, id, options, out, err);
-}
-
 static void native_free(struct snapshotter *s)
 {
-    free(native_of(s));
+    free(s);
 }
 
 static const struct snapshotter_ops native_ops = {
@@ -327,18 +277,18 @@ static const struct snapshotter_ops native_ops = {
     .commit = native_commit,
     .view = native_view,
     .discard = native_discard,
-    .layer_write = native_layer_write,
-    .is_unpacked = native_is_unpacked,
-    .apply = native_apply,
-    .diff = native_diff,
+    .layer_write = layer_tree_write,
+    .is_unpacked = layer_tree_is_unpacked,
+    .apply = layer_tree_apply,
+    .diff = layer_tree_diff,
     .free = native_free,
 };
 
 int native_new(const struct store *store, struct snapshotter **out, struct error *err)
 {
     (void)err;
-    struct native *n = xcalloc(1, sizeof *n);
-    *n = (struct native){ { &native_ops }, store };
+    struct store_snapshotter *n = xcalloc(1, sizeof *n);
+    *n = (struct store_snapshotter){ { &native_ops }, store };
     *out = &n->base;
     return 0;
 }

@@ -2,25 +2,35 @@
 #include "snapshotter/overlay.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "lib/base/mem.h"
-#include "lib/fs/dir.h"
 #include "snapshotter/layer_tree.h"
 #include "snapshotter/mount_api.h"
 #include "snapshotter/mount_points.h"
 
+/* A layer below all others that holds nothing but mount points. */
+struct stub {
+    const struct mount_point *points; /* whose stub it is */
+    int fd;
+};
+
 struct overlay {
-    struct snapshotter base; /* first: an overlay is a snapshotter */
-    const struct store *store;
+    struct store_snapshotter base; /* first: an overlay is a snapshotter of a store */
     enum overlay_form form;
-    int empty_fds[2]; /* empty directories, for stacks that need more */
+    int empty_fds[2]; /* empty directories, for stacks that need more: a stack names none twice */
+    struct job_group closing;
+    pthread_mutex_t lock;
+    struct stub *stubs; /* under `lock` */
+    size_t stub_count, stub_cap;
 };
 
 struct overlay_snapshot {
     struct snapshot base;
-    char scratch[LAYER_SCRATCH_SIZE]; /* fs (the upper), work, stub, mnt; "" for a view by clone */
-    int scratch_fd, upper_fd;
+    char scratch[LAYER_SCRATCH_SIZE]; /* holds fs, the upper */
+    int aside_fd, upper_fd;           /* aside: a directory for work and mnt */
     struct made_points made;
 };
 
@@ -44,10 +54,9 @@ static int mount_stack(const struct overlay *o, const struct overlay_snapshot *s
     auto_close int work = -1;
     auto_close int mnt = -1;
     auto_free int *lowers = xcalloc(stack->count + 2, sizeof *lowers);
-    struct overlay_mount m = { .lower_fds = lowers,
-                               .upper_fd = snap->upper_fd,
-                               .work_fd = -1,
-                               .scratch_fd = snap->scratch_fd };
+    struct overlay_mount m = {
+        .lower_fds = lowers, .upper_fd = snap->upper_fd, .work_fd = -1, .scratch_fd = snap->aside_fd
+    };
     if (stack->count)
         memcpy(lowers, stack->fds, stack->count * sizeof *lowers);
     m.lower_count = stack->count;
@@ -57,21 +66,29 @@ static int mount_stack(const struct overlay *o, const struct overlay_snapshot *s
     for (size_t i = 0; m.lower_count == 0 || (m.upper_fd < 0 && m.lower_count < 2); i++)
         lowers[m.lower_count++] = o->empty_fds[i];
     if (m.upper_fd >= 0) {
-        TRY(open_dir(snap->scratch_fd, "work", &work, err));
+        TRY(open_dir(snap->aside_fd, "work", &work, err));
         m.work_fd = work;
     }
     if (o->form == OVERLAY_BY_MOUNT)
-        TRY(open_dir(snap->scratch_fd, "mnt", &mnt, err));
+        TRY(open_dir(snap->aside_fd, "mnt", &mnt, err));
     return overlay_mount(&m, o->form, out_fd, err);
 }
 
+static void close_later(void *arg)
+{
+    close((int)(intptr_t)arg);
+}
+
+/* The last descriptor of a mount: closing it waits for the kernel to take the mount apart. */
 static void snapshot_free(struct overlay_snapshot *snap)
 {
-    int *fds[] = { &snap->base.root_fd, &snap->upper_fd, &snap->scratch_fd };
-    for (size_t i = 0; i < COUNT(fds); i++) {
-        if (*fds[i] >= 0)
-            close(take_fd(fds[i]));
-    }
+    struct overlay *o = overlay_of(snap->base.snapshotter);
+    if (snap->base.root_fd >= 0)
+        job_group_submit(&o->closing, close_later, (void *)(intptr_t)take_fd(&snap->base.root_fd));
+    if (snap->upper_fd >= 0)
+        close(snap->upper_fd);
+    if (snap->aside_fd >= 0)
+        close(snap->aside_fd);
     made_points_release(&snap->made);
     free(snap);
 }
@@ -81,17 +98,24 @@ static void overlay_discard(struct snapshot *base)
     struct overlay_snapshot *snap = (struct overlay_snapshot *)base;
     const struct overlay *o = overlay_of(base->snapshotter);
     if (snap->scratch[0])
-        layer_abandon(o->store, snap->scratch);
+        layer_abandon(o->base.store, snap->scratch);
     snapshot_free(snap);
 }
 
-static int snapshot_new(struct overlay *o, struct overlay_snapshot **out, struct error *err)
+/* What stands beside the upper goes with the lease, so that nobody waits for its removal. */
+static int open_aside(const struct overlay *o, int *out_fd, struct error *err)
+{
+    char name[LEASE_SIZE];
+    store_random_id(name);
+    return open_dir(o->base.store->scratch_fd, name, out_fd, err);
+}
+
+static struct overlay_snapshot *snapshot_new(struct overlay *o)
 {
     struct overlay_snapshot *snap = xcalloc(1, sizeof *snap);
-    *snap = (struct overlay_snapshot){ .base = { &o->base, -1 }, .scratch_fd = -1, .upper_fd = -1 };
-    *out = snap;
-    TRY(layer_begin(o->store, snap->scratch, err));
-    return open_dir(o->store->scratch_fd, snap->scratch, &snap->scratch_fd, err);
+    *snap =
+        (struct overlay_snapshot){ .base = { &o->base.base, -1 }, .aside_fd = -1, .upper_fd = -1 };
+    return snap;
 }
 
 /* The root directory's attributes belong to the whole stack. */
@@ -106,25 +130,55 @@ static int set_root(const struct overlay_snapshot *snap, const struct tree_stack
     return 0;
 }
 
-/* Mounts again with a stub for what is missing; what the stub cannot show is made in the root. */
-static int add_stub(struct overlay *o, struct overlay_snapshot *snap,
-                    const struct tree_stack *stack, const struct mount_point *points,
-                    size_t point_count, struct error *err)
+static int make_stub(struct overlay *o, const struct mount_point *points, size_t count, int *out_fd,
+                     struct error *err)
 {
-    auto_close int stub = -1;
-    auto_(missing_points) struct missing_points missing = { 0 };
-    auto_(missing_points) struct missing_points hidden = { 0 };
-    missing_points_find(snap->base.root_fd, points, point_count, &missing);
-    if (missing.count == 0)
+    auto_close int fd = -1;
+    auto_(missing_points) struct missing_points all = { 0 };
+    TRY(open_aside(o, &fd, err));
+    missing_points_find(fd, points, count, &all);
+    TRY(missing_points_make_stub(&all, fd, err));
+    GROW(o->stubs, o->stub_count, o->stub_cap);
+    o->stubs[o->stub_count++] = (struct stub){ points, fd };
+    *out_fd = take_fd(&fd);
+    return 0;
+}
+
+/* Made once for each table of mount points; it shows only where the image has nothing. */
+static int find_stub(struct overlay *o, const struct mount_point *points, size_t count, int *out_fd,
+                     struct error *err)
+{
+    int rc = 0;
+    *out_fd = -1;
+    if (count == 0)
         return 0;
-    TRY(open_dir(snap->scratch_fd, "stub", &stub, err));
-    TRY(missing_points_make_stub(&missing, stub, err));
-    close(take_fd(&snap->base.root_fd));
-    /* A volatile upper may be mounted once; its mark is in the work directory. */
-    TRY(dir_remove(snap->scratch_fd, "work", err));
-    TRY(mount_stack(o, snap, stack, stub, &snap->base.root_fd, err));
-    missing_points_find(snap->base.root_fd, points, point_count, &hidden);
+    pthread_mutex_lock(&o->lock);
+    for (size_t i = 0; i < o->stub_count && *out_fd < 0; i++) {
+        if (o->stubs[i].points == points)
+            *out_fd = o->stubs[i].fd;
+    }
+    if (*out_fd < 0)
+        rc = make_stub(o, points, count, out_fd, err);
+    pthread_mutex_unlock(&o->lock);
+    return rc;
+}
+
+/* What the stub cannot show (a dangling link leads elsewhere, a whiteout hides it) is made in the
+ * root for the time of the step. */
+static int add_hidden_points(struct overlay_snapshot *snap, const struct mount_point *points,
+                             size_t count, struct error *err)
+{
+    auto_(missing_points) struct missing_points hidden = { 0 };
+    missing_points_find(snap->base.root_fd, points, count, &hidden);
     return made_points_create(snap->base.root_fd, &hidden, &snap->made, err);
+}
+
+static int open_upper(const struct overlay *o, struct overlay_snapshot *snap, struct error *err)
+{
+    char path[LAYER_SCRATCH_SIZE + 4];
+    TRY(layer_begin(o->base.store, snap->scratch, err));
+    snprintf(path, sizeof path, "%s/fs", snap->scratch);
+    return open_dir(o->base.store->scratch_fd, path, &snap->upper_fd, err);
 }
 
 static int overlay_prepare(struct snapshotter *s, const struct layer_list *layers,
@@ -132,14 +186,15 @@ static int overlay_prepare(struct snapshotter *s, const struct layer_list *layer
                            struct snapshot **out, struct error *err)
 {
     struct overlay *o = overlay_of(s);
-    struct overlay_snapshot *snap = NULL;
+    int stub = -1;
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(o->store, layers, &stack, err));
-    if (snapshot_new(o, &snap, err) < 0 ||
-        open_dir(snap->scratch_fd, "fs", &snap->upper_fd, err) < 0 ||
+    TRY(tree_stack_open(o->base.store, layers, &stack, err));
+    TRY(find_stub(o, points, point_count, &stub, err));
+    struct overlay_snapshot *snap = snapshot_new(o);
+    if (open_aside(o, &snap->aside_fd, err) < 0 || open_upper(o, snap, err) < 0 ||
         set_root(snap, &stack, err) < 0 ||
-        mount_stack(o, snap, &stack, -1, &snap->base.root_fd, err) < 0 ||
-        add_stub(o, snap, &stack, points, point_count, err) < 0) {
+        mount_stack(o, snap, &stack, stub, &snap->base.root_fd, err) < 0 ||
+        add_hidden_points(snap, points, point_count, err) < 0) {
         overlay_discard(&snap->base);
         return -1;
     }
@@ -151,10 +206,10 @@ static int overlay_view(struct snapshotter *s, const struct layer_list *layers,
                         struct snapshot **out, struct error *err)
 {
     struct overlay *o = overlay_of(s);
-    struct overlay_snapshot *snap = NULL;
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(o->store, layers, &stack, err));
-    if (snapshot_new(o, &snap, err) < 0 ||
+    TRY(tree_stack_open(o->base.store, layers, &stack, err));
+    struct overlay_snapshot *snap = snapshot_new(o);
+    if ((o->form == OVERLAY_BY_MOUNT && open_aside(o, &snap->aside_fd, err) < 0) ||
         mount_stack(o, snap, &stack, -1, &snap->base.root_fd, err) < 0) {
         overlay_discard(&snap->base);
         return -1;
@@ -165,12 +220,9 @@ static int overlay_view(struct snapshotter *s, const struct layer_list *layers,
 
 static int seal_upper(struct overlay_snapshot *snap, struct layer_info *info, struct error *err)
 {
-    static const char *const aside[] = { "work", "stub", "mnt" };
     struct stat st;
     made_points_remove(snap->base.root_fd, &snap->made);
-    close(take_fd(&snap->base.root_fd));
-    for (size_t i = 0; i < COUNT(aside); i++)
-        TRY(dir_remove(snap->scratch_fd, aside[i], err));
+    made_points_trim(snap->upper_fd, &snap->made);
     if (fstat(snap->upper_fd, &st) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "stat a new layer");
     info->has_root = true;
@@ -190,42 +242,23 @@ static int overlay_commit(struct snapshot *base, const char *id, const char *cre
         overlay_discard(base);
         return -1;
     }
-    int rc = layer_commit(o->store, snap->scratch, id, &info, err);
+    int rc = layer_commit(o->base.store, snap->scratch, id, &info, err);
     snapshot_free(snap);
     return rc;
-}
-
-static int overlay_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
-{
-    return layer_tree_write(overlay_of(s)->store, out, err);
-}
-
-static int overlay_is_unpacked(struct snapshotter *s, const struct layer_list *layers, size_t index,
-                               bool *out, struct error *err)
-{
-    char name[LAYER_ID_SIZE];
-    return layer_tree_find(overlay_of(s)->store, layers, index, name, out, NULL, err);
-}
-
-static int overlay_apply(struct snapshotter *s, const struct layer_list *layers, size_t index,
-                         bool over, struct reader *in, bool *out_needs_below, struct error *err)
-{
-    return layer_tree_apply(s, overlay_of(s)->store, layers, index, over, in, out_needs_below, err);
-}
-
-static int overlay_diff(struct snapshotter *s, const char *id, const struct diff_options *options,
-                        struct tar_writer *out, struct error *err)
-{
-    return layer_tree_diff(overlay_of(s)->store, id, options, out, err);
 }
 
 static void overlay_free(struct snapshotter *s)
 {
     struct overlay *o = overlay_of(s);
+    job_group_wait(&o->closing);
+    for (size_t i = 0; i < o->stub_count; i++)
+        close(o->stubs[i].fd);
     for (size_t i = 0; i < COUNT(o->empty_fds); i++) {
         if (o->empty_fds[i] >= 0)
             close(o->empty_fds[i]);
     }
+    pthread_mutex_destroy(&o->lock);
+    free(o->stubs);
     free(o);
 }
 
@@ -235,10 +268,10 @@ static const struct snapshotter_ops overlay_ops = {
     .commit = overlay_commit,
     .view = overlay_view,
     .discard = overlay_discard,
-    .layer_write = overlay_layer_write,
-    .is_unpacked = overlay_is_unpacked,
-    .apply = overlay_apply,
-    .diff = overlay_diff,
+    .layer_write = layer_tree_write,
+    .is_unpacked = layer_tree_is_unpacked,
+    .apply = layer_tree_apply,
+    .diff = layer_tree_diff,
     .free = overlay_free,
 };
 
@@ -247,7 +280,7 @@ static int probe(struct overlay *o, struct error *err)
 {
     struct snapshot *snap = NULL;
     struct layer_list none = { NULL, 0 };
-    TRY(overlay_prepare(&o->base, &none, NULL, 0, &snap, err));
+    TRY(overlay_prepare(&o->base.base, &none, NULL, 0, &snap, err));
     overlay_discard(snap);
     return 0;
 }
@@ -262,13 +295,15 @@ static bool form_is_allowed(enum overlay_form form)
     return !forced || strcmp(forced, names[form]) == 0;
 }
 
-int overlay_new(const struct store *store, struct snapshotter **out, struct error *err)
+int overlay_new(const struct store *store, struct thread_pool *pool, struct snapshotter **out,
+                struct error *err)
 {
     struct overlay *o = xcalloc(1, sizeof *o);
-    *o = (struct overlay){ .base = { &overlay_ops }, .store = store, .empty_fds = { -1, -1 } };
-    if (open_dir(store->scratch_fd, "empty", &o->empty_fds[0], err) < 0 ||
-        open_dir(store->scratch_fd, "empty2", &o->empty_fds[1], err) < 0) {
-        overlay_free(&o->base);
+    *o = (struct overlay){ .base = { { &overlay_ops }, store }, .empty_fds = { -1, -1 } };
+    job_group_init(&o->closing, pool);
+    pthread_mutex_init(&o->lock, NULL);
+    if (open_aside(o, &o->empty_fds[0], err) < 0 || open_aside(o, &o->empty_fds[1], err) < 0) {
+        overlay_free(&o->base.base);
         return -1;
     }
     for (int form = OVERLAY_BY_FD; form <= OVERLAY_BY_MOUNT; form++) {
@@ -277,11 +312,11 @@ int overlay_new(const struct store *store, struct snapshotter **out, struct erro
             continue;
         error_clear(err);
         if (probe(o, err) == 0) {
-            *out = &o->base;
+            *out = &o->base.base;
             return 0;
         }
     }
-    overlay_free(&o->base);
+    overlay_free(&o->base.base);
     if (!error_is_set(err))
         return error_set(err, ERROR_HOST, 0, "no way to mount overlayfs is allowed");
     err->kind = err->kind == ERROR_NO_SPACE ? ERROR_NO_SPACE : ERROR_HOST;

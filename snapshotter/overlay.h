@@ -7,11 +7,14 @@
 #ifndef SNAPSHOTTER_OVERLAY_H
 #define SNAPSHOTTER_OVERLAY_H
 
+#include "lib/base/thread_pool.h"
 #include "lib/solver/snapshotter.h"
 #include "lib/store/store.h"
 
-/* Tries an overlay mount in the store's scratch space; HOST if this kernel or file system has none,
- * for then plain copies can stand in (native.h). `store` is borrowed and has a lease. */
-int overlay_new(const struct store *store, struct snapshotter **out, struct error *err) MUST_CHECK;
+/* `pool` takes what need not be waited for: a mount ends some milliseconds after its last use.
+ * Tries an overlay mount in the store's scratch space; HOST if this kernel or file system has none,
+ * for then plain copies can stand in (native.h). Both are borrowed; the store has a lease. */
+int overlay_new(const struct store *store, struct thread_pool *pool, struct snapshotter **out,
+                struct error *err) MUST_CHECK;
 
 #endif

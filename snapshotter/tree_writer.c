@@ -30,7 +30,6 @@ struct tree_writer {
     struct dir_time *times;
     size_t time_count, time_cap;
     bool lacked;
-    size_t devices_skipped;
     bool has_root;
     unsigned root_mode;
     uint32_t root_uid, root_gid;
@@ -46,11 +45,6 @@ struct tree_writer *tree_writer_open(int tree_fd, int below_fd)
 bool tree_writer_lacked(const struct tree_writer *w)
 {
     return w->lacked;
-}
-
-size_t tree_writer_devices_skipped(const struct tree_writer *w)
-{
-    return w->devices_skipped;
 }
 
 static void forget_parent(struct tree_writer *w)
@@ -149,7 +143,7 @@ static int set_overlay_mark(int fd, const char *name, const char *value, const c
     return 0;
 }
 
-/* Makes or finds directory `name`; a whiteout in its place means that it hides a lower one. */
+/* Makes or finds directory `name`; whatever else was in its place had hidden a lower one. */
 static int make_directory(int dir_fd, const char *name, const char *path, int *out_fd,
                           bool *out_made, struct error *err)
 {
@@ -157,7 +151,7 @@ static int make_directory(int dir_fd, const char *name, const char *path, int *o
     bool opaque = false;
     *out_made = false;
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
-        opaque = is_whiteout(&st);
+        opaque = true;
         if (unlinkat(dir_fd, name, 0) < 0)
             return failed(err, "replace", path);
     }
@@ -297,9 +291,14 @@ static int copy_up(struct tree_writer *w, const char *path, struct error *err)
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     if (below < 0)
-        return failed(err, "find the hard link's target", path);
+        return error_set(err, ERROR_NOT_FOUND, errno, "%s", path);
     TRY(fs_entry_open(below, slash ? slash + 1 : path, path, &e, &kind, err));
     return tree_writer_entry(w, &e.tar, &(struct tree_content){ .fd = e.fd }, err);
+}
+
+static bool find_entry(int dir_fd, const char *name, struct stat *st)
+{
+    return dir_fd >= 0 && fstatat(dir_fd, name, st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, struct error *err)
@@ -310,17 +309,19 @@ static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, stru
     auto_free char *target_dir = xstrndup(e->link, slash ? (size_t)(slash - e->link) : 0);
     const char *target = slash ? slash + 1 : e->link;
     auto_close int dir = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
-    bool found = dir >= 0 && fstatat(dir, target, &st, AT_SYMLINK_NOFOLLOW) == 0;
-    if ((!found || is_whiteout(&st)) && w->below_fd >= 0) {
-        TRY(copy_up(w, e->link, err));
+    bool found = find_entry(dir, target, &st);
+    if (!found && w->below_fd >= 0) {
+        if (copy_up(w, e->link, err) < 0 && err->kind != ERROR_NOT_FOUND)
+            return -1;
+        error_clear(err);
         auto_close int again = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
         if (dir >= 0)
             close(dir);
         dir = take_fd(&again);
-        found = dir >= 0 && fstatat(dir, target, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        found = find_entry(dir, target, &st);
     }
-    if (!found) {
-        w->lacked = true;
+    if (!found || is_whiteout(&st)) {
+        w->lacked |= w->below_fd < 0;
         return error_set(err, ERROR_CORRUPT, 0, "hard link %s to %s, which does not exist", e->path,
                          e->link);
     }
@@ -344,10 +345,8 @@ static int write_node(struct tree_writer *w, const struct tar_entry *e, const ch
     if (e->type == TAR_CHAR && device == 0)
         return error_set(err, ERROR_CORRUPT, 0, "%s is a character device 0:0", e->path);
     if (mknodat(w->parent_fd, name, type | 0600, device) < 0) {
-        if (errno == EPERM && e->type != TAR_FIFO) {
-            w->devices_skipped++;
+        if (errno == EPERM && e->type != TAR_FIFO)
             return 0;
-        }
         return failed(err, "create", e->path);
     }
     struct timespec times[2] = { { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns },

@@ -9,6 +9,9 @@
  * that no lower layer has shows as a broken device. Whiteouts hide lower layers only, never an
  * entry of the same layer, whatever their order.
  *
+ * Device nodes are left out where the builder may not make them: no image of ours can use one, and
+ * a base must not fail for its /dev/console.
+ *
  * A parent that has no entry of its own is taken from `below` (a root descriptor) if given, else
  * made 0755 root; tree_writer_lacked tells that one was needed.
  */
@@ -38,8 +41,6 @@ int tree_writer_finish(struct tree_writer *w, struct layer_info *info,
                        struct error *err) MUST_CHECK;
 /* Did the stream rely on what lies below, with no `below` to ask? */
 bool tree_writer_lacked(const struct tree_writer *w);
-/* Device nodes that an unprivileged builder cannot make and left out. */
-size_t tree_writer_devices_skipped(const struct tree_writer *w);
 void tree_writer_free(struct tree_writer *w);
 DEFINE_AUTO(tree_writer, struct tree_writer *, tree_writer_free(*value))
 

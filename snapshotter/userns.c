@@ -377,7 +377,10 @@ int userns_run(const struct id_map *map, int (*fn)(void *arg), void *arg, struct
         close(c.fd); /* a child that still prepares itself ends on this */
         if (rc == 0)
             child_wait(&c, signal_fd, cancel, &w);
-        *out_status = process_wait(c.pid);
+        /* What a child that never got to `fn` ended with is no status of `fn`. */
+        int status = process_wait(c.pid);
+        if (rc == 0)
+            *out_status = status;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc == 0 && w.killed)

@@ -47,10 +47,11 @@ static char next(struct reader *r)
 
 static int add(struct reader *r, struct output *out, struct str text, struct error *err)
 {
-    if (out->text.len + text.len > EXPAND_WORD_MAX || text.len > r->e->left)
+    if (out->text.len + text.len > EXPAND_WORD_MAX || text.len > r->e->left) {
         return error_set(err, ERROR_USER, 0, "it expands to more than the limit of %d MiB",
                          (text.len > r->e->left ? EXPAND_TOTAL_MAX : EXPAND_WORD_MAX) / 1024 /
                              1024);
+    }
     r->e->left -= text.len;
     strbuf_add(&out->text, text.ptr, text.len);
     return 0;
@@ -123,10 +124,11 @@ static int read_operand(struct reader *r, const char *stop, enum raw_mode raw, s
     inner.keep = false;
     int rc = read_until(&inner, stop, &text, err);
     r->rest = inner.rest;
-    if (rc == 0 && !peek(r))
+    if (rc == 0 && !peek(r)) {
         rc = error_set(err, ERROR_USER, 0,
                        strchr(stop, '/') ? "syntax error: missing '/' in ${}"
                                          : "syntax error: missing '}'");
+    }
     strbuf_release(out);
     *out = text.text;
     return rc;

@@ -22,15 +22,16 @@ static int parse_mode(const struct instruction *in, const struct flag *flag, con
         *out = (int)mode;
         return 0;
     }
-    if (is_symbolic_mode(text))
+    if (is_symbolic_mode(text)) {
         error_set(err, ERROR_UNSUPPORTED, 0,
                   "line %d: %s --chmod=%s: symbolic modes are not supported, write it in octal",
                   in->line.where.line, in->verb->name, text);
-    else
+    } else {
         error_set(
             err, ERROR_USER, 0,
             "invalid chmod parameter: '%s'. it should be octal string and between 0 and 07777",
             text);
+    }
     return error_word(in, flag->offset, err);
 }
 

@@ -74,7 +74,7 @@ static int add_port(struct stage_state *s, const char *text, struct strbuf *hist
         list_add_once(&s->ports, &s->config.exposed_ports, item);
         strbuf_addf(history, "%s%s", history->buf[history->len - 1] == '[' ? "" : " ", item);
     }
-    if (history->len > EXPAND_WORD_MAX * 4)
+    if (history->len > (size_t)EXPAND_WORD_MAX * 4)
         return error_set(err, ERROR_USER, 0, "too many ports");
     return 0;
 }
@@ -179,13 +179,14 @@ int lower_stopsignal(struct lowering *l, struct stage_state *s, const struct ins
 static int parse_interval(const struct instruction *in, const struct flag *flag, int64_t *out,
                           struct error *err)
 {
-    if (!go_duration_parse(flag->value, out))
+    if (!go_duration_parse(flag->value, out)) {
         error_set(err, ERROR_USER, 0, "invalid duration \"%s\" for --%s: write 30s, 1m30s, 500ms",
                   flag->value, flag->spec->name);
-    else if (*out != 0 && *out < 1000000)
+    } else if (*out != 0 && *out < 1000000) {
         error_set(err, ERROR_USER, 0, "Interval \"%s\" cannot be less than 1ms", flag->value);
-    else
+    } else {
         return 0;
+    }
     return error_word(in, flag->offset, err);
 }
 

@@ -230,11 +230,12 @@ static int check_words(const struct instruction *i, struct error *err)
         break;
     case VERB_ADD:
     case VERB_COPY:
-        if (i->word_count < 2)
+        if (i->word_count < 2) {
             error_set(err, ERROR_USER, 0,
                       "%s requires at least two arguments, but %zu %s given: the destination could "
                       "not be determined",
                       i->verb->name, i->word_count, i->word_count == 1 ? "was" : "were");
+        }
         break;
     case VERB_SHELL:
         if (!i->json || i->word_count == 0)

@@ -159,13 +159,14 @@ static int not_earlier(struct lowering *l, const struct stage_state *s,
                        struct error *err)
 {
     const struct flag *flag = instruction_flag(in, FLAG_FROM);
-    if (named == s || reaches(l, named, s))
+    if (named == s || reaches(l, named, s)) {
         error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
                   named->display_name);
-    else
+    } else {
         error_set(err, ERROR_USER, 0,
                   "cannot copy from stage \"%s\": it must come before stage \"%s\"",
                   named->display_name, s->display_name);
+    }
     return error_word(in, flag->offset, err);
 }
 

@@ -75,10 +75,11 @@ static_assert(COUNT(verbs) == VERB_COUNT, "one row for each verb");
 
 const struct verb *verb_find(struct str word)
 {
-    for (size_t i = 0; i < COUNT(verbs); i++)
+    for (size_t i = 0; i < COUNT(verbs); i++) {
         if (strlen(verbs[i].name) == word.len &&
             strncasecmp(verbs[i].name, word.ptr, word.len) == 0)
             return &verbs[i];
+    }
     return NULL;
 }
 

@@ -40,11 +40,13 @@ static inline void auto_close_(const int *fd)
 #define auto_close __attribute__((cleanup(auto_close_)))
 
 /* Defines the attribute function `auto_NAME_` for values of `type`; use it as auto_(NAME). */
+/* NOLINTBEGIN(bugprone-macro-parentheses): `type` is a type. */
 #define DEFINE_AUTO(name, type, destructor)                                                        \
     static inline void auto_##name##_(type *value)                                                 \
     {                                                                                              \
         destructor;                                                                                \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define auto_(name) __attribute__((cleanup(auto_##name##_)))
 
 #define take_ptr(p)                                                                                \

@@ -86,7 +86,7 @@ static int copy_by_buffer(int in, int out, uint64_t len, const char *name, struc
     return 0;
 }
 
-int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err)
+static int copy_range(int in, int out, uint64_t len, const char *name, struct error *err)
 {
     while (len) {
         size_t want = len > (1U << 30) ? (1U << 30) : (size_t)len;
@@ -99,4 +99,34 @@ int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err)
         len -= (uint64_t)n;
     }
     return 0;
+}
+
+/* Holes stay holes. Both offsets are at 0, and `out` is empty. */
+static int copy_sparse(int in, int out, uint64_t len, const char *name, struct error *err)
+{
+    for (off_t at = 0; (uint64_t)at < len;) {
+        off_t data = lseek(in, at, SEEK_DATA);
+        off_t end = data < 0 ? -1 : lseek(in, data, SEEK_HOLE);
+        if (data < 0 && errno == ENXIO)
+            break;
+        if (end < 0 || lseek(in, data, SEEK_SET) < 0 || lseek(out, data, SEEK_SET) < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "seek in %s", name);
+        if ((uint64_t)end > len)
+            end = (off_t)len;
+        TRY(copy_range(in, out, (uint64_t)(end - data), name, err));
+        at = end;
+    }
+    if (ftruncate(out, (off_t)len) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "extend %s", name);
+    return 0;
+}
+
+int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err)
+{
+    struct stat st;
+    bool is_whole = fstat(in, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len &&
+                    lseek(in, 0, SEEK_CUR) == 0 && lseek(out, 0, SEEK_CUR) == 0;
+    if (is_whole && (uint64_t)st.st_blocks * 512 < len && len > CHUNK)
+        return copy_sparse(in, out, len, name, err);
+    return copy_range(in, out, len, name, err);
 }

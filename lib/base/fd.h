@@ -23,7 +23,8 @@ int fd_read_all(int fd, size_t limit, const char *name, struct strbuf *out,
  * Errors: NOT_FOUND, SYSTEM, USER (too large, not a regular file). */
 int fd_read_file(int dir_fd, const char *path, size_t limit, struct strbuf *out,
                  struct error *err) MUST_CHECK;
-/* Copies exactly `len` bytes from `in` to `out`, in the kernel where it can. A source that ends
+/* Copies exactly `len` bytes from `in` to `out`, in the kernel where it can; holes of a whole
+ * file stay holes. A source that ends
  * early is CORRUPT. */
 int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err) MUST_CHECK;
 

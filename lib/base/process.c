@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 
 #include "lib/base/mem.h"
@@ -63,37 +64,46 @@ static int spawn(const char *const *argv, const struct pipes *p, pid_t *out_pid,
     return 0;
 }
 
+/* Takes what one output has ready; false at its end. */
+static bool drain(int fd, struct strbuf *sink)
+{
+    char buf[8192];
+    ssize_t n = read(fd, buf, sizeof buf);
+    if (n > 0 && sink->len + (size_t)n <= PROCESS_OUTPUT_MAX)
+        strbuf_add(sink, buf, (size_t)n);
+    return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/* Gives what the pipe takes of *input; false when there is no more to give, or nobody to take it.
+ */
+static bool feed(int fd, const char **input)
+{
+    ssize_t n = write(fd, *input, strlen(*input));
+    if (n > 0)
+        *input += n;
+    return **input && (n >= 0 || errno == EINTR || errno == EAGAIN);
+}
+
 /* Moves what is ready between the pipes and the buffers until both outputs are closed. */
 static void pump(struct pipes *p, const char *input, struct process_result *result)
 {
-    size_t left = input ? strlen(input) : 0;
     struct pollfd fds[3] = { { .fd = p->out[0], .events = POLLIN },
                              { .fd = p->err[0], .events = POLLIN },
-                             { .fd = left ? p->in[1] : -1, .events = POLLOUT } };
+                             { .fd = p->in[1], .events = POLLOUT } };
     struct strbuf *sinks[2] = { &result->out, &result->err };
     while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-        if (poll(fds, COUNT(fds), -1) < 0 && errno != EINTR)
-            return;
-        for (int i = 0; i < 2; i++) {
-            char buf[8192];
-            if (fds[i].fd < 0 || !fds[i].revents)
-                continue;
-            ssize_t n = read(fds[i].fd, buf, sizeof buf);
-            if (n == 0 || (n < 0 && errno != EINTR))
-                fds[i].fd = -1;
-            if (n > 0 && sinks[i]->len + (size_t)n <= PROCESS_OUTPUT_MAX)
-                strbuf_add(sinks[i], buf, (size_t)n);
+        if (poll(fds, COUNT(fds), -1) < 0) {
+            if (errno != EINTR)
+                return;
+            continue;
         }
-        if (fds[2].fd >= 0 && fds[2].revents) {
-            ssize_t n = write(fds[2].fd, input, left);
-            if (n > 0) {
-                input += n;
-                left -= (size_t)n;
-            }
-            if (left == 0 || (n < 0 && errno != EINTR)) {
-                close(p->in[1]);
-                p->in[1] = fds[2].fd = -1;
-            }
+        for (int i = 0; i < 2; i++) {
+            if (fds[i].fd >= 0 && fds[i].revents && !drain(fds[i].fd, sinks[i]))
+                fds[i].fd = -1;
+        }
+        if (fds[2].fd >= 0 && fds[2].revents && !feed(fds[2].fd, &input)) {
+            close(p->in[1]);
+            p->in[1] = fds[2].fd = -1;
         }
     }
 }
@@ -116,6 +126,9 @@ int process_run(const char *const *argv, const char *input, struct process_resul
     if (!input || !*input) {
         close(p.in[1]);
         p.in[1] = -1;
+    } else {
+        /* The program may want to be heard before it listens. */
+        (void)fcntl(p.in[1], F_SETFL, O_NONBLOCK);
     }
     pump(&p, input, result);
     pipes_close(&p);

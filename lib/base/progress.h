@@ -45,6 +45,9 @@ struct progress_sink {
     void (*tick)(struct progress_sink *sink);
     /* Everything was said by this process: print summaries, restore the terminal. May be NULL. */
     void (*finish)(struct progress_sink *sink);
+    /* Another process that began with a copy of this sink has shown all it held. May be NULL. */
+    void (*forget)(struct progress_sink *sink);
+    void (*free)(struct progress_sink *sink);
 };
 
 struct progress {

@@ -30,6 +30,7 @@ char *strbuf_reserve(struct strbuf *sb, size_t more)
             cap = need;
         sb->buf = xreallocarray(sb->cap ? sb->buf : NULL, cap, 1);
         sb->cap = cap;
+        sb->buf[sb->len] = '\0';
     }
     return sb->buf + sb->len;
 }

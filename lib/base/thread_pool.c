@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "lib/base/mem.h"
 
@@ -164,4 +165,33 @@ void job_group_wait(struct job_group *group)
     pthread_mutex_unlock(&group->lock);
     pthread_cond_destroy(&group->idle);
     pthread_mutex_destroy(&group->lock);
+}
+
+struct parallel {
+    atomic_size_t next;
+    size_t count;
+    parallel_fn *fn;
+    void *arg;
+};
+
+static void parallel_run(void *arg)
+{
+    struct parallel *p = arg;
+    for (size_t i = atomic_fetch_add(&p->next, 1); i < p->count; i = atomic_fetch_add(&p->next, 1))
+        p->fn(p->arg, i);
+}
+
+void parallel_for(struct thread_pool *pool, size_t count, size_t width, parallel_fn *fn, void *arg)
+{
+    struct parallel p = { .count = count, .fn = fn, .arg = arg };
+    atomic_init(&p.next, 0);
+    if (!pool || count == 1) {
+        parallel_run(&p);
+        return;
+    }
+    struct job_group group;
+    job_group_init(&group, pool);
+    for (size_t i = 0; i < count && i < width; i++)
+        job_group_submit(&group, parallel_run, &p);
+    job_group_wait(&group);
 }

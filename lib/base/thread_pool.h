@@ -43,4 +43,9 @@ void job_group_wait(struct job_group *group);
 /* Waits `timeout_ms` at most; true once all have ended. job_group_wait must follow in any case. */
 bool job_group_wait_for(struct job_group *group, unsigned timeout_ms);
 
+typedef void parallel_fn(void *arg, size_t index);
+/* Calls fn(arg, 0..count - 1), at most `width` at a time, and waits for all. `pool` NULL: one after
+ * the other in the caller's thread. */
+void parallel_for(struct thread_pool *pool, size_t count, size_t width, parallel_fn *fn, void *arg);
+
 #endif

@@ -49,10 +49,8 @@ bool cache_find_digest(const struct store *store, const struct digest *key, stru
 int cache_put_digest(const struct store *store, const struct digest *key,
                      const struct digest *value, struct error *err)
 {
-    char text[DIGEST_TEXT_SIZE];
     js *body = js_new_object();
-    digest_print(value, text);
-    js_set_text(body, "digest", text);
+    js_set_digest(body, "digest", value);
     return record_put_take(store, key, body, err);
 }
 

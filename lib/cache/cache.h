@@ -3,9 +3,10 @@
  * cache: which layer a step has led to before (design.md 4). Two keys lead to a record:
  *
  *   definition key  H(op, definition keys of the inputs); known before anything runs. A local
- * context counts as the digest of what is selected from it, an image as its digest. result key
- * H(op, what each input turned out to be): for a mounted root its whole ordered layer-id list, for
- * copied files their digest, for COPY's destination its facts.
+ *                   context counts as the digest of what is selected from it, an image as its
+ *                   digest. The record is kept under it and the layers that the inputs have.
+ *   result key      H(op, what each input turned out to be): for a mounted root its whole ordered
+ *                   layer-id list, for copied files their digest, for COPY's destination its facts.
  *
  * A record is a hint: its layer is used only if it is still there. It keeps the recipe of its key,
  * in words, so that a miss can be explained by what changed.

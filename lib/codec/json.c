@@ -112,6 +112,15 @@ int js_get_text(const js *object, const char *key, bool required, const char **o
     return 0;
 }
 
+int js_get_digest(const js *object, const char *key, struct digest *out, struct error *err)
+{
+    const char *text = NULL;
+    TRY(js_get_text(object, key, true, &text, err));
+    if (!digest_parse(text, out))
+        return error_set(err, ERROR_CORRUPT, 0, "%s is not a digest", key);
+    return 0;
+}
+
 int js_get_u64(const js *object, const char *key, bool required, uint64_t *out, struct error *err)
 {
     const js *value = js_member(object, key);
@@ -241,6 +250,13 @@ void js_set_take(js *object, const char *key, js *value)
 void js_set_text(js *object, const char *key, const char *text)
 {
     js_set_take(object, key, js_new_text(text));
+}
+
+void js_set_digest(js *object, const char *key, const struct digest *d)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_print(d, text);
+    js_set_text(object, key, text);
 }
 
 void js_remove(js *object, const char *key)

@@ -16,6 +16,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
+#include "lib/codec/digest.h"
 
 struct json_t; /* jansson's own name for it */
 typedef struct json_t js;
@@ -40,6 +41,9 @@ bool js_is_true(const js *value);
 
 int js_get_text(const js *object, const char *key, bool required, const char **out,
                 struct error *err) MUST_CHECK;
+/* A required "sha256:<hex>". */
+int js_get_digest(const js *object, const char *key, struct digest *out,
+                  struct error *err) MUST_CHECK;
 /* A number that is an integer from 0 to 2^53. */
 int js_get_u64(const js *object, const char *key, bool required, uint64_t *out,
                struct error *err) MUST_CHECK;
@@ -59,6 +63,7 @@ js *js_new_bool(bool value);
 js *js_copy(const js *value); /* deep */
 void js_set_take(js *object, const char *key, js *value);
 void js_set_text(js *object, const char *key, const char *text);
+void js_set_digest(js *object, const char *key, const struct digest *d);
 void js_remove(js *object, const char *key);
 void js_push_take(js *array, js *value);
 

@@ -56,6 +56,9 @@ int tar_writer_entry(struct tar_writer *w, const struct tar_entry *entry,
                      struct error *err) MUST_CHECK;
 int tar_writer_content(struct tar_writer *w, const void *data, size_t len,
                        struct error *err) MUST_CHECK;
+/* All of the current file's content, from `fd` at its offset; one that ends early is CORRUPT. */
+int tar_writer_content_fd(struct tar_writer *w, int fd, const char *name,
+                          struct error *err) MUST_CHECK;
 /* The end-of-archive blocks. */
 int tar_writer_finish(struct tar_writer *w, struct error *err) MUST_CHECK;
 
@@ -66,7 +69,7 @@ int tar_reader_open(struct reader *in, const char *name, struct tar_reader **out
                     struct error *err) MUST_CHECK;
 /* The next entry, borrowed until the next call; *out NULL at the end. A path is cleaned of "./" and
  * leading or trailing slashes; one that climbs ("..") is CORRUPT, as is any that cannot be an
- * entry. Entries of a type that is no file system object (volume labels) are passed over. */
+ * entry. Volume labels are passed over. */
 int tar_reader_next(struct tar_reader *r, const struct tar_entry **out,
                     struct error *err) MUST_CHECK;
 /* Content of the current file: 1..cap bytes, 0 at its end, or -1. Holes come as zeros. */

@@ -181,21 +181,28 @@ static int translate(struct tar_reader *r, struct archive_entry *a, struct error
     return read_xattrs(r, a, err);
 }
 
+/* Most warnings are about names in the locale's charset, which we do not use. But an extended
+ * header that lies about its lengths must not be passed over: another reader would see another
+ * path. */
+static bool is_tolerable(const struct tar_reader *r, int rc)
+{
+    const char *why = archive_error_string(r->archive);
+    return rc == ARCHIVE_WARN && !(why && strstr(why, "pax extended attribute"));
+}
+
 int tar_reader_next(struct tar_reader *r, const struct tar_entry **out, struct error *err)
 {
     struct archive_entry *a = NULL;
     *out = NULL;
-    for (;;) {
-        int rc = archive_read_next_header(r->archive, &a);
-        if (rc == ARCHIVE_EOF)
-            return 0;
-        /* A warning is about names in the locale's charset, which we do not use. */
-        if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
-            return archive_failed(r, err);
-        r->entry = (struct tar_entry){ 0 };
-        if (map_type(archive_entry_filetype(a), &r->entry.type) || archive_entry_hardlink(a))
-            break;
-    }
+    int rc = archive_read_next_header(r->archive, &a);
+    if (rc == ARCHIVE_EOF)
+        return 0;
+    if (rc != ARCHIVE_OK && !is_tolerable(r, rc))
+        return archive_failed(r, err);
+    r->entry = (struct tar_entry){ 0 };
+    if (!map_type(archive_entry_filetype(a), &r->entry.type) && !archive_entry_hardlink(a))
+        return error_set(err, ERROR_CORRUPT, 0, "%s: an entry that is neither file nor link",
+                         r->name);
     TRY(translate(r, a, err));
     r->block_len = 0;
     r->block_offset = r->offset = 0;
@@ -219,6 +226,9 @@ ssize_t tar_reader_content(struct tar_reader *r, void *buf, size_t cap, struct e
         r->block = block;
     }
     size_t n = 0;
+    /* A sparse map may lead beyond the size; that is the end all the same. */
+    uint64_t left = r->entry.size - (uint64_t)r->offset;
+    cap = left < cap ? (size_t)left : cap;
     if (r->offset < r->block_offset) {
         uint64_t hole = (uint64_t)(r->block_offset - r->offset);
         n = hole < cap ? (size_t)hole : cap;

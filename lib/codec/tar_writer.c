@@ -4,10 +4,11 @@
 
 #include <assert.h>
 
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/strbuf.h"
 
-enum { BLOCK = 512, NAME_FIELD = 100 };
+enum { BLOCK = 512, NAME_FIELD = 100, COPY_CHUNK = 128 * 1024 };
 
 struct ustar {
     char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100];
@@ -183,6 +184,21 @@ int tar_writer_content(struct tar_writer *w, const void *data, size_t len, struc
     w->content_left -= len;
     if (w->content_left == 0 && w->padding)
         return writer_write(w->out, zeros, w->padding, err);
+    return 0;
+}
+
+int tar_writer_content_fd(struct tar_writer *w, int fd, const char *name, struct error *err)
+{
+    char buffer[COPY_CHUNK];
+    while (w->content_left) {
+        size_t want = w->content_left < sizeof buffer ? (size_t)w->content_left : sizeof buffer;
+        ssize_t n = fd_read_full(fd, buffer, want);
+        if (n < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", name);
+        if ((size_t)n < want)
+            return error_set(err, ERROR_CORRUPT, 0, "%s became shorter while it was read", name);
+        TRY(tar_writer_content(w, buffer, want, err));
+    }
     return 0;
 }
 

@@ -45,12 +45,13 @@ static const struct image_layer *find_base(const struct graph *graph, const char
 static int base_face(struct layer_job *job, struct error *err)
 {
     const struct face_options *o = job->faces;
-    job->found = true;
     job->layer->diff_id = job->base->diff_id;
     set_blob(job->layer, &job->base->blob);
-    if (o->pack && job->provider && !blob_exists(o->store, &job->base->blob.digest))
-        return job->provider->fetch(job->provider, &job->base->blob, job->progress, err);
-    return 0;
+    job->found = !o->pack || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
+    if (job->found || !o->snapshotter)
+        return 0;
+    job->found = true;
+    return job->provider->fetch(job->provider, &job->base->blob, job->progress, err);
 }
 
 static int own_face(struct layer_job *job, struct error *err)
@@ -64,9 +65,9 @@ static int own_face(struct layer_job *job, struct error *err)
     return 0;
 }
 
-static void run_job(void *arg)
+static void run_job(void *arg, size_t index)
 {
-    struct layer_job *job = arg;
+    struct layer_job *job = (struct layer_job *)arg + index;
     bool came_packed = job->base && job->base->blob.size;
     job->rc = came_packed ? base_face(job, &job->err) : own_face(job, &job->err);
 }
@@ -74,18 +75,8 @@ static void run_job(void *arg)
 static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *pool, bool *out_found,
                     struct error *err)
 {
-    struct job_group group;
     int rc = 0;
-    if (pool)
-        job_group_init(&group, pool);
-    for (size_t i = 0; i < count; i++) {
-        if (pool)
-            job_group_submit(&group, run_job, &jobs[i]);
-        else
-            run_job(&jobs[i]);
-    }
-    if (pool)
-        job_group_wait(&group);
+    parallel_for(pool, count, thread_pool_cores(), run_job, jobs);
     *out_found = true;
     for (size_t i = 0; i < count; i++) {
         if (jobs[i].rc < 0 && rc == 0) {
@@ -180,15 +171,14 @@ int image_assemble(const struct image_request *request, struct image_record *out
 {
     auto_(image_record) struct image_record image = { 0 };
     bool is_lookup = !request->faces.snapshotter;
-    bool is_shown = !is_lookup || request->faces.pack;
-    unsigned progress = is_shown ? progress_start(request->progress, "exporting layers") : 0;
+    unsigned progress = is_lookup ? 0 : progress_start(request->progress, "exporting layers");
     int rc = 0;
     *out_found = true;
     if (request->result)
         rc = make_layers(request, &image, progress, out_found, err);
     if (rc == 0 && *out_found)
         rc = put_config(request, &image, err);
-    if (is_shown)
+    if (!is_lookup)
         progress_end(request->progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                      rc < 0 ? err->message : NULL);
     if (rc < 0 || !*out_found)
@@ -201,7 +191,8 @@ int image_assemble(const struct image_request *request, struct image_record *out
 bool image_is_packed(const struct image_record *image, const struct store *store)
 {
     for (size_t i = 0; i < image->layer_count; i++) {
-        if (!image->layers[i].has_blob || !blob_exists(store, &image->layers[i].blob))
+        if (!image->layers[i].has_blob ||
+            !blob_exists(store, &image->layers[i].blob, image->layers[i].blob_size))
             return false;
     }
     return true;
@@ -214,7 +205,7 @@ int image_pack(struct image_record *image, const struct face_options *faces, str
     auto_free struct layer_job *jobs = xcalloc(image->layer_count, sizeof *jobs);
     for (size_t i = 0; i < image->layer_count; i++) {
         struct image_record_layer *layer = &image->layers[i];
-        if (!layer->has_blob || !blob_exists(faces->store, &layer->blob))
+        if (!layer->has_blob || !blob_exists(faces->store, &layer->blob, layer->blob_size))
             jobs[count++] = (struct layer_job){ .faces = faces, .layer = layer };
     }
     return run_jobs(jobs, count, faces->pool, &found, err);

@@ -45,12 +45,10 @@ static int remember_diff_id(const struct face_options *o, const char *id,
                             const struct layer_face *face, struct error *err)
 {
     struct digest key;
-    char text[DIGEST_TEXT_SIZE];
     js *body = js_new_object();
     face_key(o, id, NULL, &key);
-    digest_print(&face->diff_id, text);
     js_set_text(body, "layer", id);
-    js_set_text(body, "diff_id", text);
+    js_set_digest(body, "diff_id", &face->diff_id);
     js_set_take(body, "size", js_new_int((int64_t)face->tar_size));
     return record_put_take(o->store, &key, body, err);
 }
@@ -66,7 +64,7 @@ static bool find_blob(const struct face_options *o, const char *id, struct layer
         js_get_u64(body, "size", true, &out->blob.size, &ignored) < 0)
         return false;
     out->blob.media_type = media_type_of(o);
-    out->has_blob = blob_exists(o->store, &out->blob.digest);
+    out->has_blob = blob_exists(o->store, &out->blob.digest, out->blob.size);
     return out->has_blob;
 }
 
@@ -74,12 +72,10 @@ static int remember_blob(const struct face_options *o, const char *id,
                          const struct layer_face *face, struct error *err)
 {
     struct digest key;
-    char text[DIGEST_TEXT_SIZE];
     js *body = js_new_object();
     face_key(o, id, layout_of(o), &key);
-    digest_print(&face->blob.digest, text);
     js_set_text(body, "layer", id);
-    js_set_text(body, "blob", text);
+    js_set_digest(body, "blob", &face->blob.digest);
     js_set_take(body, "size", js_new_int((int64_t)face->blob.size));
     return record_put_take(o->store, &key, body, err);
 }

@@ -12,8 +12,6 @@
 #include "lib/oci/reference.h"
 #include "lib/store/blob.h"
 
-enum { CHUNK = 1024 * 1024 };
-
 static const char layout_file[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
 static void add_entry(struct index *index, const struct image_record *image, const char *name)
@@ -107,7 +105,7 @@ static int tar_text(struct tar_writer *tar, const char *path, const char *text, 
 }
 
 static int tar_blob(const struct layout_export *e, struct tar_writer *tar, const struct digest *d,
-                    char *buffer, struct error *err)
+                    struct error *err)
 {
     char hex[DIGEST_HEX_SIZE];
     uint64_t size = 0;
@@ -117,28 +115,20 @@ static int tar_blob(const struct layout_export *e, struct tar_writer *tar, const
     auto_free char *path = xasprintf("blobs/sha256/%s", hex);
     struct tar_entry entry = { .path = path, .type = TAR_FILE, .mode = 0444, .size = size };
     TRY(tar_writer_entry(tar, &entry, err));
-    for (uint64_t left = size; left;) {
-        ssize_t n = fd_read_full(fd, buffer, left < CHUNK ? (size_t)left : CHUNK);
-        if (n <= 0)
-            return error_set(err, ERROR_CORRUPT, n < 0 ? errno : 0, "read blob sha256:%s", hex);
-        TRY(tar_writer_content(tar, buffer, (size_t)n, err));
-        left -= (uint64_t)n;
-    }
-    return 0;
+    return tar_writer_content_fd(tar, fd, path, err);
 }
 
 int layout_write_tar(const struct layout_export *e, struct writer *out, struct error *err)
 {
     size_t count = 0;
     struct tar_writer tar = tar_writer_init(out);
-    auto_free char *buffer = xmalloc(CHUNK);
     auto_free struct digest *blobs = all_blobs(e->image, &count);
     auto_(strbuf) struct strbuf index = STRBUF_INIT;
     auto_(strbuf) struct strbuf docker = STRBUF_INIT;
     TRY(tar_directory(&tar, "blobs", err));
     TRY(tar_directory(&tar, "blobs/sha256", err));
     for (size_t i = 0; i < count; i++)
-        TRY(tar_blob(e, &tar, &blobs[i], buffer, err));
+        TRY(tar_blob(e, &tar, &blobs[i], err));
     print_index(e, &index);
     print_docker_manifest(e, &docker);
     TRY(tar_text(&tar, "index.json", index.buf, index.len, err));
@@ -239,7 +229,7 @@ static int refresh_image(void *arg, const struct image_record *image, struct err
 {
     struct refresh *r = arg;
     (void)err;
-    if (image->has_manifest && blob_exists(r->store, &image->manifest) &&
+    if (image->has_manifest && blob_exists(r->store, &image->manifest, image->manifest_size) &&
         image_is_packed(image, r->store))
         add_entry(&r->index, image, image->name);
     return 0;

@@ -4,55 +4,26 @@
 #include <fcntl.h>
 
 #include "lib/base/fd.h"
-#include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
-#include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
+#include "lib/fs/hard_links.h"
 #include "lib/fs/resolve.h"
 #include "lib/fs/walk.h"
-
-enum { CHUNK = 256 * 1024 };
 
 struct export
 {
     const struct diff_options *options;
-    struct map first_names; /* "dev:ino" -> path; owned */
+    struct hard_links links;
     struct tar_writer *tar; /* or: */
     int dest_fd;
-    char *buffer;
 };
-
-static const char *first_name(struct export *x, const struct fs_entry *e)
-{
-    char key[48];
-    if (e->tar.type == TAR_DIR || e->st.st_nlink < 2)
-        return NULL;
-    snprintf(key, sizeof key, "%lx:%lx", (unsigned long)e->st.st_dev, (unsigned long)e->st.st_ino);
-    const char *first = map_find(&x->first_names, key);
-    if (!first)
-        map_set(&x->first_names, key, xstrdup(e->tar.path));
-    return first;
-}
 
 static int to_tar(struct export *x, struct fs_entry *e, struct error *err)
 {
-    const char *first = first_name(x, e);
-    if (first) {
-        e->tar.type = TAR_HARDLINK;
-        e->tar.link = first;
-        e->tar.xattr_count = 0;
-        return tar_writer_entry(x->tar, &e->tar, err);
-    }
+    hard_links_apply(&x->links, e);
     TRY(tar_writer_entry(x->tar, &e->tar, err));
-    for (uint64_t left = e->tar.type == TAR_FILE ? e->tar.size : 0; left;) {
-        ssize_t n = fd_read_full(e->fd, x->buffer, left < CHUNK ? (size_t)left : CHUNK);
-        if (n <= 0)
-            return error_set(err, ERROR_SYSTEM, errno, "read %s", e->tar.path);
-        TRY(tar_writer_content(x->tar, x->buffer, (size_t)n, err));
-        left -= (uint64_t)n;
-    }
-    return 0;
+    return e->tar.type == TAR_FILE ? tar_writer_content_fd(x->tar, e->fd, e->tar.path, err) : 0;
 }
 
 static int write_file(const struct fs_entry *e, int dir, const char *name, struct error *err)
@@ -71,9 +42,25 @@ static int write_file(const struct fs_entry *e, int dir, const char *name, struc
 
 static int make_dir(const struct fs_entry *e, int dir, const char *name, struct error *err)
 {
-    if (mkdirat(dir, name, e->tar.mode & 0777) == 0 || errno == EEXIST)
+    struct stat st;
+    if (mkdirat(dir, name, e->tar.mode & 0777) == 0)
         return 0;
-    return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
+    if (errno != EEXIST)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    error_set(err, ERROR_USER, 0, "%s in the destination is not a directory", e->tar.path);
+    return error_hint(err, "export to an empty directory");
+}
+
+/* What is in the way is replaced, but not a directory that holds anything: it may be the user's. */
+static int clear_way(int dir, const char *name, const char *path, struct error *err)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT ||
+        ((errno == EISDIR || errno == EPERM) && unlinkat(dir, name, AT_REMOVEDIR) == 0))
+        return 0;
+    error_set(err, ERROR_USER, errno, "replace %s in the destination", path);
+    return error_hint(err, "export to an empty directory");
 }
 
 static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
@@ -81,7 +68,7 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
     const char *slash = strrchr(e->tar.path, '/');
     auto_free char *parent = xstrndup(e->tar.path, slash ? (size_t)(slash - e->tar.path) : 0);
     const char *name = path_base(e->tar.path);
-    const char *first = first_name(x, e);
+    const char *first = hard_links_first(&x->links, &e->st, e->tar.path);
     auto_close int dir = beneath_open(x->dest_fd, parent, O_RDONLY | O_DIRECTORY, 0);
     if (dir < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s in the destination", parent);
@@ -89,7 +76,7 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
         return make_dir(e, dir, name, err);
     if (e->tar.type == TAR_CHAR || e->tar.type == TAR_BLOCK)
         return 0;
-    TRY(dir_remove(dir, name, err));
+    TRY(clear_way(dir, name, e->tar.path, err));
     if (first) {
         const char *first_slash = strrchr(first, '/');
         auto_free char *first_parent =
@@ -114,21 +101,16 @@ static int visit(void *arg, const struct walk_item *item, struct error *err)
     TRY(fs_entry_open(item->dir_fd, item->name, item->path, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY)
         return 0;
-    if (x->options->has_epoch && e.tar.mtime_s > x->options->epoch_s) {
-        e.tar.mtime_s = x->options->epoch_s;
-        e.tar.mtime_ns = 0;
-    }
+    diff_clamp(x->options, &e.tar);
     return x->tar ? to_tar(x, &e, err) : to_dir(x, &e, err);
 }
 
 static int run(struct export *x, int root_fd, struct error *err)
 {
     struct walk_visitor visitor = { .visit = visit, .arg = x };
-    x->first_names.free_value = free;
-    x->buffer = xmalloc(CHUNK);
+    x->links = (struct hard_links)HARD_LINKS_INIT;
     int rc = walk_tree(root_fd, "", NULL, &visitor, err);
-    map_release(&x->first_names);
-    free(x->buffer);
+    hard_links_release(&x->links);
     return rc;
 }
 

@@ -28,12 +28,65 @@ int dir_list(int fd, const char *path, struct strvec *out, struct error *err)
     return 0;
 }
 
-static int remove_children(int fd, const char *name, struct error *err)
+/* A level costs a descriptor and stack: what lies deeper is moved up, to be removed in another
+ * round. */
+struct removal {
+    int top_fd;
+    unsigned moved;
+};
+enum { LEVELS_MAX = 200 };
+
+static int move_up(struct removal *r, int dir_fd, const char *name, struct error *err)
+{
+    char fresh[16];
+    do {
+        snprintf(fresh, sizeof fresh, "%u", r->moved++);
+        if (renameat(dir_fd, name, r->top_fd, fresh) == 0)
+            return 0;
+    } while (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR);
+    return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
+}
+
+static int open_for_removal(int dir_fd, const char *name)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 || errno != EACCES)
+        return fd;
+    /* A directory of ours without permissions, as overlayfs's work/work. */
+    (void)!fchmodat(dir_fd, name, 0700, 0);
+    return openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int remove_children(struct removal *r, int fd, const char *path, int level,
+                           struct error *err);
+
+static int remove_entry(struct removal *r, int dir_fd, const char *name, int level,
+                        struct error *err)
+{
+    if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
+    if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
+        return 0;
+    if (level > LEVELS_MAX)
+        return move_up(r, dir_fd, name, err);
+    auto_close int fd = open_for_removal(dir_fd, name);
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
+    TRY(remove_children(r, fd, name, level + 1, err));
+    if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
+    return 0;
+}
+
+static int remove_children(struct removal *r, int fd, const char *path, int level,
+                           struct error *err)
 {
     auto_(strvec) struct strvec names = { 0 };
-    TRY(dir_list(fd, name, &names, err));
+    TRY(dir_list(fd, path, &names, err));
     for (size_t i = 0; i < names.count; i++)
-        TRY(dir_remove(fd, names.items[i], err));
+        TRY(remove_entry(r, fd, names.items[i], level, err));
     return 0;
 }
 
@@ -43,15 +96,14 @@ int dir_remove(int dir_fd, const char *name, struct error *err)
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
-    auto_close int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == EACCES) {
-        /* A directory of ours without permissions, as overlayfs's work/work. */
-        (void)!fchmodat(dir_fd, name, 0700, 0);
-        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    }
-    if (fd < 0)
+    auto_close int top = open_for_removal(dir_fd, name);
+    if (top < 0)
         return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
-    TRY(remove_children(fd, name, err));
+    struct removal r = { .top_fd = top };
+    do {
+        r.moved = 0;
+        TRY(remove_children(&r, top, name, 1, err));
+    } while (r.moved);
     if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
         return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
     return 0;

@@ -9,7 +9,10 @@
 /* The names in directory `fd` (opened for reading; its offset is moved), sorted by byte value,
  * without "." and "..". */
 int dir_list(int fd, const char *path, struct strvec *out, struct error *err) MUST_CHECK;
-/* Removes `name` below `dir_fd` with all below it. Never follows links, needs no path length.
+/* Trees that are deeper are refused: they are walked with a descriptor and stack for each level. */
+enum { DIR_DEPTH_MAX = 4096 };
+
+/* Removes `name` below `dir_fd` with all below it. Never follows links, takes any depth.
  * Missing is fine. */
 int dir_remove(int dir_fd, const char *name, struct error *err) MUST_CHECK;
 

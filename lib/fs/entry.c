@@ -19,7 +19,9 @@ bool xattr_travels(const char *name)
 {
     if (strcmp(name, "security.capability") == 0)
         return true;
-    return str_starts_with(name, "user.") && !str_starts_with(name, OVERLAY_PREFIX);
+    /* A name with '=' could not be told from its value in a tar's extended header. */
+    return str_starts_with(name, "user.") && !str_starts_with(name, OVERLAY_PREFIX) &&
+           !strchr(name, '=');
 }
 
 /* Symbolic links and special files are reached through their O_PATH descriptor's name. */
@@ -100,7 +102,8 @@ static int read_xattrs(struct fs_entry *e, const struct xattr_source *s, struct 
         char *own = str_starts_with(name, OVERLAY_ESCAPE)
                         ? xasprintf(OVERLAY_PREFIX "%s", name + strlen(OVERLAY_ESCAPE))
                         : xstrdup(name);
-        e->xattrs[e->tar.xattr_count++] = (struct tar_xattr){ own, value, value_len };
+        e->xattrs[e->xattr_count++] = (struct tar_xattr){ own, value, value_len };
+        e->tar.xattr_count = e->xattr_count;
     }
     return 0;
 }
@@ -205,7 +208,7 @@ int fs_entry_of_dir(int fd, const char *path, struct fs_entry *out, struct error
 
 void fs_entry_release(struct fs_entry *e)
 {
-    for (size_t i = 0; i < e->tar.xattr_count; i++) {
+    for (size_t i = 0; i < e->xattr_count; i++) {
         free((void *)e->xattrs[i].name);
         free((void *)e->xattrs[i].value);
     }

@@ -2,7 +2,8 @@
 /*
  * entry: one file as a tar_entry: what is needed to copy, hash or pack it. Extended attributes are
  * those that travel in images: security.capability and user.* (never user.overlay.*, which would
- * steer overlayfs; a name that overlayfs has escaped for a user is given back its own).
+ * steer overlayfs, nor names with '='; a name that overlayfs has escaped for a user is given back
+ * its own).
  */
 #ifndef LIB_FS_ENTRY_H
 #define LIB_FS_ENTRY_H
@@ -16,7 +17,8 @@ struct fs_entry {
     struct stat st;
     int fd; /* O_PATH for anything but a regular file, which is open for reading */
     char *link;
-    struct tar_xattr *xattrs;
+    struct tar_xattr *xattrs; /* what tar.xattrs shows of it may be less */
+    size_t xattr_count;
 };
 
 enum fs_entry_kind {

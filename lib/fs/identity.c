@@ -99,11 +99,12 @@ static int resolve_group(const struct part *wanted, const char *group, gid_t *ou
         *out = (gid_t)wanted->number;
     else if (find_row(group, wanted, &row))
         *out = (gid_t)row.id;
-    else
+    else {
         return error_set(err, ERROR_USER, 0,
                          "unable to find group %.*s: no matching entries in "
                          "group file",
                          (int)wanted->text.len, wanted->text.ptr);
+    }
     return 0;
 }
 
@@ -121,11 +122,12 @@ int identity_resolve(const char *user, const char *passwd, const char *group, st
 
     bool found = find_row(passwd, &who, &row);
     bool is_root_name = str_equal(who.text, STR("root"));
-    if (!found && !who.is_number && !is_root_name)
+    if (!found && !who.is_number && !is_root_name) {
         return error_set(err, ERROR_USER, 0,
                          "unable to find user %.*s: no matching entries in "
                          "passwd file",
                          (int)who.text.len, who.text.ptr);
+    }
     uint64_t primary = 0;
     if (found) {
         id.uid = (uid_t)row.id;

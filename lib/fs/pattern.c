@@ -36,10 +36,11 @@ static int add_line(struct pattern_list *list, struct str line, int number, stru
     struct pattern p = { .file = name, .line = number, .is_exception = line.ptr[0] == '!' };
     if (p.is_exception) {
         line = str_trim((struct str){ line.ptr + 1, line.len - 1 }, BLANKS);
-        if (line.len == 0)
+        if (line.len == 0) {
             return error_set(err, ERROR_USER, 0,
                              "failed parsing %s: line %d: illegal exclusion pattern: \"!\"", name,
                              number);
+        }
     }
     p.text = clean_text(line);
     p.glob = glob_new(p.text, GLOB_IGNORE_FILE);

@@ -85,7 +85,8 @@ static int expand_link(struct walk *w, int link_fd)
         return -1;
     }
     target[len] = '\0';
-    char *todo = xasprintf("%s/%s", target, w->todo);
+    /* What is left is empty or begins with a slash. */
+    char *todo = xasprintf("%s%s", target, w->todo);
     free(w->todo);
     w->todo = todo;
     if (target[0] == '/') {
@@ -95,7 +96,7 @@ static int expand_link(struct walk *w, int link_fd)
     return 0;
 }
 
-static int step_into(struct walk *w, const char *name, bool follow)
+static int step_into(struct walk *w, const char *name, bool follow, bool must_be_dir)
 {
     struct stat st;
     int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -108,6 +109,11 @@ static int step_into(struct walk *w, const char *name, bool follow)
     }
     if (S_ISLNK(st.st_mode) && follow)
         return expand_link(w, fd);
+    if (must_be_dir && !S_ISDIR(st.st_mode)) {
+        close(fd);
+        errno = ENOTDIR;
+        return -1;
+    }
     if (w->done.len)
         strbuf_addch(&w->done, '/');
     strbuf_addstr(&w->done, name);
@@ -116,39 +122,45 @@ static int step_into(struct walk *w, const char *name, bool follow)
     return 0;
 }
 
-/* Takes the next component off `todo`; false when there is none. A trailing slash asks for a
- * directory, as open does. */
-static bool next_component(struct walk *w, char name[static NAME_MAX + 1], bool *last)
+/* Takes the next component off `todo`: 1, 0 when there is none, -1 with errno if it is too long. */
+static int next_component(struct walk *w, char name[static NAME_MAX + 1], bool *last)
 {
     const char *p = w->todo + strspn(w->todo, "/");
     size_t len = strcspn(p, "/");
     if (len == 0)
-        return false;
-    snprintf(name, NAME_MAX + 1, "%.*s", len > NAME_MAX ? NAME_MAX : (int)len, p);
+        return 0;
+    if (len > NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(name, NAME_MAX + 1, "%.*s", (int)len, p);
     char *rest = xstrdup(p + len);
     free(w->todo);
     w->todo = rest;
     *last = rest[strspn(rest, "/")] == '\0';
-    return true;
+    return 1;
 }
 
 /* 0 at the end of the path; -1 with errno where it stops, `todo` then starts behind `stopped`. */
 static int walk_path(struct walk *w, bool follow_last, char stopped[static NAME_MAX + 1])
 {
     bool last = false;
-    while (next_component(w, stopped, &last)) {
-        bool must_follow = follow_last || !last || w->todo[0] == '/';
+    int more = 0;
+    while ((more = next_component(w, stopped, &last)) > 0) {
+        /* A slash behind it asks for a directory, as in open. */
+        bool slash = w->todo[0] == '/';
+        bool must_follow = follow_last || !last || slash;
         if (strcmp(stopped, ".") == 0)
             continue;
         if (strcmp(stopped, "..") == 0) {
             drop_component(&w->done);
             if (reopen(w) < 0)
                 return -1;
-        } else if (step_into(w, stopped, must_follow) < 0) {
+        } else if (step_into(w, stopped, must_follow, slash) < 0) {
             return -1;
         }
     }
-    return 0;
+    return more;
 }
 
 static void walk_release(struct walk *w)
@@ -182,6 +194,10 @@ static int open_by_walk(int root_fd, const char *path, int flags)
         errno = ELOOP;
         return -1;
     }
+    if ((flags & O_DIRECTORY) && !S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return -1;
+    }
     if (flags & O_PATH)
         return fcntl(w.fd, F_DUPFD_CLOEXEC, 0);
     char proc[32];
@@ -194,6 +210,12 @@ int root_open(int root_fd, const char *path, int flags)
     int fd = openat2_retry(root_fd, *path ? path : ".", flags, 0,
                            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     return openat2_is_missing(fd) ? open_by_walk(root_fd, path, flags) : fd;
+}
+
+static int resolve_failed(const char *path, struct error *err)
+{
+    bool by_user = errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG;
+    return error_set(err, by_user ? ERROR_USER : ERROR_SYSTEM, errno, "%s", path);
 }
 
 int root_resolve(int root_fd, const char *path, bool follow_last, struct resolved *out,
@@ -213,17 +235,20 @@ int root_resolve(int root_fd, const char *path, bool follow_last, struct resolve
         return 0;
     }
     if (errno != ENOENT)
-        return error_set(err, errno == ENOTDIR || errno == ELOOP ? ERROR_USER : ERROR_SYSTEM, errno,
-                         "%s", path);
+        return resolve_failed(path, err);
     out->existing = w.done.len;
-    do {
+    int more = 1;
+    while (more > 0) {
         if (strcmp(stopped, "..") == 0)
             drop_component(&w.done);
         else if (strcmp(stopped, ".") != 0)
             strbuf_addf(&w.done, "%s%s", w.done.len ? "/" : "", stopped);
-    } while (next_component(&w, stopped, &(bool){ false }));
-    if (out->existing > w.done.len)
-        out->existing = w.done.len;
+        if (out->existing > w.done.len)
+            out->existing = w.done.len;
+        more = next_component(&w, stopped, &(bool){ false });
+    }
+    if (more < 0)
+        return resolve_failed(path, err);
     out->path = strbuf_detach(&w.done);
     return 0;
 }

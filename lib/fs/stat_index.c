@@ -61,7 +61,8 @@ struct stat_index *stat_index_open(int dir_fd, const char *name)
     clock_gettime(CLOCK_REALTIME_COARSE, &x->start);
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     x->old = fd < 0 ? NULL : fdopen(fd, "r");
-    if (x->old && (fread(head, sizeof head, 1, x->old) != 1 || memcmp(head, magic, sizeof head)))
+    if (x->old &&
+        (fread(head, sizeof head, 1, x->old) != 1 || memcmp(head, magic, sizeof head) != 0))
         end_old(x);
     next_row(x);
     x->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);

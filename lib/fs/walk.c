@@ -12,6 +12,7 @@ struct frame {
     struct walk_item item;
     void *kept;
     bool shown;
+    unsigned depth;
 };
 
 struct walk {
@@ -37,6 +38,9 @@ static int walk_directory(const struct walk *w, int fd, const char *path, struct
 
 static int enter(const struct walk *w, struct frame *f, struct error *err)
 {
+    if (f->depth > DIR_DEPTH_MAX)
+        return error_set(err, ERROR_USER, 0, "more than %d directories inside each other: %.40s...",
+                         DIR_DEPTH_MAX, f->item.path);
     auto_close int fd =
         openat(f->item.dir_fd, f->item.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -53,7 +57,9 @@ static int visit_name(const struct walk *w, int dir_fd, const char *path, const 
     auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", name);
     auto_free char *whole = xasprintf("%s%s%s", w->prefix, *w->prefix ? "/" : "", below);
     bool excluded = w->exclude && pattern_list_excludes(w->exclude, whole, NULL);
-    struct frame f = { .up = up, .item = { .dir_fd = dir_fd, .name = name, .path = below } };
+    struct frame f = { .up = up,
+                       .depth = up ? up->depth + 1 : 0,
+                       .item = { .dir_fd = dir_fd, .name = name, .path = below } };
     if (excluded && !pattern_list_may_reinclude_below(w->exclude, whole))
         return 0;
     if (fstatat(dir_fd, name, &f.item.st, AT_SYMLINK_NOFOLLOW) < 0) {

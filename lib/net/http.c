@@ -185,6 +185,7 @@ static void keep_header(struct http_response *response, struct str name, struct 
         response->content_length = (int64_t)length;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl says what it looks like. */
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
 {
     struct transfer *t = arg;
@@ -220,10 +221,11 @@ static int begin_body(struct transfer *t, struct error *err)
     if (t->headers_done)
         return 0;
     t->headers_done = true;
-    if (encoding && *encoding && strcasecmp(encoding, "identity") != 0)
+    if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
         return error_set(err, ERROR_REMOTE, 0,
                          "the server sent Content-Encoding \"%.40s\" without being asked",
                          encoding);
+    }
     if (t->request->on_headers)
         TRY(t->request->on_headers(t->request->arg, response, err));
     return 0;
@@ -473,7 +475,15 @@ static int explain(const struct http_library *curl, const struct transfer *t, CU
         return error_set(err, ERROR_REMOTE, 0, "only https is allowed here");
     if (code == CURLE_URL_MALFORMAT)
         kind = ERROR_REMOTE;
-    return error_set(err, kind, 0, "%s", reason);
+    error_set(err, kind, 0, "%s", reason);
+    /* Nobody was reached at all: more than a hiccup, as a rule. */
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+        code == CURLE_COULDNT_CONNECT) {
+        err->sys = EHOSTUNREACH;
+        error_hint(err, "is there a network, or a proxy to set? without one, give the image by "
+                        "--build-context NAME=oci-layout://DIR");
+    }
+    return -1;
 }
 
 static struct curl_slist *make_headers(const struct http_library *curl,

@@ -16,10 +16,11 @@ static int bad_url(const char *text, const char *why, struct error *err)
 /* Only what RFC 3986 lets stand in an address: no space, no control byte, nothing above ASCII. */
 static bool bytes_are_valid(const char *text)
 {
-    for (; *text; text++)
+    for (; *text; text++) {
         if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f ||
             strchr("\"<>\\^`{|}", *text))
             return false;
+    }
     return true;
 }
 

@@ -55,10 +55,11 @@ static int parse_layers(const js *list, struct manifest *m, struct error *err)
         if (descriptor_parse(js_item(list, i), layer, err) < 0)
             return error_wrap(err, "layer %zu", i + 1);
         TRY(js_get_text(js_item(list, i), "mediaType", false, &type, err));
-        if (!media_type_is_layer(layer->media_type, NULL))
+        if (!media_type_is_layer(layer->media_type, NULL)) {
             return error_set(err, ERROR_UNSUPPORTED, 0,
                              "layer %zu is of type \"%.100s\", which is not a layer mlbuild reads",
                              i + 1, type);
+        }
         m->layer_count++;
     }
     return 0;

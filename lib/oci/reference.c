@@ -36,10 +36,11 @@ static bool port_is_valid(struct str port)
 
 static bool host_label_is_valid(struct str label)
 {
-    for (size_t i = 0; i < label.len; i++)
+    for (size_t i = 0; i < label.len; i++) {
         if (!isalnum((unsigned char)label.ptr[i]) &&
             (label.ptr[i] != '-' || i == 0 || i + 1 == label.len))
             return false;
+    }
     return label.len > 0;
 }
 
@@ -110,10 +111,11 @@ static int check_repository(const char *text, struct str path, struct error *err
     for (bool more = true; more;) {
         more = memchr(rest.ptr, '/', rest.len) != NULL;
         struct str part = str_cut(&rest, '/');
-        if (!path_component_is_valid(part))
+        if (!path_component_is_valid(part)) {
             return error_set(err, ERROR_USER, 0,
                              "invalid reference \"%s\": \"%.*s\" is no part of a repository name",
                              text, (int)part.len, part.ptr);
+        }
     }
     return 0;
 }

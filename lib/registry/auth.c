@@ -72,10 +72,11 @@ bool auth_realm_is_trusted(const struct url *registry, const struct url *realm)
         return !registry->is_https && strcmp(registry->host, realm->host) == 0;
     if (strcmp(registry->host, realm->host) == 0)
         return true;
-    for (size_t i = 0; i < COUNT(partners); i++)
+    for (size_t i = 0; i < COUNT(partners); i++) {
         if (strcmp(registry->host, partners[i].registry) == 0 &&
             strcmp(realm->host, partners[i].realm) == 0)
             return true;
+    }
     return ours && theirs && strcmp(ours, theirs) == 0;
 }
 

@@ -138,14 +138,15 @@ static int ask_helper(struct lookup *look, const char *name, struct error *err)
         return error_set(err, ERROR_USER, 0, "%s: \"%.60s\" is not the name of a credential helper",
                          look->place, name);
     /* a helper that is missing or broken must not stand in the way of public images */
-    if (process_run(argv, server, &result, &why) < 0)
+    if (process_run(argv, server, &result, &why) < 0) {
         look->out->note =
             xasprintf("%s, named in %s, did not run: %s", program, look->place, why.message);
-    else if (result.status == 0)
+    } else if (result.status == 0) {
         rc = read_answer(look, &result.out, program, err);
-    else if (!strstr(result.out.buf, "credentials not found"))
+    } else if (!strstr(result.out.buf, "credentials not found")) {
         look->out->note = xasprintf("%s, named in %s, failed with status %d", program, look->place,
                                     result.status);
+    }
     explicit_bzero(result.out.buf, result.out.len);
     process_result_release(&result);
     return rc;
@@ -162,10 +163,11 @@ static int read_entry(struct lookup *look, const js *entry, struct error *err)
     out->secret = copy_member(entry, "password");
     if (auth && *auth) {
         char *colon = base64_decode(auth, &plain) ? strchr(plain.buf, ':') : NULL;
-        if (!colon || strlen(plain.buf) != plain.len)
+        if (!colon || strlen(plain.buf) != plain.len) {
             return error_set(err, ERROR_USER, 0,
                              "%s: \"auth\" of %s is not base64 of user:password", look->place,
                              look->host);
+        }
         free(out->username);
         wipe(out->secret);
         out->username = xstrndup(plain.buf, (size_t)(colon - plain.buf));

@@ -97,10 +97,11 @@ static int load_config(struct document_fetcher *fetcher, struct image_source *ou
 
     TRY(fetch_checked(fetcher, &m->config, OCI_CONFIG_MAX, &out->config_text, err));
     TRY(image_config_parse(out->config_text.buf, out->config_text.len, &out->config, err));
-    if (out->config.diff_id_count != m->layer_count)
+    if (out->config.diff_id_count != m->layer_count) {
         return error_set(err, ERROR_CORRUPT, 0,
                          "manifest has %zu layers, but the configuration %zu", m->layer_count,
                          out->config.diff_id_count);
+    }
     return 0;
 }
 

@@ -122,7 +122,7 @@ static int fetch(struct blob_provider *provider, const struct descriptor *blob, 
 
     (void)vertex; /* a local copy is too quick to report */
     assert(layout->store);
-    if (blob_exists(layout->store, &blob->digest))
+    if (blob_exists(layout->store, &blob->digest, blob->size))
         return 0;
     return copy_blob(layout, blob, err) < 0 ? error_wrap(err, "OCI layout %s", layout->path) : 0;
 }

@@ -121,10 +121,11 @@ static int download_once(void *arg, long *retry_after_s, struct error *err)
         auto_free char *what = xasprintf("pull blob %.19s of %s", digest, d->provider->repository);
         return registry_status_error(host, what, &response, err);
     }
-    if (d->blob_writer.size < d->blob->size)
+    if (d->blob_writer.size < d->blob->size) {
         return error_set(err, ERROR_NETWORK, 0, "transfer ended after %llu of %llu bytes",
                          (unsigned long long)d->blob_writer.size,
                          (unsigned long long)d->blob->size);
+    }
     return 0;
 }
 
@@ -188,11 +189,12 @@ static void enter(struct registry_client *client, const struct digest *digest)
 static void leave(struct registry_client *client, const struct digest *digest)
 {
     pthread_mutex_lock(&client->lock);
-    for (size_t i = 0; i < client->fetching_count; i++)
+    for (size_t i = 0; i < client->fetching_count; i++) {
         if (digest_equal(&client->fetching[i], digest)) {
             client->fetching[i] = client->fetching[--client->fetching_count];
             break;
         }
+    }
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
 }
@@ -203,7 +205,7 @@ static int fetch_missing(const struct pull_provider *provider, const struct desc
     const struct store *store = provider->host->client->options.store;
     struct error why = { 0 };
 
-    if (blob_exists(store, &blob->digest))
+    if (blob_exists(store, &blob->digest, blob->size))
         return 0;
     if (download_and_commit(provider, blob, vertex, &why) == 0)
         return 0;
@@ -224,7 +226,7 @@ static int provider_fetch(struct blob_provider *base, const struct descriptor *b
     char digest[DIGEST_TEXT_SIZE];
 
     assert(client->options.store);
-    if (blob_exists(client->options.store, &blob->digest))
+    if (blob_exists(client->options.store, &blob->digest, blob->size))
         return 0;
     digest_print(&blob->digest, digest);
     enter(client, &blob->digest);

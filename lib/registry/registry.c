@@ -266,11 +266,12 @@ char *registry_clean_text(const char *text, size_t max)
 {
     char *clean = xstrndup(text, strnlen(text, max));
 
-    for (char *c = clean; *c; c++)
+    for (char *c = clean; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
         else if (*c == '\xc2' && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
             c[0] = c[1] = ' '; /* C1 controls */
+    }
     return clean;
 }
 
@@ -298,11 +299,12 @@ static int hint_credentials(const struct registry_host *host, struct error *err)
 {
     const struct credential *c = &host->credential;
 
-    if (host->was_withheld)
+    if (host->was_withheld) {
         return error_hint(err,
                           "the credentials for %s were not sent: its token server belongs to "
                           "another domain",
                           host->name);
+    }
     if (c->source)
         return error_hint(err, "used the credentials for %s from %s", host->name, c->source);
     if (c->note)
@@ -339,6 +341,9 @@ int registry_status_error(struct registry_host *host, const char *what,
     return -1;
 }
 
+/* A host that nobody answers for is given this many chances. */
+enum { UNREACHABLE_TRIES = 3 };
+
 int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
                  struct error *err)
 {
@@ -350,7 +355,9 @@ int registry_try(struct registry_client *client, registry_attempt_fn *attempt, v
         int rc = attempt(arg, &retry_after_s, &why);
         if (rc == 0)
             return 0;
-        if (why.kind == ERROR_NETWORK && retry_wait(&retry, retry_after_s)) {
+        bool may_help = why.kind == ERROR_NETWORK &&
+                        (why.sys != EHOSTUNREACH || retry.tries + 1 < UNREACHABLE_TRIES);
+        if (may_help && retry_wait(&retry, retry_after_s)) {
             error_clear(&why);
             continue;
         }

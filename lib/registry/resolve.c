@@ -150,10 +150,11 @@ int registry_resolve(struct registry_client *client, const struct reference *ref
     struct resolver r = {
         .base = { fetch }, .host = host, .ref = ref, .brief = brief, .scope = scope
     };
-    if (load(&r, platform, &source, err) < 0)
+    if (load(&r, platform, &source, err) < 0) {
         return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED
                    ? error_wrap(err, "image %s", brief)
                    : -1;
+    }
     source.name = reference_print(ref);
     source.provider = pull_provider_new(host, ref);
     source.free_provider = pull_provider_free;

@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 
-#include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/fs/entry.h"
+#include "lib/fs/hard_links.h"
 #include "lib/fs/resolve.h"
 #include "lib/fs/walk.h"
 
@@ -42,8 +42,10 @@ static void hash_entry(struct hasher *h, const struct tar_entry *e)
     hasher_add_u64(h, e->gid);
     hasher_add_u64(h, (uint64_t)e->mtime_s);
     hasher_add_u64(h, e->mtime_ns);
+    hasher_add_u64(h, e->xattr_count);
     for (size_t i = 0; i < e->xattr_count; i++) {
         hasher_add_text(h, e->xattrs[i].name);
+        hasher_add_u64(h, e->xattrs[i].len);
         hasher_add(h, e->xattrs[i].value, e->xattrs[i].len);
     }
 }
@@ -87,9 +89,9 @@ int write_directories(int root_fd, const char *path, unsigned mode, struct owner
 struct pass {
     struct copy *copy;
     struct layer_writer *to;
-    const char *dest;       /* where the current source's entries go, relative to the root */
-    int lower_fd;           /* the same directory in the root, or -1 */
-    struct map first_names; /* "dev:ino" -> path at the destination; owned */
+    const char *dest;        /* where the current source's entries go, relative to the root */
+    int lower_fd;            /* the same directory in the root, or -1 */
+    struct hard_links links; /* by path at the destination */
 };
 
 static int conflict(const char *path, bool new_is_dir, struct error *err)
@@ -126,23 +128,6 @@ static void adjust(const struct copy *c, struct tar_entry *e)
         e->mode = (unsigned)c->op->mode;
 }
 
-/* Further names of a file are links to the first at the destination. */
-static void link_to_first(struct pass *p, struct fs_entry *e)
-{
-    char key[48];
-    if (e->tar.type == TAR_DIR || e->st.st_nlink < 2)
-        return;
-    snprintf(key, sizeof key, "%lx:%lx", (unsigned long)e->st.st_dev, (unsigned long)e->st.st_ino);
-    const char *first = map_find(&p->first_names, key);
-    if (!first) {
-        map_set(&p->first_names, key, xstrdup(e->tar.path));
-        return;
-    }
-    e->tar.type = TAR_HARDLINK;
-    e->tar.link = first;
-    e->tar.size = 0;
-}
-
 static bool changed_while_read(const struct fs_entry *e)
 {
     struct stat now;
@@ -167,7 +152,7 @@ static int write_entry(struct pass *p, int dir_fd, const char *name, const char 
     if (e.tar.type == TAR_CHAR || e.tar.type == TAR_BLOCK)
         return error_set(err, ERROR_UNSUPPORTED, 0, "%s is a device and cannot be copied", path);
     adjust(p->copy, &e.tar);
-    link_to_first(p, &e);
+    hard_links_apply(&p->links, &e);
     TRY(p->to->ops->entry(p->to, &e.tar, e.fd, err));
     if (changed_while_read(&e))
         return error_set(err, ERROR_USER, 0, "%s changed while it was copied", path);
@@ -259,13 +244,14 @@ static int copy_file(struct pass *p, const struct selected *s, struct error *err
 
 static int run_pass(struct copy *c, struct layer_writer *to, struct error *err)
 {
-    struct pass p = { .copy = c, .to = to, .lower_fd = -1, .first_names.free_value = free };
+    struct pass p = { .copy = c, .to = to, .lower_fd = -1, .links = HARD_LINKS_INIT };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->selection->count; i++) {
         const struct selected *s = &c->selection->items[i];
         rc = s->is_dir ? copy_directory(&p, s, err) : copy_file(&p, s, err);
+        /* The next source may replace what this one wrote: no link leads back to it. */
+        hard_links_release(&p.links);
     }
-    map_release(&p.first_names);
     return rc;
 }
 

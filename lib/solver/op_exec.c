@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/statvfs.h>
+
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/solver/solver_internal.h"
 
-enum { TAIL_BYTES = 8 * 1024, TAIL_LINES = 10 };
+enum { TAIL_BYTES = 8 * 1024, TAIL_LINES = 10, SPACE_MIN = 1024 * 1024 };
 
 /* Where a step's output goes: to whoever watches, and its end is kept for the error. */
 struct output {
@@ -38,8 +40,16 @@ static char *last_lines(const struct strbuf *tail)
     return xstrndup(tail->buf + start, end - start);
 }
 
-static int step_failed(const struct vertex *v, int status, const struct output *o,
-                       struct error *err)
+/* A step that fills the disk fails with an error of its own, and seldom says so. */
+static bool disk_is_full(const struct store *store)
+{
+    struct statvfs fs;
+    return fstatvfs(store->fd, &fs) == 0 &&
+           ((uint64_t)fs.f_bavail * fs.f_frsize < SPACE_MIN || (fs.f_files && fs.f_favail < 16));
+}
+
+static int step_failed(const struct solver *s, const struct vertex *v, int status,
+                       const struct output *o, struct error *err)
 {
     auto_(strbuf) struct strbuf command = STRBUF_INIT;
     for (const char *const *arg = v->exec.args; *arg; arg++)
@@ -47,6 +57,11 @@ static int step_failed(const struct vertex *v, int status, const struct output *
     error_set(err, ERROR_RUN_FAILED, 0,
               "process \"%s\" did not complete successfully: exit code: %d", command.buf, status);
     err->detail = last_lines(&o->tail);
+    if (disk_is_full(s->options.store)) {
+        err->kind = ERROR_NO_SPACE;
+        return error_hint(err, "the disk of the store, %s, is full: mlbuild prune frees some of it",
+                          s->options.store->path);
+    }
     if (status == 137)
         return error_hint(err, "it was killed: out of memory, perhaps; try fewer parallel jobs");
     return -1;
@@ -63,7 +78,7 @@ static int run_step(struct solver *s, const struct vertex *v, struct output *o,
                                     .cancel = s->options.cancel };
     struct executor *executor = s->workers.executor;
     TRY(executor->run(executor, &request, &status, err));
-    return status == 0 ? 0 : step_failed(v, status, o, err);
+    return status == 0 ? 0 : step_failed(s, v, status, o, err);
 }
 
 /* Runs the step on a fresh snapshot and makes its changes a layer. */
@@ -104,5 +119,5 @@ int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *
         set_result(s, v, &layer);
         TRY(cache_put(s->options.store, &digest, &layer, &key.recipe, err));
     }
-    return cache_put(s->options.store, &state_of(s, v)->key, &layer, &state_of(s, v)->recipe, err);
+    return remember(s, v, &layer, err);
 }

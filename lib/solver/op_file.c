@@ -181,7 +181,7 @@ int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct 
     int rc = copy_onto(s, v, &in, root->root_fd, &layer, out_cached, err);
     snapshotter->ops->discard(root);
     TRY(rc);
-    return cache_put(s->options.store, &state_of(s, v)->key, &layer, &state_of(s, v)->recipe, err);
+    return remember(s, v, &layer, err);
 }
 
 static int mkdir_onto(struct solver *s, const struct vertex *v, int root_fd,
@@ -234,5 +234,5 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached, struct
     int rc = mkdir_onto(s, v, root->root_fd, &layer, out_cached, err);
     snapshotter->ops->discard(root);
     TRY(rc);
-    return cache_put(s->options.store, &state_of(s, v)->key, &layer, &state_of(s, v)->recipe, err);
+    return remember(s, v, &layer, err);
 }

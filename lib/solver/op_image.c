@@ -5,6 +5,9 @@
 #include "lib/solver/solver_internal.h"
 #include "lib/store/blob.h"
 
+/* Layers under way at once: some wait for the network while others unpack. */
+enum { UNPACK_WIDTH = 6 };
+
 struct unpack_job {
     struct solver *solver;
     const struct layer_list *layers;
@@ -127,16 +130,16 @@ static int unpack_layer(struct unpack_job *job, bool over, struct error *err)
     if (!layer || layer->blob.size == 0)
         return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store",
                          job->layers->ids[job->index]);
-    if (image->provider && !blob_exists(s->options.store, &layer->blob.digest))
+    if (image->provider && !blob_exists(s->options.store, &layer->blob.digest, layer->blob.size))
         TRY(image->provider->fetch(image->provider, &layer->blob, job->progress, err));
     if (apply_blob(job, layer, over, err) < 0)
         return error_wrap(err, "unpack %s", image->name);
     return 0;
 }
 
-static void unpack_job_run(void *arg)
+static void unpack_job_run(void *arg, size_t index)
 {
-    struct unpack_job *job = arg;
+    struct unpack_job *job = (struct unpack_job *)arg + index;
     const char *id = job->layers->ids[job->index];
     claim(job->solver, id);
     job->rc = unpack_layer(job, false, &job->err);
@@ -162,15 +165,11 @@ static int finish_jobs(struct unpack_job *jobs, size_t count, struct error *err)
 int unpack_layers(struct solver *s, const struct layer_list *layers, unsigned progress,
                   struct error *err)
 {
-    struct job_group group;
     auto_free struct unpack_job *jobs = xcalloc(layers->count, sizeof *jobs);
-    job_group_init(&group, s->workers.pool);
-    for (size_t i = 0; i < layers->count; i++) {
+    for (size_t i = 0; i < layers->count; i++)
         jobs[i] =
             (struct unpack_job){ .solver = s, .layers = layers, .index = i, .progress = progress };
-        job_group_submit(&group, unpack_job_run, &jobs[i]);
-    }
-    job_group_wait(&group);
+    parallel_for(s->workers.pool, layers->count, UNPACK_WIDTH, unpack_job_run, jobs);
     return finish_jobs(jobs, layers->count, err);
 }
 

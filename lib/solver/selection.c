@@ -11,10 +11,13 @@
 #include "lib/fs/dir.h"
 #include "lib/fs/resolve.h"
 
-static void add(struct selection *s, char *path, const char *base, bool is_dir)
+static void add_take(struct selection *s, char *path, const char *base, bool is_dir)
 {
     GROW(s->items, s->count, s->cap);
-    s->items[s->count++] = (struct selected){ path, xstrdup(base), is_dir };
+    struct selected *item = &s->items[s->count++];
+    item->path = path;
+    item->base = xstrdup(base);
+    item->is_dir = is_dir;
 }
 
 void selection_release(struct selection *s)
@@ -64,7 +67,7 @@ static int find_literal(const struct file_source *from, const char *source, stru
         return excluded_error(source, why, err);
     if (!r.exists)
         return missing_error(from, source, err);
-    add(out, take_ptr(r.path), path_base(source), is_dir);
+    add_take(out, take_ptr(r.path), path_base(source), is_dir);
     return 0;
 }
 
@@ -94,7 +97,7 @@ static int expand(const struct file_source *from, const char *dir, const char *r
         else if (!*after && S_ISLNK(st.st_mode))
             TRY(find_literal(from, path, out, err));
         else if (!*after)
-            add(out, take_ptr(path), names.items[i], S_ISDIR(st.st_mode));
+            add_take(out, take_ptr(path), names.items[i], S_ISDIR(st.st_mode));
     }
     return 0;
 }

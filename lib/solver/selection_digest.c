@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 
-#include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/fs/entry.h"
+#include "lib/fs/hard_links.h"
 #include "lib/fs/resolve.h"
 #include "lib/fs/stat_index.h"
 #include "lib/fs/walk.h"
@@ -18,7 +18,7 @@ struct digesting {
     struct hasher *file;      /* over one file */
     struct stat_index *index; /* NULL for anything but a context */
     const char *prefix;       /* of the source that is being walked */
-    struct map first_names;   /* "dev:ino" of files with several names; owned texts */
+    struct hard_links links;
     char *buffer;
 };
 
@@ -73,19 +73,12 @@ static int file_digest(struct digesting *d, const struct walk_item *item, const 
 /* A second name of a file counts as a link to the first, so that grouping is part of the digest. */
 static bool is_second_name(struct digesting *d, const struct walk_item *item, const char *path)
 {
-    char key[48];
-    if (item->st.st_nlink < 2)
+    const char *first = hard_links_first(&d->links, &item->st, path);
+    if (!first)
         return false;
-    snprintf(key, sizeof key, "%lx:%lx", (unsigned long)item->st.st_dev,
-             (unsigned long)item->st.st_ino);
-    const char *first = map_find(&d->first_names, key);
-    if (first) {
-        hasher_add_text(d->all, "hard link");
-        hasher_add_text(d->all, first);
-        return true;
-    }
-    map_set(&d->first_names, key, xstrdup(path));
-    return false;
+    hasher_add_text(d->all, "hard link");
+    hasher_add_text(d->all, first);
+    return true;
 }
 
 static int add_special(struct digesting *d, const struct walk_item *item, const char *path,
@@ -180,7 +173,7 @@ int selection_digest(const struct file_source *from, const struct selection *s,
                            .all = hasher_new(),
                            .file = hasher_new(),
                            .index = open_index(from, s, store),
-                           .first_names.free_value = free,
+                           .links = HARD_LINKS_INIT,
                            .buffer = xmalloc(CHUNK) };
     int rc = 0;
     hasher_add_u64(d.all, SELECTION_VERSION);
@@ -192,7 +185,7 @@ int selection_digest(const struct file_source *from, const struct selection *s,
             stat_index_commit(d.index);
     }
     stat_index_free(d.index);
-    map_release(&d.first_names);
+    hard_links_release(&d.links);
     hasher_free(d.file);
     hasher_free(d.all);
     free(d.buffer);

@@ -59,6 +59,17 @@ struct diff_options {
     int64_t epoch_s;
 };
 
+/* The time that an entry of one of our layers gets. Directories that we made ourselves have the
+ * time 0, which stands for the epoch. */
+static inline void diff_clamp(const struct diff_options *options, struct tar_entry *e)
+{
+    bool is_ours = e->type == TAR_DIR && e->mtime_s == 0 && e->mtime_ns == 0;
+    if (!options->has_epoch || (e->mtime_s <= options->epoch_s && !is_ours))
+        return;
+    e->mtime_s = options->epoch_s;
+    e->mtime_ns = 0;
+}
+
 struct snapshotter_ops {
     const char *name;
     /* A writable root over `layers`. What `points` names exists in it for the time being and leaves

@@ -4,6 +4,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 
+enum { LAYERS_MAX = 500 };
+
 struct solver *solver_new(const struct solver_options *options)
 {
     struct solver *s = xcalloc(1, sizeof *s);
@@ -118,6 +120,47 @@ void new_layer(struct cache_record *out)
     out->created = xstrdup(now);
 }
 
+static void add_layers(struct hasher *h, struct layer_list layers)
+{
+    hasher_add_u64(h, layers.count);
+    for (size_t i = 0; i < layers.count; i++)
+        hasher_add_text(h, layers.ids[i]);
+}
+
+static bool copies_from_stage(const struct vertex *v)
+{
+    return v->input_count > 1 && v->inputs[1] && v->inputs[1]->kind != OP_LOCAL;
+}
+
+/* A layer may only return to the root it was made on, and beside the stage it was copied from: with
+ * several builders, or after --no-cache, the same definition has led to more than one of each. A
+ * stage that is gone counts as no layers. */
+static void record_key(const struct solver *s, const struct vertex *v, bool with_stage,
+                       struct digest *out)
+{
+    const struct digest *definition = &state_of(s, v)->key;
+    auto_(hasher) struct hasher *h = hasher_new();
+    hasher_add_text(h, "record");
+    hasher_add(h, definition->bytes, sizeof definition->bytes);
+    add_layers(h, input_layers(s, v, 0));
+    if (with_stage)
+        add_layers(h, input_layers(s, v, 1));
+    hasher_finish(h, out);
+}
+
+int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
+             struct error *err)
+{
+    struct digest key;
+    const struct strvec *recipe = &state_of(s, v)->recipe;
+    record_key(s, v, false, &key);
+    TRY(cache_put(s->options.store, &key, layer, recipe, err));
+    if (!copies_from_stage(v))
+        return 0;
+    record_key(s, v, true, &key);
+    return cache_put(s->options.store, &key, layer, recipe, err);
+}
+
 /* Is `v` cached, with all roots below it? Sets its result if so. */
 static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
 {
@@ -137,8 +180,13 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
     }
     if (v->inputs[0])
         TRY(find_cached(s, v->inputs[0], out, err));
+    bool has_stage = false;
+    if (copies_from_stage(v))
+        TRY(find_cached(s, v->inputs[1], &has_stage, err));
+    struct digest key;
     auto_(cache_record) struct cache_record record = { 0 };
-    *out = *out && reuse(s, v, &state->key, &record);
+    record_key(s, v, has_stage, &key);
+    *out = *out && reuse(s, v, &key, &record);
     if (*out)
         state->status = VERTEX_CACHED;
     return 0;
@@ -189,9 +237,24 @@ static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
                  NULL);
 }
 
+/* overlayfs mounts no more, and neither do the engines that run the image. */
+static int check_layer_count(const struct vertex *target, struct error *err)
+{
+    size_t count = 0;
+    for (const struct vertex *v = target; v; v = v->inputs[0])
+        count += v->kind == OP_IMAGE ? v->image.image->layer_count : 1;
+    if (count <= LAYERS_MAX)
+        return 0;
+    error_set(err, ERROR_USER, 0, "the image would have %zu layers; %d is the limit", count,
+              LAYERS_MAX);
+    error_at(err, target->where);
+    return error_hint(err, "put several commands into one RUN, several files into one COPY");
+}
+
 int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err)
 {
+    TRY(check_layer_count(target, err));
     TRY(need(s, target, err));
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
     auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);

@@ -56,6 +56,9 @@ void set_result(struct solver *s, const struct vertex *v, const struct cache_rec
  * no_cache. */
 bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
            struct cache_record *out);
+/* Records that `v`, on what its inputs turned out to be, has led to `layer`. */
+int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
+             struct error *err) MUST_CHECK;
 /* A fresh layer id and the present time. The caller releases it. */
 void new_layer(struct cache_record *out);
 

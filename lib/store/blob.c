@@ -25,11 +25,13 @@ int blob_open(const struct store *store, const struct digest *digest, int *out_f
     return 0;
 }
 
-bool blob_exists(const struct store *store, const struct digest *digest)
+bool blob_exists(const struct store *store, const struct digest *digest, uint64_t size)
 {
     char hex[DIGEST_HEX_SIZE];
+    struct stat st;
     digest_hex(digest, hex);
-    return faccessat(store->blobs_fd, hex, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(store->blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (size == 0 || (uint64_t)st.st_size == size);
 }
 
 int blob_read(const struct store *store, const struct digest *digest, size_t limit,
@@ -93,11 +95,21 @@ static int give_name(const struct blob_writer *w, const struct digest *digest, s
 {
     char hex[DIGEST_HEX_SIZE];
     char from[32];
+    struct stat st;
     digest_hex(digest, hex);
     snprintf(from, sizeof from, "/proc/self/fd/%d", w->fd);
-    if (linkat(AT_FDCWD, from, w->store->blobs_fd, hex, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-        return error_set(err, ERROR_SYSTEM, errno, "commit blob sha256:%s", hex);
-    return 0;
+    /* Twice: a file of another size was torn by a power cut. */
+    for (int tries = 0; tries < 2; tries++) {
+        if (linkat(AT_FDCWD, from, w->store->blobs_fd, hex, AT_SYMLINK_FOLLOW) == 0)
+            return 0;
+        if (errno != EEXIST)
+            break;
+        if (fstatat(w->store->blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (uint64_t)st.st_size == w->size)
+            return 0;
+        (void)!unlinkat(w->store->blobs_fd, hex, 0);
+    }
+    return error_set(err, ERROR_SYSTEM, errno, "commit blob sha256:%s", hex);
 }
 
 int blob_writer_commit(struct blob_writer *w, const struct digest *expected,

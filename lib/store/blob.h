@@ -23,7 +23,9 @@
  * NULL. Errors: NOT_FOUND, SYSTEM. The content is not hashed again. */
 int blob_open(const struct store *store, const struct digest *digest, int *out_fd,
               uint64_t *out_size, struct error *err) MUST_CHECK;
-bool blob_exists(const struct store *store, const struct digest *digest);
+/* Is it there with `size` bytes? (0: any) One of another size was torn by a power cut: it is
+ * absent, and writing it again replaces it. */
+bool blob_exists(const struct store *store, const struct digest *digest, uint64_t size);
 /* Reads a small blob whole (a manifest, a config), at most `limit` bytes, and checks its digest.
  * Errors: NOT_FOUND, CORRUPT, SYSTEM. */
 int blob_read(const struct store *store, const struct digest *digest, size_t limit,

@@ -14,18 +14,15 @@
 enum { RECORD_MAX = 4 * 1024 * 1024 };
 
 struct marks {
-    struct map layers; /* ids */
+    struct map layers; /* ids; what a key leads to says nothing */
     struct map blobs;  /* hex digits */
 };
-
-/* What a map's key stands for is enough. */
-static char marked[1];
 
 static void mark_blob(struct marks *m, const struct digest *d)
 {
     char hex[DIGEST_HEX_SIZE];
     digest_hex(d, hex);
-    map_set(&m->blobs, hex, marked);
+    map_set(&m->blobs, hex, m);
 }
 
 static int mark_image(void *arg, const struct image_record *image, struct error *err)
@@ -36,7 +33,7 @@ static int mark_image(void *arg, const struct image_record *image, struct error 
     if (image->has_manifest)
         mark_blob(m, &image->manifest);
     for (size_t i = 0; i < image->layer_count; i++) {
-        map_set(&m->layers, image->layers[i].id, marked);
+        map_set(&m->layers, image->layers[i].id, m);
         if (image->layers[i].has_blob)
             mark_blob(m, &image->layers[i].blob);
     }

@@ -41,27 +41,18 @@ static char *file_name(const char *reference)
     return strbuf_detach(&out);
 }
 
-static int parse_digest(const js *object, const char *key, struct digest *out, struct error *err)
-{
-    const char *text = NULL;
-    TRY(js_get_text(object, key, true, &text, err));
-    if (!digest_parse(text, out))
-        return error_set(err, ERROR_CORRUPT, 0, "%s is not a digest", key);
-    return 0;
-}
-
 static int parse_layer(const js *object, struct image_record_layer *out, struct error *err)
 {
     const char *id = NULL;
     const char *type = NULL;
     TRY(js_get_text(object, "id", true, &id, err));
-    TRY(parse_digest(object, "diff_id", &out->diff_id, err));
+    TRY(js_get_digest(object, "diff_id", &out->diff_id, err));
     snprintf(out->id, sizeof out->id, "%s", id);
     TRY(js_get_u64(object, "tar_size", false, &out->tar_size, err));
     if (!js_member(object, "blob"))
         return 0;
     out->has_blob = true;
-    TRY(parse_digest(object, "blob", &out->blob, err));
+    TRY(js_get_digest(object, "blob", &out->blob, err));
     TRY(js_get_u64(object, "size", true, &out->blob_size, err));
     TRY(js_get_text(object, "type", true, &type, err));
     snprintf(out->media_type, sizeof out->media_type, "%s", type);
@@ -75,13 +66,13 @@ static int parse_record(const js *body, struct image_record *out, struct error *
     const js *layers = js_member(body, "layers");
     TRY(js_get_text(body, "name", true, &name, err));
     TRY(js_get_text(body, "created", true, &created, err));
-    TRY(parse_digest(body, "config", &out->config, err));
+    TRY(js_get_digest(body, "config", &out->config, err));
     out->name = xstrdup(name);
     out->created = xstrdup(created);
     if (js_member(body, "manifest")) {
         const char *type = NULL;
         out->has_manifest = true;
-        TRY(parse_digest(body, "manifest", &out->manifest, err));
+        TRY(js_get_digest(body, "manifest", &out->manifest, err));
         TRY(js_get_u64(body, "manifest_size", true, &out->manifest_size, err));
         TRY(js_get_text(body, "manifest_type", true, &type, err));
         out->manifest_type = xstrdup(type);
@@ -121,22 +112,15 @@ int image_store_find(const struct store *store, const char *name, struct image_r
     return error_set(err, ERROR_NOT_FOUND, 0, "no image %s in the store", name);
 }
 
-static void set_digest(js *object, const char *key, const struct digest *d)
-{
-    char text[DIGEST_TEXT_SIZE];
-    digest_print(d, text);
-    js_set_text(object, key, text);
-}
-
 static js *print_record(const struct image_record *image)
 {
     js *body = js_new_object();
     js *layers = js_new_array();
     js_set_text(body, "name", image->name);
     js_set_text(body, "created", image->created);
-    set_digest(body, "config", &image->config);
+    js_set_digest(body, "config", &image->config);
     if (image->has_manifest) {
-        set_digest(body, "manifest", &image->manifest);
+        js_set_digest(body, "manifest", &image->manifest);
         js_set_take(body, "manifest_size", js_new_int((int64_t)image->manifest_size));
         js_set_text(body, "manifest_type", image->manifest_type);
     }
@@ -144,11 +128,11 @@ static js *print_record(const struct image_record *image)
         const struct image_record_layer *layer = &image->layers[i];
         js *object = js_new_object();
         js_set_text(object, "id", layer->id);
-        set_digest(object, "diff_id", &layer->diff_id);
+        js_set_digest(object, "diff_id", &layer->diff_id);
         if (layer->tar_size)
             js_set_take(object, "tar_size", js_new_int((int64_t)layer->tar_size));
         if (layer->has_blob) {
-            set_digest(object, "blob", &layer->blob);
+            js_set_digest(object, "blob", &layer->blob);
             js_set_take(object, "size", js_new_int((int64_t)layer->blob_size));
             js_set_text(object, "type", layer->media_type);
         }
@@ -172,6 +156,28 @@ int image_store_put(const struct store *store, const struct image_record *image,
 {
     auto_free char *file = file_name(image->name);
     return image_record_save(store, store->images_fd, file, image, err);
+}
+
+static bool same_layer(const struct image_record_layer *a, const struct image_record_layer *b)
+{
+    return strcmp(a->id, b->id) == 0 && digest_equal(&a->diff_id, &b->diff_id) &&
+           a->has_blob == b->has_blob && (!a->has_blob || digest_equal(&a->blob, &b->blob));
+}
+
+bool image_store_has(const struct store *store, const struct image_record *image)
+{
+    auto_(image_record) struct image_record old = { 0 };
+    auto_(error) struct error ignored = { 0 };
+    if (image_store_find(store, image->name, &old, &ignored) < 0 ||
+        !digest_equal(&old.config, &image->config) || old.has_manifest != image->has_manifest ||
+        old.layer_count != image->layer_count ||
+        (old.has_manifest && !digest_equal(&old.manifest, &image->manifest)))
+        return false;
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (!same_layer(&old.layers[i], &image->layers[i]))
+            return false;
+    }
+    return true;
 }
 
 int image_store_remove(const struct store *store, const char *name, struct error *err)
@@ -207,8 +213,13 @@ int image_store_each(const struct store *store, image_store_fn *fn, void *arg, s
     for (size_t i = 0; i < files.count; i++) {
         auto_(error) struct error unreadable = { 0 };
         auto_(image_record) struct image_record image = { 0 };
-        if (image_record_load(store, store->images_fd, files.items[i], &image, &unreadable) == 0)
+        if (image_record_load(store, store->images_fd, files.items[i], &image, &unreadable) == 0) {
             TRY(fn(arg, &image, err));
+        } else if (unreadable.kind == ERROR_SYSTEM) {
+            /* It may be readable the next time: prune must not take it for gone. */
+            error_move(err, &unreadable);
+            return -1;
+        }
     }
     return 0;
 }

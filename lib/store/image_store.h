@@ -40,6 +40,8 @@ int image_store_find(const struct store *store, const char *name, struct image_r
                      struct error *err) MUST_CHECK;
 int image_store_put(const struct store *store, const struct image_record *image,
                     struct error *err) MUST_CHECK;
+/* Does the store say this of image->name already? Then there is nothing to put. */
+bool image_store_has(const struct store *store, const struct image_record *image);
 /* Removes the tag; what it named stays until prune. Errors: NOT_FOUND. */
 int image_store_remove(const struct store *store, const char *name, struct error *err) MUST_CHECK;
 

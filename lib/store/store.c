@@ -165,9 +165,9 @@ static void end_lease(const struct store *store)
 
 void store_close(struct store *store)
 {
-    int *all[] = { &store->fd,        &store->blobs_fd, &store->layers_fd,
-                   &store->images_fd, &store->cache_fd, &store->tmp_fd,
-                   &store->trash_fd,  &store->lease_fd, &store->scratch_fd };
+    int *all[] = { &store->fd,         &store->blobs_fd, &store->layers_fd, &store->images_fd,
+                   &store->cache_fd,   &store->tmp_fd,   &store->trash_fd,  &store->lease_fd,
+                   &store->scratch_fd, &store->gc_fd };
     if (!store->path)
         return;
     if (store->lease_fd >= 0)
@@ -187,19 +187,32 @@ void store_random_id(char id[static LEASE_SIZE])
     snprintf(id, LEASE_SIZE, "%016lx%016lx", random[0], random[1]);
 }
 
+/* A janitor may bury a lease between its creation and its lock: then there is another. */
+static int take_lease(struct store *store, struct error *err)
+{
+    struct stat st = { 0 };
+    while (st.st_nlink == 0) {
+        char path[LEASE_SIZE + 8];
+        if (store->lease_fd >= 0)
+            close(take_fd(&store->lease_fd));
+        store_random_id(store->lease);
+        snprintf(path, sizeof path, "leases/%s", store->lease);
+        store->lease_fd = openat(store->fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (store->lease_fd < 0 || flock(store->lease_fd, LOCK_EX) < 0 ||
+            fstat(store->lease_fd, &st) < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "take a lease in %s", store->path);
+    }
+    return 0;
+}
+
 int store_lease(struct store *store, struct error *err)
 {
-    char path[LEASE_SIZE + 8];
     if (store->lease_fd >= 0)
         return 0;
     store->gc_fd = openat(store->fd, "gc.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->gc_fd < 0 || flock(store->gc_fd, LOCK_SH) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "lock %s", store->path);
-    store_random_id(store->lease);
-    snprintf(path, sizeof path, "leases/%s", store->lease);
-    store->lease_fd = openat(store->fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (store->lease_fd < 0 || flock(store->lease_fd, LOCK_EX) < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "take a lease in %s", store->path);
+    TRY(take_lease(store, err));
     if (mkdirat(store->tmp_fd, store->lease, 0700) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "create tmp/%s in %s", store->lease,
                          store->path);

@@ -90,10 +90,11 @@ static int explain_unmapped(const struct init *in, struct error *err)
 {
     auto_(id_map) struct id_map map = { 0 };
     struct error ignored = { 0 };
-    if (id_map_current(&map, &ignored) == 0 && id_map_is_single(&map))
+    if (id_map_current(&map, &ignored) == 0 && id_map_is_single(&map)) {
         return error_hint(err, "the user who builds has no subordinate ids; give some with: sudo "
                                "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
                                "NAME");
+    }
     error_clear(&ignored);
     return error_hint(err, "the ids %u:%u are not among those of /etc/subuid and /etc/subgid",
                       in->who.uid, in->who.gid);

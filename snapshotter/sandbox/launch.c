@@ -65,7 +65,7 @@ static int open_executable(bool by_mount, struct error *err)
 
 static _Noreturn void become_zygote(int socket, int executable, pid_t parent)
 {
-    static char name[] = SANDBOX_ZYGOTE_NAME;
+    char name[] = SANDBOX_ZYGOTE_NAME;
     char *argv[] = { name, NULL };
     auto_(strvec) struct strvec env = { 0 };
     struct error err = { 0 };

@@ -246,7 +246,7 @@ END
     says "Dockerfile:1" ">>> FROM bad"
     hostile hard-link 1 "entry ../../../../etc/passwd climbs out of the layer"
     says "Dockerfile:1" ">>> FROM bad"
-    hostile hard-absolute 1 "open etc/hostname: No such file or directory"
+    hostile hard-absolute 1 "hard link hard to etc/hostname, which does not exist"
     says "Dockerfile:1" ">>> FROM bad"
     nothing_tagged
     hostile absolute 0 "/absolute"

@@ -34,4 +34,18 @@ void test_check_error(struct error *err, enum error_kind kind, const char *text,
 char *test_tmpdir(void);
 void test_tmpdir_remove(char *path);
 
+/* The same for a group of tests: setup stores a `struct test_dir` in *state, teardown removes it.
+ */
+struct test_dir {
+    char *path;
+    int fd;
+};
+int test_dir_setup(void **state);
+int test_dir_teardown(void **state);
+
+/* Makes a file with this text; a missing parent or any other failure ends the process. */
+void test_write_file(int dir_fd, const char *path, const char *text);
+/* The text of a file; the caller frees it. */
+char *test_read_file(int dir_fd, const char *path);
+
 #endif

@@ -13,7 +13,8 @@ static float float_at(const char *bytes, Py_ssize_t index)
     return value;
 }
 
-static PyObject *apply(const Py_buffer *weight, const Py_buffer *bias, PyObject *inputs, int tanh_on)
+static PyObject *apply(const Py_buffer *weight, const Py_buffer *bias, PyObject *inputs,
+                       int tanh_on)
 {
     Py_ssize_t columns = PySequence_Fast_GET_SIZE(inputs);
     Py_ssize_t rows = bias->len / (Py_ssize_t)sizeof(float);
@@ -59,8 +60,9 @@ static PyMethodDef methods[] = {
     { NULL, NULL, 0, NULL },
 };
 
-static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, "densenet", NULL, -1, methods,
-                                     NULL, NULL, NULL, NULL };
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "densenet", NULL, -1, methods, NULL, NULL, NULL, NULL
+};
 
 PyMODINIT_FUNC PyInit_densenet(void)
 {

@@ -52,6 +52,19 @@ static void subids_parse(void **state)
     id_map_release(&map);
 }
 
+static void root_keeps_its_own_id(void **state)
+{
+    struct id_map map = { 0 };
+    (void)state;
+    id_extents_append(&map.uids, 0, 1);
+    assert_true(id_map_is_identity(&map));
+    id_extents_parse_subids(&map.uids, "root:100000:65536\n", "root", 0);
+    assert_int_equal(map.uids.items[0].outside, 0);
+    assert_int_equal(map.uids.items[1].inside, 1);
+    assert_false(id_map_is_identity(&map));
+    id_map_release(&map);
+}
+
 static void extents_have_a_limit(void **state)
 {
     struct id_map map = { 0 };
@@ -229,7 +242,7 @@ static void signals_reach_the_child(void **state)
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
     assert_ok(userns_run(&map, wait_for_signal, NULL, &cancel, &status, &err), &err);
     pthread_join(thread, NULL);
-    assert_int_equal(status, 78); /* the signal that came, not another */
+    assert_int_equal(status, 78); /* SIGINT, as the planner got it */
     assert_true(cancel_is_raised(&cancel));
     cancel_release(&cancel);
     id_map_release(&map);
@@ -256,11 +269,12 @@ static void bad_maps_are_explained(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(subids) + 8];
+    struct CMUnitTest tests[COUNT(subids) + 9];
     size_t n = 0;
     for (; n < COUNT(subids); n++)
         tests[n] = (struct CMUnitTest){ subids[n].name, subids_parse, NULL, NULL,
                                         (void *)(uintptr_t)&subids[n] };
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(root_keeps_its_own_id);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(extents_have_a_limit);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(proc_maps_parse);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(names_are_found);

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what the tests need, builds, and runs everything: unit and architecture tests plain and under
+# the sanitizers, format and lint, the binary from end to end as root and as an ordinary user.
+#
+#     tests/run.sh [STEP...]        default: all of them
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+steps=(build lint unit asan tsan cli quickstart bench)
+[ $# -eq 0 ] || steps=("$@")
+
+examples/install-deps.sh build run test
+
+build() { cmake --preset dev >/dev/null && cmake --build --preset dev | tail -n 1; }
+lint() { tests/lint/format.sh && tests/lint/tidy.sh; }
+unit() { ctest --preset dev; }
+asan() { cmake --preset asan >/dev/null && cmake --build --preset asan | tail -n 1 && ctest --preset asan; }
+tsan() { cmake --preset tsan >/dev/null && cmake --build --preset tsan | tail -n 1 && ctest --preset tsan; }
+cli() { tests/cli/run.sh; }
+quickstart() { examples/quickstart.sh >/tmp/mlbuild-quickstart.log 2>&1 || { cat /tmp/mlbuild-quickstart.log; return 1; }; }
+bench() { tests/bench/run.sh --quick; }
+
+for step in "${steps[@]}"; do
+    printf '\n== %s\n' "$step"
+    started=$SECONDS
+    "$step"
+    printf '== %s: %d s\n' "$step" $((SECONDS - started))
+done
+printf '\nall passed: %s (%d s)\n' "${steps[*]}" "$SECONDS"

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip out, gzip and zstd in. */
+#include "lib/codec/gzip.h"
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/process.h"
+#include "lib/codec/decompress.h"
+#include "tests/support/memory_stream.h"
+#include "tests/support/test.h"
+
+enum { INPUT_SIZE = 3 * GZIP_BLOCK + 12345 };
+
+/* The layout's version: whoever changes these bytes changes gzip_layout. */
+#define GOLDEN_PACKED "sha256:de2860b333c642455822c4a7988fe7a8f272c79952236e13840d45a9e0415142"
+
+/* Text, noise and zeros, the same everywhere. */
+static char *make_input(void)
+{
+    char *data = xmalloc(INPUT_SIZE);
+    uint32_t x = 12345;
+    for (size_t i = 0; i < INPUT_SIZE; i++) {
+        x = x * 1664525U + 1013904223U;
+        unsigned area = (unsigned)(i >> 18) % 3;
+        data[i] = area == 0 ? (char)(x >> 24) : area == 1 ? "some text \n"[i % 11] : 0;
+    }
+    return data;
+}
+
+static void pack(const void *data, size_t len, struct thread_pool *pool, size_t step,
+                 struct strbuf *out)
+{
+    struct error err = { 0 };
+    struct memory_writer end = memory_writer_init();
+    auto_(gzip_writer) struct gzip_writer *w = gzip_writer_open(&end.base, pool);
+    for (size_t at = 0; at < len; at += step)
+        assert_ok(writer_write(gzip_writer_base(w), (const char *)data + at,
+                               len - at < step ? len - at : step, &err),
+                  &err);
+    assert_ok(gzip_writer_finish(w, &err), &err);
+    *out = end.data;
+}
+
+static int unpack(const void *data, size_t len, size_t step, size_t cap, struct strbuf *out,
+                  struct error *err)
+{
+    struct memory_reader in = memory_reader_init(data, len, step);
+    auto_(decompressor) struct decompressor *d = decompressor_open(&in.base, "layer");
+    return test_read_all(decompressor_base(d), cap, out, err);
+}
+
+static void threads_do_not_show(void **state)
+{
+    static const size_t threads[] = { 1, 2, 8 };
+    static const size_t steps[] = { 1000, 65536, GZIP_BLOCK, INPUT_SIZE };
+    auto_free char *input = make_input();
+    auto_(strbuf) struct strbuf alone = STRBUF_INIT;
+    (void)state;
+    pack(input, INPUT_SIZE, NULL, 4096, &alone);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        struct thread_pool *pool = thread_pool_new(threads[i]);
+        auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+        pack(input, INPUT_SIZE, pool, steps[i], &packed);
+        assert_int_equal(packed.len, alone.len);
+        assert_memory_equal(packed.buf, alone.buf, alone.len);
+        thread_pool_free(pool);
+    }
+    if (strcmp(gzip_layout(), "gzip-1:1048576:6:libdeflate-1.14") == 0)
+        assert_string_equal(test_digest_text(alone.buf, alone.len), GOLDEN_PACKED);
+}
+
+static void sizes_around_the_block(void **state)
+{
+    static const size_t sizes[] = {
+        0, 1, GZIP_BLOCK - 1, GZIP_BLOCK, GZIP_BLOCK + 1, 2 * GZIP_BLOCK
+    };
+    auto_free char *input = make_input();
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct error err = { 0 };
+        auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+        auto_(strbuf) struct strbuf plain = STRBUF_INIT;
+        pack(input, sizes[i], NULL, sizes[i] + 1, &packed);
+        assert_memory_equal(packed.buf, "\x1f\x8b\x08", 3);
+        assert_memory_equal(packed.buf + 4, "\0\0\0\0", 4); /* no time */
+        assert_int_equal(packed.buf[3], 0);                 /* no name */
+        assert_ok(unpack(packed.buf, packed.len, 0, 65536, &plain, &err), &err);
+        assert_int_equal(plain.len, sizes[i]);
+        assert_memory_equal(plain.buf, input, sizes[i]);
+    }
+}
+
+/* Other readers take the row of members for one stream. */
+static void gzip_itself_reads_it(void **state)
+{
+    const struct test_dir *dir = *state;
+    struct error err = { 0 };
+    struct process_result r;
+    auto_free char *input = make_input();
+    auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+    auto_free char *path = xasprintf("%s/packed.gz", dir->path);
+    const char *argv[] = { "sh", "-c", "gzip -dc \"$0\" | sha256sum", path, NULL };
+    pack(input, INPUT_SIZE, NULL, 4096, &packed);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_int_equal(fwrite(packed.buf, 1, packed.len, f), packed.len);
+    assert_int_equal(fclose(f), 0);
+    assert_ok(process_run(argv, NULL, &r, &err), &err);
+    assert_memory_equal(r.out.buf, test_digest_text(input, INPUT_SIZE) + 7, 64);
+    process_result_release(&r);
+}
+
+static void a_writer_that_fails_stops(void **state)
+{
+    struct error err = { 0 };
+    struct memory_writer end = memory_writer_init();
+    struct thread_pool *pool = thread_pool_new(4);
+    auto_free char *input = make_input();
+    (void)state;
+    end.limit = 1000;
+    struct gzip_writer *w = gzip_writer_open(&end.base, pool);
+    int rc = writer_write(gzip_writer_base(w), input, INPUT_SIZE, &err);
+    if (rc == 0)
+        rc = gzip_writer_finish(w, &err);
+    assert_error(rc, &err, ERROR_NO_SPACE, "full");
+    gzip_writer_free(w);
+    thread_pool_free(pool);
+    strbuf_release(&end.data);
+}
+
+#define HELLO      "\x1f\x8b\x08\0\0\0\0\0\0\xff\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0"
+#define HELLO_LEN  (sizeof HELLO - 1)
+#define BAD_CRC    "\x1f\x8b\x08\0\0\0\0\0\0\xff\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x37\x05\0\0\0"
+#define BAD_SIZE   "\x1f\x8b\x08\0\0\0\0\0\0\xff\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x06\0\0\0"
+#define ZSTD_EMPTY "\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00"
+#define ZSTD_SKIP  "\x50\x2a\x4d\x18\x04\0\0\0skip"
+#define ROW(label, bytes, expected)                                                                \
+    {                                                                                              \
+        label, bytes, sizeof(bytes) - 1, expected                                                  \
+    }
+
+static const struct unpack_case {
+    const char *label, *data;
+    size_t len;
+    const char *plain; /* NULL: an error */
+} unpacks[] = {
+    ROW("nothing", "", ""),
+    ROW("plain", "hello", "hello"),
+    ROW("plain, shorter than a magic", "\x1f", "\x1f"),
+    ROW("one member", HELLO, "hello"),
+    ROW("three members", HELLO HELLO HELLO, "hellohellohello"),
+    ROW("a member in a member", "\x1f\x8b\x08\0\0\0\0\0\0\xff", NULL),
+    ROW("garbage behind", HELLO "garbage", NULL),
+    ROW("a byte behind", HELLO "\x1f", NULL),
+    ROW("half a second member", HELLO "\x1f\x8b\x08\0\0\0", NULL),
+    ROW("bad sum", BAD_CRC, NULL),
+    ROW("bad size", BAD_SIZE, NULL),
+    ROW("damaged", "\x1f\x8b\x08\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff", NULL),
+    ROW("zstd, empty frame", ZSTD_EMPTY, ""),
+    ROW("zstd, frames", ZSTD_EMPTY ZSTD_EMPTY, ""),
+    ROW("zstd, skippable frame behind", ZSTD_EMPTY ZSTD_SKIP, ""),
+    ROW("zstd, garbage behind", ZSTD_EMPTY "garbage", NULL),
+    ROW("zstd, cut", "\x28\xb5\x2f\xfd\x20", NULL),
+};
+
+static void unpacks_or_says_no(void **state)
+{
+    static const size_t steps[] = { 0, 1, 3 };
+    const struct unpack_case *c = *state;
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        for (size_t cap = 1; cap < 100000; cap = cap * 3 + 1) {
+            struct error err = { 0 };
+            auto_(strbuf) struct strbuf out = STRBUF_INIT;
+            int rc = unpack(c->data, c->len, steps[i], cap, &out, &err);
+            if (c->plain) {
+                assert_ok(rc, &err);
+                assert_string_equal(out.buf, c->plain);
+            } else {
+                assert_error(rc, &err, ERROR_CORRUPT, "layer: damaged");
+            }
+        }
+    }
+}
+
+/* Cut anywhere, a member is damaged; none of its lengths is a shorter file. */
+static void every_truncation_is_noticed(void **state)
+{
+    (void)state;
+    for (size_t len = 4; len < HELLO_LEN; len++) {
+        struct error err = { 0 };
+        auto_(strbuf) struct strbuf out = STRBUF_INIT;
+        assert_error(unpack(HELLO, len, 0, 4096, &out, &err), &err, ERROR_CORRUPT, "layer");
+    }
+}
+
+/* A frame without checksum, as libzstd writes it by default; its last block may be larger than what
+ * the reader asks for. */
+static void zstd_frames_of_any_size(void **state)
+{
+    static const size_t caps[] = { 1, 7, 1000, 65536, 1 << 20 };
+    auto_free char *input = make_input();
+    size_t bound = ZSTD_compressBound(300000);
+    auto_free char *packed = xmalloc(2 * bound);
+    size_t first = ZSTD_compress(packed, bound, input, 300000, 3);
+    size_t second = ZSTD_compress(packed + first, bound, input + 300000, 100, 3);
+    (void)state;
+    for (size_t i = 0; i < COUNT(caps); i++) {
+        struct error err = { 0 };
+        auto_(strbuf) struct strbuf out = STRBUF_INIT;
+        assert_ok(unpack(packed, first + second, 0, caps[i], &out, &err), &err);
+        assert_int_equal(out.len, 300100);
+        assert_memory_equal(out.buf, input, 300100);
+        strbuf_clear(&out);
+        assert_error(unpack(packed, first - 1, 0, caps[i], &out, &err), &err, ERROR_CORRUPT,
+                     "damaged zstd");
+    }
+}
+
+/* A window that would need gigabytes. */
+static void zstd_windows_are_bounded(void **state)
+{
+    static const char frame[] = "\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00";
+    struct error err = { 0 };
+    auto_(strbuf) struct strbuf out = STRBUF_INIT;
+    (void)state;
+    assert_error(unpack(frame, sizeof frame - 1, 0, 4096, &out, &err), &err, ERROR_CORRUPT,
+                 "damaged zstd");
+}
+
+int main(void)
+{
+    enum { OTHERS = 7 };
+    struct CMUnitTest tests[COUNT(unpacks) + OTHERS] = {
+        cmocka_unit_test(threads_do_not_show),
+        cmocka_unit_test(sizes_around_the_block),
+        cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test(a_writer_that_fails_stops),
+        cmocka_unit_test(every_truncation_is_noticed),
+        cmocka_unit_test(zstd_frames_of_any_size),
+        cmocka_unit_test(zstd_windows_are_bounded),
+    };
+    for (size_t i = 0; i < COUNT(unpacks); i++)
+        tests[OTHERS + i] = (struct CMUnitTest){ unpacks[i].label, unpacks_or_says_no, NULL, NULL,
+                                                 (void *)&unpacks[i] };
+    return cmocka_run_group_tests_name("gzip", tests, NULL, NULL);
+}

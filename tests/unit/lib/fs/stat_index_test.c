@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/fs/stat_index.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+#include "tests/support/test.h"
+
+/* A file that was last touched long ago. */
+static struct stat old_file(ino_t ino)
+{
+    return (struct stat){ .st_dev = 1,
+                          .st_ino = ino,
+                          .st_size = 10,
+                          .st_mtim = { 1700000000, 5 },
+                          .st_ctim = { 1700000000, 5 } };
+}
+
+static const char *const paths[] = { "A", "a/b", "a/b/c", "a/z", "a.x", "a0", "b" };
+
+static void fill(int dir_fd)
+{
+    auto_(stat_index) struct stat_index *x = stat_index_open(dir_fd, "index");
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        struct stat st = old_file(i + 1);
+        struct digest d = { { (unsigned char)i } };
+        struct digest found;
+        assert_false(stat_index_find(x, paths[i], &st, &found));
+        stat_index_add(x, paths[i], &st, &d);
+    }
+    stat_index_commit(x);
+}
+
+static void remembers_in_walk_order(void **state)
+{
+    const struct test_dir *dir = *state;
+    fill(dir->fd);
+    auto_(stat_index) struct stat_index *x = stat_index_open(dir->fd, "index");
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        struct stat st = old_file(i + 1);
+        struct digest d;
+        assert_true(stat_index_find(x, paths[i], &st, &d));
+        assert_int_equal(d.bytes[0], i);
+        stat_index_add(x, paths[i], &st, &d);
+    }
+    stat_index_commit(x);
+}
+
+static void skips_what_is_gone_and_new(void **state)
+{
+    const struct test_dir *dir = *state;
+    fill(dir->fd);
+    auto_(stat_index) struct stat_index *x = stat_index_open(dir->fd, "index");
+    struct digest d;
+    struct stat st = old_file(2);
+    assert_true(stat_index_find(x, "a/b", &st, &d));
+    assert_false(stat_index_find(x, "a/new", &st, &d));
+    st = old_file(4);
+    assert_true(stat_index_find(x, "a/z", &st, &d));
+    st = old_file(7);
+    assert_true(stat_index_find(x, "b", &st, &d));
+    assert_false(stat_index_find(x, "c", &st, &d));
+}
+
+static void any_changed_field_counts(void **state)
+{
+    const struct test_dir *dir = *state;
+    for (int field = 0; field < 7; field++) {
+        struct stat st = old_file(1);
+        struct digest d;
+        fill(dir->fd);
+        auto_(stat_index) struct stat_index *x = stat_index_open(dir->fd, "index");
+        st.st_dev += field == 0;
+        st.st_ino += field == 1;
+        st.st_size += field == 2;
+        st.st_mtim.tv_sec += field == 3;
+        st.st_mtim.tv_nsec += field == 4;
+        st.st_ctim.tv_sec += field == 5;
+        st.st_ctim.tv_nsec += field == 6;
+        assert_false(stat_index_find(x, paths[0], &st, &d));
+        assert_int_equal(unlinkat(dir->fd, "index", 0), 0);
+    }
+}
+
+/* Adds one file with these stamps and says whether the next build trusts it. */
+static bool is_remembered(int dir_fd, struct timespec modified, struct timespec changed)
+{
+    struct stat st = old_file(1);
+    struct digest d = { { 0 } };
+    st.st_mtim = modified;
+    st.st_ctim = changed;
+    struct stat_index *x = stat_index_open(dir_fd, "racy");
+    bool found = stat_index_find(x, "f", &st, &d);
+    assert_false(found);
+    stat_index_add(x, "f", &st, &d);
+    stat_index_commit(x);
+    stat_index_free(x);
+    x = stat_index_open(dir_fd, "racy");
+    found = stat_index_find(x, "f", &st, &d);
+    stat_index_free(x);
+    unlinkat(dir_fd, "racy", 0);
+    return found;
+}
+
+static void fresh_files_are_not_trusted(void **state)
+{
+    const struct test_dir *dir = *state;
+    struct timespec now;
+    struct timespec old = { 1700000000, 5 };
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    struct timespec future = { now.tv_sec + 100, 5 };
+    struct timespec second_ago = { now.tv_sec - 1, now.tv_nsec | 1 };
+    struct timespec coarse = { now.tv_sec - 1, 0 };
+    struct timespec coarse_old = { now.tv_sec - 10, 0 };
+    assert_true(is_remembered(dir->fd, old, old));
+    assert_false(is_remembered(dir->fd, now, old));
+    assert_false(is_remembered(dir->fd, old, now));
+    assert_false(is_remembered(dir->fd, future, old));
+    assert_false(is_remembered(dir->fd, old, future));
+    assert_true(is_remembered(dir->fd, second_ago, old));
+    assert_false(is_remembered(dir->fd, coarse, old));
+    assert_true(is_remembered(dir->fd, coarse_old, coarse_old));
+}
+
+/* Cut anywhere or filled with noise, it is an index that knows less, never one that lies. */
+static void torn_files_are_empty(void **state)
+{
+    const struct test_dir *dir = *state;
+    fill(dir->fd);
+    struct stat whole;
+    assert_int_equal(fstatat(dir->fd, "index", &whole, 0), 0);
+    for (off_t len = 0; len < whole.st_size; len += 13) {
+        unlinkat(dir->fd, "index", 0);
+        fill(dir->fd);
+        auto_close int fd = openat(dir->fd, "index", O_RDWR | O_CLOEXEC);
+        assert_int_equal(ftruncate(fd, len), 0);
+        assert_int_equal(ftruncate(fd, whole.st_size), 0);
+        auto_(stat_index) struct stat_index *x = stat_index_open(dir->fd, "index");
+        for (size_t i = 0; i < COUNT(paths); i++) {
+            struct stat st = old_file(i + 1);
+            struct digest d;
+            if (stat_index_find(x, paths[i], &st, &d))
+                assert_int_equal(d.bytes[0], i);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(remembers_in_walk_order, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(skips_what_is_gone_and_new, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(any_changed_field_counts, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(fresh_files_are_not_trusted, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(torn_files_are_empty, test_dir_setup, test_dir_teardown),
+    };
+    return cmocka_run_group_tests_name("stat_index", tests, NULL, NULL);
+}
