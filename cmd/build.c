@@ -365,6 +365,7 @@ static int solve(struct build *b, struct error *err)
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
     b->request.faces.pack = any_output(b, needs_blobs);
+    b->request.faces.fetch = b->names.count > 0;
     if (complete && !any_output(b, needs_trees)) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));

@@ -4,6 +4,7 @@
 #include "cmd/export.h"
 #include "cmd/size_text.h"
 #include "lib/base/mem.h"
+#include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
@@ -22,9 +23,27 @@ static void short_id(const struct digest *d, char out[static 13])
     snprintf(out, 13, "%.12s", hex);
 }
 
+struct listing {
+    const struct images_values *values;
+    const struct store *store;
+};
+
+/* A base that was resolved and never used has nothing here but its documents. */
+static bool is_here(const struct image_record *image, const struct store *store)
+{
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (image->layers[i].tar_size)
+            return true;
+    }
+    return image_is_packed(image, store);
+}
+
 static int print_image(void *arg, const struct image_record *image, struct error *err)
 {
-    const struct images_values *v = arg;
+    const struct listing *list = arg;
+    const struct images_values *v = list->values;
+    if (!is_here(image, list->store))
+        return 0;
     char id[13];
     char size[SIZE_TEXT];
     uint64_t bytes = 0;
@@ -51,7 +70,8 @@ static int images_run(struct session *s, void *values, const struct strvec *args
     TRY(session_open_store(s, err));
     if (!v->quiet)
         printf("%-40s %-12s  %6s  %9s  %s\n", "NAME", "ID", "LAYERS", "SIZE", "CREATED");
-    return image_store_each(&s->store, print_image, v, err);
+    struct listing list = { v, &s->store };
+    return image_store_each(&s->store, print_image, &list, err);
 }
 
 const struct command command_images = {

@@ -32,7 +32,8 @@ static int base_face(struct layer_job *job, struct error *err)
     const struct face_options *o = job->faces;
     job->layer->diff_id = job->base->diff_id;
     set_blob(job->layer, &job->base->blob);
-    job->found = !o->pack || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
+    bool is_wanted = o->pack || o->fetch;
+    job->found = !is_wanted || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
     if (job->found || !o->snapshotter)
         return 0;
     job->found = true;

@@ -20,7 +20,8 @@ struct image_request {
 
 /* Makes the record (without a name) and stores the configuration. *out_found is false if something
  * is not known yet and faces.snapshotter is NULL. With faces.pack every layer has a blob in the
- * store: base layers are fetched as they are, ours are packed, side by side. */
+ * store: base layers are fetched as they are, ours are packed, side by side; with faces.fetch the
+ * base layers have, so that a named image does not depend on where its base came from. */
 int image_assemble(const struct image_request *request, struct image_record *out, bool *out_found,
                    struct error *err) MUST_CHECK;
 

@@ -20,6 +20,7 @@ struct face_options {
     struct diff_options diff;
     enum compression compression; /* of blobs: none or gzip */
     bool pack;                    /* a blob is wanted, not only the diff_id */
+    bool fetch;                   /* blobs of base layers are wanted in the store */
 };
 
 struct layer_face {

@@ -10,9 +10,14 @@ static int select_files(struct solver *s, const struct vertex *v, const struct v
     if (!context)
         return -1;
     struct file_source from = context_source(context);
+    if (!state_of(s, local)->progress)
+        state_of(s, local)->progress = progress_start(s->options.progress, local->name);
     if (selection_find(&from, v->copy.sources, &state->selection, err) < 0) {
-        error_at(err, v->where);
-        return v->copy.missing_hint ? error_hint(err, "%s", v->copy.missing_hint) : -1;
+        if (v->copy.missing_hint) {
+            free(take_ptr(err->hint));
+            error_hint(err, "%s", v->copy.missing_hint);
+        }
+        return error_at(err, v->where);
     }
     if (selection_digest(&from, &state->selection, s->options.store, s->options.cancel,
                          &state->selection_digest, err) < 0)

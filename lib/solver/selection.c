@@ -45,9 +45,25 @@ static int excluded_error(const char *source, const struct pattern *why, struct 
     return error_hint(err, "change that pattern, or add a line \"!%s\" below it", source);
 }
 
+/* What in the same directory is spelled much like it, as a hint. */
+static int hint_near_name(const struct file_source *from, const char *source, struct error *err)
+{
+    auto_(strvec) struct strvec names = { 0 };
+    auto_(error) struct error ignored = { 0 };
+    const char *slash = strrchr(source, '/');
+    auto_free char *dir = xstrndup(source, slash ? (size_t)(slash - source) : 0);
+    auto_close int fd = root_open(from->root_fd, dir, O_RDONLY | O_DIRECTORY);
+    if (fd < 0 || dir_list(fd, dir, &names, &ignored) < 0)
+        return -1;
+    const char *near =
+        str_nearest(path_base(source), (const char *const *)names.items, names.count);
+    return near ? error_hint(err, "did you mean %s%s%s?", dir, *dir ? "/" : "", near) : -1;
+}
+
 static int missing_error(const struct file_source *from, const char *source, struct error *err)
 {
-    return error_set(err, ERROR_NOT_FOUND, 0, "\"/%s\": not found in %s", source, from->name);
+    error_set(err, ERROR_NOT_FOUND, 0, "\"/%s\": not found in %s", source, from->name);
+    return hint_near_name(from, source, err);
 }
 
 static int find_literal(const struct file_source *from, const char *source, struct selection *out,

@@ -230,9 +230,10 @@ static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
         if (v->inputs[i])
             report_cached(s, v->inputs[i], seen);
     }
-    if (state_of(s, v)->status == VERTEX_PENDING)
+    struct vertex_state *state = state_of(s, v);
+    if (state->status == VERTEX_PENDING)
         return;
-    unsigned n = progress_start(s->options.progress, v->name);
+    unsigned n = state->progress ? state->progress : progress_start(s->options.progress, v->name);
     progress_end(s->options.progress, n, v->kind == OP_LOCAL ? PROGRESS_DONE : PROGRESS_CACHED,
                  NULL);
 }

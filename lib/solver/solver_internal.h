@@ -26,6 +26,7 @@ struct vertex_state {
     struct selection selection; /* of an OP_COPY from a local context */
     struct digest selection_digest;
     struct result result;
+    unsigned progress; /* of an OP_LOCAL that is being looked through; 0: not begun */
     /* scheduling, under the scheduler's lock */
     bool submitted;
 };
