@@ -25,15 +25,15 @@ static int open_snapshotter(struct session *s, struct thread_pool *pool, struct 
 {
     const char *forced = getenv("MLBUILD_SNAPSHOTTER");
     if (forced && strcmp(forced, "native") == 0)
-        return native_new(&s->store, out, err);
-    if (overlay_new(&s->store, pool, out, err) == 0)
+        return native_new(&s->store, &s->cancel, out, err);
+    if (overlay_new(&s->store, pool, &s->cancel, out, err) == 0)
         return 0;
     if (err->kind != ERROR_HOST || (forced && strcmp(forced, "overlay") == 0))
         return -1;
     error_clear(err);
     progress_warning(s->progress, "overlayfs cannot be used here; steps work on plain copies, "
                                   "which is slower");
-    return native_new(&s->store, out, err);
+    return native_new(&s->store, &s->cancel, out, err);
 }
 
 /* The zygote is forked before there are threads. */

@@ -111,7 +111,7 @@ static int unpack(const struct store *store, const char *scratch, const char *na
 {
     auto_close int tree = -1;
     TRY(open_scratch_tree(store, scratch, &tree, err));
-    auto_(tree_writer) struct tree_writer *w = tree_writer_open(tree, below_fd);
+    auto_(tree_writer) struct tree_writer *w = tree_writer_open(tree, below_fd, NULL);
     int rc = apply_tar(in, name, w, err);
     *out_needs_below = tree_writer_lacked(w);
     if (*out_needs_below && rc < 0)
@@ -212,7 +212,7 @@ int layer_tree_write(struct snapshotter *s, struct layer_writer **out, struct er
     w->store = store;
     TRY(layer_begin(store, w->scratch, err));
     TRY(open_scratch_tree(store, w->scratch, &w->tree_fd, err));
-    w->tree = tree_writer_open(w->tree_fd, -1);
+    w->tree = tree_writer_open(w->tree_fd, -1, cancel_of(s));
     *out = &take_ptr(w)->base;
     return 0;
 }

@@ -36,8 +36,13 @@ DEFINE_AUTO(tree_stack, struct tree_stack, tree_stack_close(value))
 /* What every snapshotter of a store is first; below, the operations that need no more than that. */
 struct store_snapshotter {
     struct snapshotter base;
-    const struct store *store; /* borrowed; has a lease */
+    const struct store *store;   /* borrowed; has a lease */
+    const struct cancel *cancel; /* borrowed; may be NULL */
 };
+static inline const struct cancel *cancel_of(const struct snapshotter *s)
+{
+    return ((const struct store_snapshotter *)s)->cancel;
+}
 static inline const struct store *store_of(const struct snapshotter *s)
 {
     return ((const struct store_snapshotter *)s)->store;

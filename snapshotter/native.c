@@ -88,7 +88,8 @@ static int fill(struct native_snapshot *snap, const struct tree_stack *stack, st
 {
     struct layer_info ignored = { 0 };
     struct hard_links links = HARD_LINKS_INIT;
-    auto_(tree_writer) struct tree_writer *to = tree_writer_open(snap->copy_fd, -1);
+    auto_(tree_writer) struct tree_writer *to =
+        tree_writer_open(snap->copy_fd, -1, cancel_of(snap->base.snapshotter));
     int rc = copy_merged(&snap->lower, "", to, &links, err);
     hard_links_release(&links);
     TRY(rc);
@@ -229,7 +230,7 @@ static int tell_apart(struct native_snapshot *snap, int tree_fd, struct layer_in
                       struct error *err)
 {
     struct stat st;
-    struct comparison c = { snap, tree_writer_open(tree_fd, snap->copy_fd), HARD_LINKS_INIT };
+    struct comparison c = { snap, tree_writer_open(tree_fd, snap->copy_fd, NULL), HARD_LINKS_INIT };
     int rc = compare_dir(&c, snap->copy_fd, &snap->lower, "", err);
     if (rc == 0)
         rc = tree_writer_finish(c.to, info, err);
@@ -284,11 +285,12 @@ static const struct snapshotter_ops native_ops = {
     .free = native_free,
 };
 
-int native_new(const struct store *store, struct snapshotter **out, struct error *err)
+int native_new(const struct store *store, const struct cancel *cancel, struct snapshotter **out,
+               struct error *err)
 {
     (void)err;
     struct store_snapshotter *n = xcalloc(1, sizeof *n);
-    *n = (struct store_snapshotter){ { &native_ops }, store };
+    *n = (struct store_snapshotter){ { &native_ops }, store, cancel };
     *out = &n->base;
     return 0;
 }

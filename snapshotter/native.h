@@ -9,7 +9,8 @@
 #include "lib/solver/snapshotter.h"
 #include "lib/store/store.h"
 
-/* `store` is borrowed and has a lease. */
-int native_new(const struct store *store, struct snapshotter **out, struct error *err) MUST_CHECK;
+/* Both are borrowed; the store has a lease. */
+int native_new(const struct store *store, const struct cancel *cancel, struct snapshotter **out,
+               struct error *err) MUST_CHECK;
 
 #endif

@@ -295,11 +295,11 @@ static bool form_is_allowed(enum overlay_form form)
     return !forced || strcmp(forced, names[form]) == 0;
 }
 
-int overlay_new(const struct store *store, struct thread_pool *pool, struct snapshotter **out,
-                struct error *err)
+int overlay_new(const struct store *store, struct thread_pool *pool, const struct cancel *cancel,
+                struct snapshotter **out, struct error *err)
 {
     struct overlay *o = xcalloc(1, sizeof *o);
-    *o = (struct overlay){ .base = { { &overlay_ops }, store }, .empty_fds = { -1, -1 } };
+    *o = (struct overlay){ .base = { { &overlay_ops }, store, cancel }, .empty_fds = { -1, -1 } };
     job_group_init(&o->closing, pool);
     pthread_mutex_init(&o->lock, NULL);
     if (open_aside(o, &o->empty_fds[0], err) < 0 || open_aside(o, &o->empty_fds[1], err) < 0) {

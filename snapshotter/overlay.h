@@ -13,8 +13,8 @@
 
 /* `pool` takes what need not be waited for: a mount ends some milliseconds after its last use.
  * Tries an overlay mount in the store's scratch space; HOST if this kernel or file system has none,
- * for then plain copies can stand in (native.h). Both are borrowed; the store has a lease. */
-int overlay_new(const struct store *store, struct thread_pool *pool, struct snapshotter **out,
-                struct error *err) MUST_CHECK;
+ * for then plain copies can stand in (native.h). All are borrowed; the store has a lease. */
+int overlay_new(const struct store *store, struct thread_pool *pool, const struct cancel *cancel,
+                struct snapshotter **out, struct error *err) MUST_CHECK;
 
 #endif

@@ -25,6 +25,7 @@ struct dir_time {
 
 struct tree_writer {
     int tree_fd, below_fd;
+    const struct cancel *cancel;
     char *parent_path; /* the directory that was used last, and its descriptor */
     int parent_fd;
     struct dir_time *times;
@@ -35,10 +36,12 @@ struct tree_writer {
     uint32_t root_uid, root_gid;
 };
 
-struct tree_writer *tree_writer_open(int tree_fd, int below_fd)
+struct tree_writer *tree_writer_open(int tree_fd, int below_fd, const struct cancel *cancel)
 {
     struct tree_writer *w = xcalloc(1, sizeof *w);
-    *w = (struct tree_writer){ .tree_fd = tree_fd, .below_fd = below_fd, .parent_fd = -1 };
+    *w = (struct tree_writer){
+        .tree_fd = tree_fd, .below_fd = below_fd, .cancel = cancel, .parent_fd = -1
+    };
     return w;
 }
 
@@ -259,7 +262,7 @@ static int write_file(struct tree_writer *w, const struct tar_entry *e, const ch
     if (fd < 0)
         return failed(err, "create", e->path);
     if (e->size && content->fd >= 0)
-        TRY(fd_copy(content->fd, fd, e->size, e->path, err));
+        TRY(fd_copy(content->fd, fd, e->size, e->path, w->cancel, err));
     else if (e->size)
         TRY(write_stream(fd, e, content->stream, err));
     TRY(set_attributes(fd, e, err));

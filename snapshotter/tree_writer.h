@@ -18,6 +18,7 @@
 #ifndef SNAPSHOTTER_TREE_WRITER_H
 #define SNAPSHOTTER_TREE_WRITER_H
 
+#include "lib/base/cancel.h"
 #include "lib/codec/tar.h"
 #include "lib/store/layer.h"
 
@@ -29,8 +30,9 @@ struct tree_content {
     struct reader *stream;
 };
 
-/* `tree_fd` is the empty `fs` directory; `below_fd` the merged lower root or -1; both borrowed. */
-struct tree_writer *tree_writer_open(int tree_fd, int below_fd);
+/* `tree_fd` is the empty `fs` directory; `below_fd` the merged lower root or -1; `cancel`
+ * (may be NULL) stops the copying of a large file; all borrowed. */
+struct tree_writer *tree_writer_open(int tree_fd, int below_fd, const struct cancel *cancel);
 /* Writes one entry. A TAR_FILE's entry->size bytes come from `content`. */
 int tree_writer_entry(struct tree_writer *w, const struct tar_entry *entry,
                       const struct tree_content *content, struct error *err) MUST_CHECK;

@@ -6,7 +6,7 @@
 
 #include "lib/base/mem.h"
 
-enum { CHUNK = 1024 * 1024 };
+enum { CHUNK = 1024 * 1024, PIECE = 64 * CHUNK };
 
 int fd_write_all(int fd, const void *data, size_t len, const char *name, struct error *err)
 {
@@ -71,10 +71,12 @@ int fd_read_file(int dir_fd, const char *path, size_t limit, struct strbuf *out,
     return fd_read_all(fd, limit, path, out, err);
 }
 
-static int copy_by_buffer(int in, int out, uint64_t len, const char *name, struct error *err)
+static int copy_by_buffer(int in, int out, uint64_t len, const char *name,
+                          const struct cancel *cancel, struct error *err)
 {
     auto_free char *buf = xmalloc(CHUNK);
     while (len) {
+        TRY(cancel_check(cancel, err));
         ssize_t n = fd_read_full(in, buf, len < CHUNK ? (size_t)len : CHUNK);
         if (n < 0)
             return error_set(err, ERROR_SYSTEM, errno, "read %s", name);
@@ -86,23 +88,26 @@ static int copy_by_buffer(int in, int out, uint64_t len, const char *name, struc
     return 0;
 }
 
-static int copy_range(int in, int out, uint64_t len, const char *name, struct error *err)
+static int copy_range(int in, int out, uint64_t len, const char *name, const struct cancel *cancel,
+                      struct error *err)
 {
     while (len) {
-        size_t want = len > (1U << 30) ? (1U << 30) : (size_t)len;
+        size_t want = len > PIECE ? PIECE : (size_t)len;
+        TRY(cancel_check(cancel, err));
         ssize_t n = copy_file_range(in, NULL, out, NULL, want, 0);
         if (n < 0 && errno == EINTR)
             continue;
         /* Also 0: some file systems (proc, sys) claim an early end there. */
         if (n <= 0)
-            return copy_by_buffer(in, out, len, name, err);
+            return copy_by_buffer(in, out, len, name, cancel, err);
         len -= (uint64_t)n;
     }
     return 0;
 }
 
 /* Holes stay holes. Both offsets are at 0, and `out` is empty. */
-static int copy_sparse(int in, int out, uint64_t len, const char *name, struct error *err)
+static int copy_sparse(int in, int out, uint64_t len, const char *name, const struct cancel *cancel,
+                       struct error *err)
 {
     for (off_t at = 0; (uint64_t)at < len;) {
         off_t data = lseek(in, at, SEEK_DATA);
@@ -113,7 +118,7 @@ static int copy_sparse(int in, int out, uint64_t len, const char *name, struct e
             return error_set(err, ERROR_SYSTEM, errno, "seek in %s", name);
         if ((uint64_t)end > len)
             end = (off_t)len;
-        TRY(copy_range(in, out, (uint64_t)(end - data), name, err));
+        TRY(copy_range(in, out, (uint64_t)(end - data), name, cancel, err));
         at = end;
     }
     if (ftruncate(out, (off_t)len) < 0)
@@ -121,12 +126,13 @@ static int copy_sparse(int in, int out, uint64_t len, const char *name, struct e
     return 0;
 }
 
-int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err)
+int fd_copy(int in, int out, uint64_t len, const char *name, const struct cancel *cancel,
+            struct error *err)
 {
     struct stat st;
     bool is_whole = fstat(in, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len &&
                     lseek(in, 0, SEEK_CUR) == 0 && lseek(out, 0, SEEK_CUR) == 0;
     if (is_whole && (uint64_t)st.st_blocks * 512 < len && len > CHUNK)
-        return copy_sparse(in, out, len, name, err);
-    return copy_range(in, out, len, name, err);
+        return copy_sparse(in, out, len, name, cancel, err);
+    return copy_range(in, out, len, name, cancel, err);
 }

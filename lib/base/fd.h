@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "lib/base/cancel.h"
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
 
@@ -24,8 +25,9 @@ int fd_read_all(int fd, size_t limit, const char *name, struct strbuf *out,
 int fd_read_file(int dir_fd, const char *path, size_t limit, struct strbuf *out,
                  struct error *err) MUST_CHECK;
 /* Copies exactly `len` bytes from `in` to `out`, in the kernel where it can; holes of a whole
- * file stay holes. A source that ends
+ * file stay holes. `cancel` (may be NULL) is asked between pieces. A source that ends
  * early is CORRUPT. */
-int fd_copy(int in, int out, uint64_t len, const char *name, struct error *err) MUST_CHECK;
+int fd_copy(int in, int out, uint64_t len, const char *name, const struct cancel *cancel,
+            struct error *err) MUST_CHECK;
 
 #endif

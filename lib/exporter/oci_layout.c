@@ -152,7 +152,7 @@ static int copy_blob(const struct layout_export *e, int blobs_fd, const struct d
         (uint64_t)st.st_size == size)
         return 0;
     TRY(atomic_file_open(&f, blobs_fd, hex, 0444, err));
-    TRY(fd_copy(fd, f.fd, size, hex, err));
+    TRY(fd_copy(fd, f.fd, size, hex, NULL, err));
     return atomic_file_commit(&f, false, err);
 }
 

@@ -34,7 +34,7 @@ static int write_file(const struct fs_entry *e, int dir, const char *name, struc
         openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
-    TRY(fd_copy(e->fd, fd, e->tar.size, e->tar.path, err));
+    TRY(fd_copy(e->fd, fd, e->tar.size, e->tar.path, NULL, err));
     if (fchmod(fd, e->tar.mode & 0777) < 0 || futimens(fd, times) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "set the attributes of %s", e->tar.path);
     return 0;

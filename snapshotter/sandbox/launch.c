@@ -43,7 +43,7 @@ static int copy_executable(int from, const struct stat *running, struct error *e
     auto_close int fd = memfd_create(SANDBOX_ZYGOTE_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "memfd_create");
-    TRY(fd_copy(from, fd, (uint64_t)running->st_size, "/proc/self/exe", err));
+    TRY(fd_copy(from, fd, (uint64_t)running->st_size, "/proc/self/exe", NULL, err));
     if (fchmod(fd, 0500) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "seal a copy of the program");

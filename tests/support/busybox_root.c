@@ -22,7 +22,7 @@ static void copy_busybox(int root, const char *path, mode_t mode)
     auto_close int in = open(BUSYBOX, O_RDONLY | O_CLOEXEC);
     auto_close int out = openat(root, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
     if (in < 0 || out < 0 || fstat(in, &st) < 0 ||
-        fd_copy(in, out, (uint64_t)st.st_size, path, &err) < 0 || fchmod(out, mode) < 0)
+        fd_copy(in, out, (uint64_t)st.st_size, path, NULL, &err) < 0 || fchmod(out, mode) < 0)
         abort();
 }
 

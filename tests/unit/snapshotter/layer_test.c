@@ -116,7 +116,7 @@ static int apply(int tree_fd, const char *entries, bool *out_lacks, struct error
     auto_(strbuf) struct strbuf tar = STRBUF_INIT;
     add_entries(&tar, entries);
     struct memory_reader in = memory_reader_init(tar.buf, tar.len, 0);
-    auto_(tree_writer) struct tree_writer *w = tree_writer_open(tree_fd, -1);
+    auto_(tree_writer) struct tree_writer *w = tree_writer_open(tree_fd, -1, NULL);
     int rc = apply_tar(&in.base, "layer", w, err);
     *out_lacks = tree_writer_lacked(w);
     return rc < 0 ? -1 : tree_writer_finish(w, &info, err);
@@ -144,7 +144,7 @@ static void check_round_trip(int dir_fd, int tree_fd, const char *tree)
     auto_close int again = openat(dir_fd, "again", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     pack(tree_fd, &first);
     struct memory_reader in = memory_reader_init(first.data.buf, first.data.len, 0);
-    auto_(tree_writer) struct tree_writer *w = tree_writer_open(again, -1);
+    auto_(tree_writer) struct tree_writer *w = tree_writer_open(again, -1, NULL);
     assert_ok(apply_tar(&in.base, "again", w, &err), &err);
     assert_ok(tree_writer_finish(w, &info, &err), &err);
     assert_false(tree_writer_lacked(w));

@@ -53,16 +53,17 @@ static void copies_between_all_kinds(void **state)
     test_write_file(dir->fd, "source", "0123456789");
     auto_close int in = openat(dir->fd, "source", O_RDONLY | O_CLOEXEC);
     auto_close int out = openat(dir->fd, "copy", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    assert_ok(fd_copy(in, out, 4, "source", &err), &err);
+    assert_ok(fd_copy(in, out, 4, "source", NULL, &err), &err);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_ok(fd_copy(in, ends[1], 4, "source", &err), &err);
-    assert_ok(fd_copy(ends[0], out, 4, "pipe", &err), &err);
-    assert_error(fd_copy(in, out, 3, "source", &err), &err, ERROR_CORRUPT, "source ended early");
+    assert_ok(fd_copy(in, ends[1], 4, "source", NULL, &err), &err);
+    assert_ok(fd_copy(ends[0], out, 4, "pipe", NULL, &err), &err);
+    assert_error(fd_copy(in, out, 3, "source", NULL, &err), &err, ERROR_CORRUPT,
+                 "source ended early");
     auto_free char *copy = test_read_file(dir->fd, "copy");
     assert_string_equal(copy, "0123456789");
     /* What says that it is empty and is not. */
     auto_close int proc = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    assert_ok(fd_copy(proc, out, 5, "status", &err), &err);
+    assert_ok(fd_copy(proc, out, 5, "status", NULL, &err), &err);
     close(ends[0]);
     close(ends[1]);
 }
