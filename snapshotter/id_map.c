@@ -248,10 +248,34 @@ void id_map_release(struct id_map *map)
     *map = (struct id_map){ 0 };
 }
 
+/* The first id behind all ranges of the file: one that two users share would let them into each
+ * other's files. */
+static uint64_t first_free(const char *path)
+{
+    uint64_t free_from = FIRST_SUBID;
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    read_etc_file(path, &text);
+    struct str rest = str_of(text.buf);
+    while (rest.len) {
+        struct str line = str_cut(&rest, '\n');
+        uint64_t first = 0;
+        uint64_t count = 0;
+        str_cut(&line, ':');
+        if (str_to_u64(str_cut(&line, ':'), 10, ID_LAST, &first) &&
+            str_to_u64(line, 10, ID_LAST, &count) && first + count > free_from)
+            free_from = first + count;
+    }
+    return free_from;
+}
+
 char *id_map_lift_hint(uid_t uid)
 {
     auto_free char *name = name_of_user(uid);
-    return xasprintf("sudo usermod --add-subuids %d-%d --add-subgids %d-%d %s", FIRST_SUBID,
-                     FIRST_SUBID + SUBIDS - 1, FIRST_SUBID, FIRST_SUBID + SUBIDS - 1,
-                     name ? name : "USER");
+    uint64_t users = first_free("/etc/subuid");
+    uint64_t groups = first_free("/etc/subgid");
+    uint64_t first = users > groups ? users : groups;
+    uint64_t last = first + SUBIDS - 1;
+    return xasprintf("sudo usermod --add-subuids %llu-%llu --add-subgids %llu-%llu %s",
+                     (unsigned long long)first, (unsigned long long)last, (unsigned long long)first,
+                     (unsigned long long)last, name ? name : "USER");
 }

@@ -79,7 +79,7 @@ static int chown_failed(struct error *err, const struct tar_entry *e)
         return failed(err, "set the owner of", e->path);
     error_set(err, ERROR_HOST, 0, "%s belongs to %u:%u, which your sub-ids do not reach", e->path,
               e->uid, e->gid);
-    return error_hint(err, "ask for a larger range in /etc/subuid and /etc/subgid");
+    return error_hint(err, "mlbuild doctor shows what ids you have, and how to get more");
 }
 
 static void remember_time(struct tree_writer *w, const struct tar_entry *e)

@@ -276,7 +276,7 @@ END
     printf 'FROM bad\nRUN true\n' > "$CTX/Dockerfile"
     run "$MLBUILD" build --progress=plain --build-context bad=oci-layout://bad -t img "$CTX"
     [ "$status" -eq 8 ] || { echo "$status $output"; return 1; }
-    says "3000000:3000000" "hint: ask for a larger range in /etc/subuid"
+    says "3000000:3000000" "hint: mlbuild doctor shows what ids you have"
 }
 
 @test "an OCI layout that is none" {

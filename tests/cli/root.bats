@@ -50,3 +50,26 @@ END
     fi
     says "namespaces   ok"
 }
+
+@test "a user without sub-ids: one id, and what would lift it" {
+    dockerfile << 'END'
+FROM base
+RUN id -u > /who
+END
+    local place=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX")
+    cp -a "$CTX" "$BASE" "$place"
+    chown -R 64999:64999 "$place"
+    cd "$place"
+    loner() {
+        setpriv --reuid 64999 --regid 64999 --clear-groups env HOME="$place" MLBUILD_STORE="$place/store" \
+            "$MLBUILD" "$@"
+    }
+    ok loner doctor
+    says "ids          1 users, 1 groups" "to lift it: sudo usermod --add-subuids"
+    # The base has a file of user 1000.
+    fails 8 loner build --progress=plain --build-context base=oci-layout://base -t img ctx
+    says "home/app belongs to 1000:1000, which your sub-ids do not reach" "hint: mlbuild doctor shows what ids you have"
+    same nothing "$(loner images -q)" ""
+    cd /
+    rm -rf "$place"
+}
