@@ -23,7 +23,8 @@ struct native_snapshot {
     char scratch[LAYER_SCRATCH_SIZE]; /* root: the copy; fs: the layer, once it is told apart */
     int copy_fd;
     struct merge_dir lower;
-    struct timespec stamp; /* what changed since has a ctime that is not older */
+    struct made_points made; /* in no lower layer, and no change of the step's */
+    struct timespec stamp;   /* what changed since has a ctime that is not older */
 };
 
 static int write_name(struct tree_writer *to, int dir_fd, const char *name, const char *path,
@@ -63,6 +64,7 @@ static void snapshot_free(struct native_snapshot *snap)
     if (snap->copy_fd >= 0)
         close(snap->copy_fd);
     merge_dir_close(&snap->lower);
+    made_points_release(&snap->made);
     free(snap);
 }
 
@@ -131,21 +133,16 @@ static int native_view(struct snapshotter *s, const struct layer_list *layers,
     return 0;
 }
 
-/* Mount points are made before the stamp and are in no lower layer: the comparison passes them
- * over. */
 static int native_prepare(struct snapshotter *s, const struct layer_list *layers,
                           const struct mount_point *points, size_t point_count,
                           struct snapshot **out, struct error *err)
 {
     struct timespec tick = { .tv_nsec = TICK_NS };
-    struct made_points made = { 0 };
     auto_(missing_points) struct missing_points missing = { 0 };
     TRY(native_view(s, layers, out, err));
     struct native_snapshot *snap = (struct native_snapshot *)*out;
     missing_points_find(snap->base.root_fd, points, point_count, &missing);
-    int rc = made_points_create(snap->base.root_fd, &missing, &made, err);
-    made_points_release(&made);
-    if (rc < 0) {
+    if (made_points_create(snap->base.root_fd, &missing, &snap->made, err) < 0) {
         native_discard(*out);
         return -1;
     }
@@ -177,6 +174,15 @@ static bool differs(const struct stat *now, const struct stat *before)
            now->st_mtim.tv_nsec != before->st_mtim.tv_nsec;
 }
 
+static bool is_made(const struct made_points *made, const struct stat *st)
+{
+    for (size_t i = 0; i < made->count; i++) {
+        if (made->items[i].dev == st->st_dev && made->items[i].ino == st->st_ino)
+            return true;
+    }
+    return false;
+}
+
 static int compare_dir(struct comparison *c, int dir_fd, const struct merge_dir *lower,
                        const char *path, struct error *err);
 
@@ -190,7 +196,7 @@ static int compare_name(struct comparison *c, int dir_fd, const struct merge_dir
     bool is_dir = S_ISDIR(st.st_mode);
     bool changed = is_newer(c, &st) || (before && !is_dir && differs(&st, &before->st));
     /* Neither before nor changed: a mount point, or what was moved here with its directory. */
-    bool moved = !before && !changed && (!is_dir ? st.st_size > 0 : false);
+    bool moved = !before && !changed && !is_made(&c->snap->made, &st);
     if (changed || moved)
         TRY(write_name(c->to, dir_fd, name, path, &c->links, err));
     if (!is_dir)

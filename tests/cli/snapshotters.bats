@@ -93,3 +93,17 @@ END
         same "entries with $snapshotter" "$(image entries $snapshotter.tar -1 | tr '\n' ' ')" ".wh.one "
     done
 }
+
+@test "a directory that a step moves keeps what is empty in it" {
+    dockerfile << 'END'
+FROM base
+RUN mkdir -p /old/sub/emptydir && : > /old/sub/empty && echo x > /old/sub/full && ln -s full /old/sub/link
+RUN mv /old /new
+END
+    for snapshotter in overlay native; do
+        export MLBUILD_SNAPSHOTTER=$snapshotter MLBUILD_STORE=$PWD/$snapshotter
+        ok mlb -o type=tar,dest=$snapshotter.tar "$CTX"
+        same "files with $snapshotter" "$(tar tf $snapshotter.tar | grep -E '^(old|new)' | tr '\n' ' ')" \
+            "new/ new/sub/ new/sub/empty new/sub/emptydir/ new/sub/full new/sub/link "
+    done
+}
