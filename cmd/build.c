@@ -22,7 +22,7 @@
 #include "lib/oci/reference.h"
 
 struct build_values {
-    struct strvec tags, build_args, build_contexts, labels, outputs, insecure;
+    struct strvec tags, build_args, build_contexts, labels, outputs, insecure, no_cache_filter;
     const char *file, *target, *network, *progress, *platform, *iidfile, *epoch;
     bool push, no_cache, quiet, always_pull;
 };
@@ -41,6 +41,8 @@ static const struct option build_options[] = {
       "named context: DIR, oci-layout://DIR, docker-image://REF" },
     { "label", 0, OPTION_LIST, VALUE(labels), "NAME=VALUE", "label of the image" },
     { "no-cache", 0, OPTION_FLAG, VALUE(no_cache), NULL, "run every step anew" },
+    { "no-cache-filter", 0, OPTION_LIST, VALUE(no_cache_filter), "STAGE",
+      "run the steps of this stage anew" },
     { "pull", 0, OPTION_FLAG, VALUE(always_pull), NULL, "ask the registry for newer base images" },
     { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
       "platform of the image (this host's only)" },
@@ -264,6 +266,8 @@ static int lower(struct build *b, struct error *err)
                                      .labels = &labels,
                                      .target = v->target,
                                      .resolver = base_images_resolver(b->bases),
+                                     .no_cache = v->no_cache,
+                                     .no_cache_of = &v->no_cache_filter,
                                      .unused_build_args = &unused };
     add_build_arg(&args, "SOURCE_DATE_EPOCH");
     for (size_t i = 0; i < v->build_args.count; i++)
@@ -353,8 +357,7 @@ static int solve(struct build *b, struct error *err)
                                       .contexts = b->contexts,
                                       .context_count = b->context_count,
                                       .progress = s->progress,
-                                      .cancel = &s->cancel,
-                                      .no_cache = b->values->no_cache };
+                                      .cancel = &s->cancel };
     b->solver = solver_new(&options);
     if (b->definition.target) {
         TRY(solver_plan(b->solver, b->definition.target, &complete, err));

@@ -22,6 +22,17 @@ struct flag {
     size_t offset;
 };
 
+/* A here-document of RUN, COPY or ADD. */
+struct heredoc {
+    const char *name;
+    const char *data; /* as written; of `<<-` without leading tabs */
+    size_t size;
+    const char *raw; /* the lines as they stand, for a shell; raw_size bytes */
+    size_t raw_size;
+    bool expand; /* its word was written without quotes */
+    size_t word; /* index of the word of COPY and ADD that opened it */
+};
+
 struct instruction {
     const struct verb *verb;
     struct logical_line line;
@@ -35,6 +46,8 @@ struct instruction {
     size_t word_count;
     const struct flag *flags;
     size_t flag_count;
+    const struct heredoc *heredocs; /* in the order in which they are opened */
+    size_t heredoc_count;
     const struct instruction *inner; /* ONBUILD */
 };
 

@@ -31,7 +31,10 @@ struct logical_line {
     const char *text; /* joined, nothing inserted; in the arena */
     const struct line_piece *pieces;
     size_t piece_count;
-    struct position where; /* first to last physical line, column of the first byte */
+    const char *const *comments; /* of the comment lines above it, "#" and blanks cut off */
+    size_t comment_count;        /* a bare "#" clears them, a blank line does not */
+    int blank_line;              /* the last blank line inside it (deprecated); 0: none */
+    struct position where;       /* first to last physical line, column of the first byte */
 };
 
 struct line_reader {

@@ -4,6 +4,7 @@
 #include "frontend/dockerfile/lower_internal.h"
 #include "frontend/dockerfile/stages.h"
 #include "lib/base/mem.h"
+#include "lib/base/strvec.h"
 
 static lower_fn *const lowerers[VERB_COUNT] = {
     [VERB_ADD] = lower_copy,
@@ -36,8 +37,21 @@ static int lower_instruction(struct lowering *l, struct stage_state *s,
     return rc < 0 ? error_at(err, in->line.where) : 0;
 }
 
+static bool is_without_cache(const struct lowering *l, const struct stage_state *s)
+{
+    const struct strvec *names = l->options->no_cache_of;
+    if (l->options->no_cache)
+        return true;
+    for (size_t i = 0; names && s->stage->name && i < names->count; i++) {
+        if (strcasecmp(names->items[i], s->stage->name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int lower_stage(struct lowering *l, struct stage_state *s, struct error *err)
 {
+    s->no_cache = is_without_cache(l, s);
     from_lower(l, s);
     s->triggering = true;
     for (size_t i = 0; i < s->trigger_count; i++)

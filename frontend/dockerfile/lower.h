@@ -15,16 +15,32 @@
 #define FRONTEND_DOCKERFILE_LOWER_H
 
 #include "frontend/dockerfile/dockerfile.h"
+#include "frontend/dockerfile/lint.h"
 #include "lib/base/map.h"
 #include "lib/graph/graph.h"
+#include "lib/graph/source_fetcher.h"
+
+/* What a Dockerfile may ask for only if the caller has allowed it. */
+enum entitlement {
+    ALLOW_NETWORK_HOST = 1 << 0,      /* RUN --network=host */
+    ALLOW_SECURITY_INSECURE = 1 << 1, /* RUN --security=insecure */
+    ALLOW_DEVICE = 1 << 2,            /* RUN --device */
+};
 
 struct lower_options {
     const struct map *build_args; /* char * values; only those that have one. NULL: none */
     const struct map *labels;     /* --label: char * values, set last. NULL: none */
     const char *target;           /* a stage's name or number; NULL: the last stage */
     struct platform platform;     /* to build for */
+    bool platform_given;          /* by the caller: a base image for another one is a fault */
     struct image_resolver *resolver;
+    struct source_fetcher *fetcher;   /* of ADD's URLs and git repositories */
     enum network_mode network;        /* of a RUN that does not choose */
+    unsigned allow;                   /* enum entitlement */
+    const char *settings;             /* op_exec.settings of every RUN, or NULL */
+    bool no_cache;                    /* every step is to run anew */
+    const struct strvec *no_cache_of; /* or those of these stages; NULL: none */
+    struct lint *lint;                /* gets what is worth a warning; NULL: not wanted */
     struct strvec *unused_build_args; /* gets the names that no ARG declares; NULL: not wanted */
 };
 

@@ -14,14 +14,12 @@ static bool is_symbolic_mode(const char *text)
     return *text && text[strspn(text, "ugoarwxXst+-=,01234567")] == '\0' && strpbrk(text, "+-=");
 }
 
-static int parse_mode(const struct instruction *in, const struct flag *flag, const char *text,
-                      int *out, struct error *err)
+static int check_mode(const struct instruction *in, const struct flag *flag, const char *text,
+                      struct error *err)
 {
     uint64_t mode = 0;
-    if (str_to_u64(str_of(text), 8, MODE_MAX, &mode)) {
-        *out = (int)mode;
+    if (str_to_u64(str_of(text), 8, MODE_MAX, &mode))
         return 0;
-    }
     if (is_symbolic_mode(text)) {
         error_set(err, ERROR_UNSUPPORTED, 0,
                   "line %d: %s --chmod=%s: symbolic modes are not supported, write it in octal",
@@ -37,19 +35,18 @@ static int parse_mode(const struct instruction *in, const struct flag *flag, con
 
 /* --chown and --chmod, expanded. */
 static int lower_flags(struct lowering *l, struct stage_state *s, const struct instruction *in,
-                       struct op_copy *op, const char **out_chmod, struct error *err)
+                       struct op_copy *op, struct error *err)
 {
     const struct flag *chown_flag = instruction_flag(in, FLAG_CHOWN);
     const struct flag *chmod_flag = instruction_flag(in, FLAG_CHMOD);
-    op->mode = -1;
     if (chown_flag) {
         struct word w = { .text = chown_flag->value, .offset = chown_flag->offset };
         TRY(stage_expand(l, s, in, &w, &op->chown, err));
     }
     if (chmod_flag) {
         struct word w = { .text = chmod_flag->value, .offset = chmod_flag->offset };
-        TRY(stage_expand(l, s, in, &w, out_chmod, err));
-        TRY(parse_mode(in, chmod_flag, *out_chmod, &op->mode, err));
+        TRY(stage_expand(l, s, in, &w, &op->chmod, err));
+        TRY(check_mode(in, chmod_flag, op->chmod, err));
     }
     return 0;
 }
@@ -118,7 +115,7 @@ static int source_vertex(struct lowering *l, struct stage_state *s, const struct
     return 0;
 }
 
-static char *created_by(const struct instruction *in, const struct op_copy *op, const char *chmod,
+static char *created_by(const struct instruction *in, const struct op_copy *op,
                         const char *const *words)
 {
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
@@ -126,8 +123,8 @@ static char *created_by(const struct instruction *in, const struct op_copy *op, 
     strbuf_addstr(&text, in->verb->name);
     if (op->chown)
         strbuf_addf(&text, " --chown=%s", op->chown);
-    if (chmod)
-        strbuf_addf(&text, " --chmod=%s", chmod);
+    if (op->chmod)
+        strbuf_addf(&text, " --chmod=%s", op->chmod);
     strbuf_addf(&text, " %s # buildkit", paths);
     return strbuf_detach(&text);
 }
@@ -150,24 +147,26 @@ static void set_paths(struct lowering *l, const struct stage_state *s, const str
                       const char *const *words, struct op_copy *op)
 {
     size_t count = in->word_count - 1;
-    const char **sources = arena_alloc(l->arena, count + 1, sizeof *sources);
+    struct copy_source *sources = arena_alloc(l->arena, count, sizeof *sources);
     for (size_t i = 0; i < count; i++) {
-        sources[i] = clean_source(l, words[i]);
+        sources[i] = (struct copy_source){ .input = 1,
+                                           .path = clean_source(l, words[i]),
+                                           .unpack = in->verb->kind == VERB_ADD };
         if (!op->missing_hint && !instruction_flag(in, FLAG_FROM))
-            op->missing_hint = hints_find(l, sources[i], words[count]);
+            op->missing_hint = hints_find(l, sources[i].path, words[count]);
     }
     op->sources = sources;
+    op->source_count = count;
     op->dest = make_dest(l, s, words[count]);
 }
 
 int lower_copy(struct lowering *l, struct stage_state *s, const struct instruction *in,
                struct error *err)
 {
-    struct op_copy op = { .unpack = in->verb->kind == VERB_ADD };
-    const char *chmod = NULL;
+    struct op_copy op = { 0 };
     const char *const *words = NULL;
     struct vertex *from = NULL;
-    TRY(lower_flags(l, s, in, &op, &chmod, err));
+    TRY(lower_flags(l, s, in, &op, err));
     TRY(expand_paths(l, s, in, &words, err));
     TRY(source_vertex(l, s, in, &from, err));
     set_paths(l, s, in, words, &op);
@@ -176,10 +175,11 @@ int lower_copy(struct lowering *l, struct stage_state *s, const struct instructi
     s->root = graph_add(&l->out->graph, &(struct vertex){ .kind = OP_COPY,
                                                           .name = name,
                                                           .where = in->line.where,
-                                                          .inputs = { s->root, from },
+                                                          .inputs = VERTICES(s->root, from),
                                                           .input_count = 2,
+                                                          .no_cache = s->no_cache,
                                                           .copy = op });
-    auto_free char *text = created_by(in, &op, chmod, words);
+    auto_free char *text = created_by(in, &op, words);
     stage_add_history(l, s, text, s->root);
     return 0;
 }

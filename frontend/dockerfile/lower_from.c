@@ -136,19 +136,19 @@ static void from_image(struct lowering *l, struct stage_state *s)
 static void from_local(struct lowering *l, struct stage_state *s)
 {
     struct position where = s->stage->from->line.where;
-    const char **sources = arena_alloc(l->arena, 2, sizeof *sources);
+    struct copy_source *sources = arena_alloc(l->arena, 1, sizeof *sources);
     const char *text = arena_printf(l->arena, "FROM %s", s->base_name);
-    sources[0] = ".";
+    sources[0] = (struct copy_source){ .input = 1, .path = "." };
     image_config_init(&s->config);
     begin_with_defaults(l, s);
-    s->root =
-        graph_add(&l->out->graph,
-                  &(struct vertex){ .kind = OP_COPY,
-                                    .name = stage_step_name(l, s, text),
-                                    .where = where,
-                                    .inputs = { NULL, add_local(l, s->base_name, where) },
-                                    .input_count = 2,
-                                    .copy = { .sources = sources, .dest = "/", .mode = -1 } });
+    s->root = graph_add(
+        &l->out->graph,
+        &(struct vertex){ .kind = OP_COPY,
+                          .name = stage_step_name(l, s, text),
+                          .where = where,
+                          .inputs = VERTICES(NULL, add_local(l, s->base_name, where)),
+                          .input_count = 2,
+                          .copy = { .sources = sources, .source_count = 1, .dest = "/" } });
     stage_add_history(l, s, text, s->root);
 }
 

@@ -18,6 +18,7 @@ struct stage_state {
     struct platform platform;
     bool platform_given; /* by FROM --platform */
     bool needed;
+    bool no_cache;                      /* its steps run anew */
     const struct resolved_image *image; /* BASE_IMAGE, once needed */
     const struct instruction **triggers;
     size_t trigger_count;

@@ -56,8 +56,9 @@ int lower_run(struct lowering *l, struct stage_state *s, const struct instructio
     s->root = graph_add(&l->out->graph, &(struct vertex){ .kind = OP_EXEC,
                                                           .name = name,
                                                           .where = in->line.where,
-                                                          .inputs = { s->root },
+                                                          .inputs = VERTICES(s->root),
                                                           .input_count = 1,
+                                                          .no_cache = s->no_cache,
                                                           .exec = exec });
     auto_free char *text = created_by(s, exec.args);
     stage_add_history(l, s, text, s->root);
@@ -81,7 +82,7 @@ int lower_workdir(struct lowering *l, struct stage_state *s, const struct instru
                          &(struct vertex){ .kind = OP_MKDIR,
                                            .name = name,
                                            .where = in->line.where,
-                                           .inputs = { s->root },
+                                           .inputs = VERTICES(s->root),
                                            .input_count = 1,
                                            .mkdir = { .path = arena_strdup(l->arena, dir),
                                                       .owner = arena_strdup(l->arena, user) } });

@@ -124,8 +124,8 @@ static void adjust(const struct copy *c, struct tar_entry *e)
         e->uid = c->owner.uid;
         e->gid = c->owner.gid;
     }
-    if (c->op->mode >= 0 && e->type != TAR_SYMLINK)
-        e->mode = (unsigned)c->op->mode;
+    if (c->op->chmod && e->type != TAR_SYMLINK)
+        e->mode = (unsigned)strtoul(c->op->chmod, NULL, 8);
 }
 
 static bool changed_while_read(const struct fs_entry *e)
@@ -262,7 +262,7 @@ static int write_way(struct copy *c, struct hasher *facts, struct layer_writer *
     const char *slash = strrchr(c->dest, '/');
     size_t len = c->dest_is_dir ? strlen(c->dest) : slash ? (size_t)(slash - c->dest) : 0;
     auto_free char *way = xstrndup(c->dest, len);
-    unsigned mode = c->op->mode >= 0 ? (unsigned)c->op->mode : NEW_DIR_MODE;
+    unsigned mode = c->op->chmod ? (unsigned)strtoul(c->op->chmod, NULL, 8) : NEW_DIR_MODE;
     struct owner none = { 0, 0 };
     if (c->selection->count == 0)
         return 0;

@@ -12,7 +12,7 @@ static int select_files(struct solver *s, const struct vertex *v, const struct v
     struct file_source from = context_source(context);
     if (!state_of(s, local)->progress)
         state_of(s, local)->progress = progress_start(s->options.progress, local->name);
-    if (selection_find(&from, v->copy.sources, &state->selection, err) < 0) {
+    if (selection_find(&from, &v->copy, 1, &state->selection, err) < 0) {
         if (v->copy.missing_hint) {
             free(take_ptr(err->hint));
             error_hint(err, "%s", v->copy.missing_hint);

@@ -35,8 +35,8 @@ static int remembered_digest(struct solver *s, const struct vertex *v, struct co
     auto_(cache_key) struct cache_key key = cache_key_begin("selection");
     for (size_t i = 0; i < layers.count; i++)
         cache_key_add_text(&key, "layer", layers.ids[i]);
-    for (const char *const *source = v->copy.sources; *source; source++)
-        cache_key_add_text(&key, "source", *source);
+    for (size_t i = 0; i < v->copy.source_count; i++)
+        cache_key_add_text(&key, "source", v->copy.sources[i].path);
     cache_key_finish(&key, &key_digest);
     if (cache_find_digest(s->options.store, &key_digest, &in->digest))
         return 0;
@@ -63,7 +63,7 @@ static int open_input(struct solver *s, const struct vertex *v, struct copy_inpu
     TRY(snapshotter->ops->view(snapshotter, &layers, &in->view, err));
     in->from =
         (struct file_source){ .name = "the stage it is copied from", .root_fd = in->view->root_fd };
-    TRY(selection_find(&in->from, v->copy.sources, &in->own, err));
+    TRY(selection_find(&in->from, &v->copy, 1, &in->own, err));
     in->selection = &in->own;
     return remembered_digest(s, v, in, err);
 }
@@ -175,7 +175,7 @@ int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct 
     auto_(cache_record) struct cache_record layer = { 0 };
     if (open_input(s, v, &in, err) < 0)
         return v->copy.missing_hint ? error_hint(err, "%s", v->copy.missing_hint) : -1;
-    if (v->copy.unpack)
+    if (v->copy.source_count && v->copy.sources[0].unpack)
         TRY(refuse_archives(&in, err));
     TRY(snapshotter->ops->view(snapshotter, &layers, &root, err));
     int rc = copy_onto(s, v, &in, root->root_fd, &layer, out_cached, err);

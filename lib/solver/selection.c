@@ -140,12 +140,14 @@ static int find_pattern(const struct file_source *from, const char *source, stru
     return expand(from, r.path, source + fixed, out, err);
 }
 
-int selection_find(const struct file_source *from, const char *const *sources,
+int selection_find(const struct file_source *from, const struct op_copy *op, size_t input,
                    struct selection *out, struct error *err)
 {
     auto_(selection) struct selection s = { 0 };
-    for (; *sources; sources++) {
-        auto_free char *cleaned = path_absolute("/", *sources);
+    for (size_t i = 0; i < op->source_count; i++) {
+        if (op->sources[i].input != input)
+            continue;
+        auto_free char *cleaned = path_absolute("/", op->sources[i].path);
         const char *relative = cleaned + 1;
         TRY(glob_is_pattern(relative) ? find_pattern(from, relative, &s, err)
                                       : find_literal(from, relative, &s, err));

@@ -12,6 +12,7 @@
 #include "lib/base/cancel.h"
 #include "lib/codec/digest.h"
 #include "lib/fs/pattern.h"
+#include "lib/graph/graph.h"
 #include "lib/store/store.h"
 
 /* Where files are taken from. */
@@ -33,9 +34,10 @@ struct selection {
     size_t count, cap;
 };
 
-/* Finds `sources` (NULL-terminated). A pattern that matches nothing is fine; a plain path that is
- * missing is NOT_FOUND, one that is excluded is USER and says by which pattern. */
-int selection_find(const struct file_source *from, const char *const *sources,
+/* Finds those sources of `op` that are in input `input`. A pattern that matches nothing is fine; a
+ * plain path that is missing is NOT_FOUND, one that is excluded is USER and says by which pattern.
+ */
+int selection_find(const struct file_source *from, const struct op_copy *op, size_t input,
                    struct selection *out, struct error *err) MUST_CHECK;
 void selection_release(struct selection *s);
 DEFINE_AUTO(selection, struct selection, selection_release(value))

@@ -91,22 +91,33 @@ static void set_image_result(struct solver *s, const struct vertex *v)
         result_add(r, image->layers[i].id, NULL);
 }
 
+static void add_result(struct solver *s, struct result *to, const struct vertex *from)
+{
+    const struct result *r = from ? &state_of(s, from)->result : NULL;
+    for (size_t i = 0; r && i < r->layers.count; i++)
+        result_add(to, r->layers.ids[i], r->created[i]);
+}
+
 void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer)
 {
     struct result *r = &state_of(s, v)->result;
     result_release(r);
-    if (v->inputs[0]) {
-        const struct result *root = &state_of(s, v->inputs[0])->result;
-        for (size_t i = 0; i < root->layers.count; i++)
-            result_add(r, root->layers.ids[i], root->created[i]);
-    }
+    add_result(s, r, v->inputs[0]);
     result_add(r, layer->layer, layer->created);
+}
+
+void set_merge_result(struct solver *s, const struct vertex *v)
+{
+    struct result *r = &state_of(s, v)->result;
+    result_release(r);
+    add_result(s, r, v->inputs[0]);
+    add_result(s, r, v->inputs[1]);
 }
 
 bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
            struct cache_record *out)
 {
-    if (s->options.no_cache || !cache_find(s->options.store, key, out))
+    if (v->no_cache || !cache_find(s->options.store, key, out))
         return false;
     set_result(s, v, out);
     return true;
@@ -129,7 +140,8 @@ static void add_layers(struct hasher *h, struct layer_list layers)
 
 static bool copies_from_stage(const struct vertex *v)
 {
-    return v->input_count > 1 && v->inputs[1] && v->inputs[1]->kind != OP_LOCAL;
+    return v->kind == OP_COPY && v->input_count > 1 && v->inputs[1] &&
+           v->inputs[1]->kind != OP_LOCAL;
 }
 
 /* A layer may only return to the root it was made on, and beside the stage it was copied from: with
@@ -161,6 +173,23 @@ int remember(struct solver *s, const struct vertex *v, const struct cache_record
     return cache_put(s->options.store, &key, layer, recipe, err);
 }
 
+static int find_cached(struct solver *s, const struct vertex *v, bool *out,
+                       struct error *err) MUST_CHECK;
+
+static int find_merge_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
+{
+    bool below = true;
+    if (v->inputs[0])
+        TRY(find_cached(s, v->inputs[0], &below, err));
+    TRY(find_cached(s, v->inputs[1], out, err));
+    *out = *out && below;
+    if (!*out)
+        return 0;
+    set_merge_result(s, v);
+    state_of(s, v)->status = VERTEX_CACHED;
+    return 0;
+}
+
 /* Is `v` cached, with all roots below it? Sets its result if so. */
 static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
 {
@@ -178,6 +207,8 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
         state->status = VERTEX_CACHED;
         return 0;
     }
+    if (v->kind == OP_MERGE)
+        return find_merge_cached(s, v, out, err);
     if (v->inputs[0])
         TRY(find_cached(s, v->inputs[0], out, err));
     bool has_stage = false;
@@ -215,7 +246,8 @@ static int need(struct solver *s, const struct vertex *v, struct error *err)
     for (size_t i = 0; i < v->input_count; i++) {
         if (v->inputs[i])
             TRY(need(s, v->inputs[i], err));
-        need_base(s, v->inputs[i]);
+        if (v->kind != OP_MERGE)
+            need_base(s, v->inputs[i]);
     }
     return 0;
 }

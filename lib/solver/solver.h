@@ -36,7 +36,6 @@ struct solver_options {
     size_t context_count;
     struct progress *progress;
     struct cancel *cancel;
-    bool no_cache; /* run every step anew; what they lead to is remembered all the same */
 };
 
 /* What runs things; needed by solver_run alone. */

@@ -53,8 +53,10 @@ struct file_source context_source(const struct local_context *context);
 
 /* Makes `v`'s result: the layers of its root, and `layer` on top. */
 void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer);
-/* True if `key` is known: the result is set, and *out is what the key leads to. Never under
- * no_cache. */
+/* Makes the result of an OP_MERGE, whose inputs have theirs. */
+void set_merge_result(struct solver *s, const struct vertex *v);
+/* True if `key` is known: the result is set, and *out is what the key leads to. Never for
+ * a vertex that is to run anew. */
 bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
            struct cache_record *out);
 /* Records that `v`, on what its inputs turned out to be, has led to `layer`. */

@@ -160,6 +160,27 @@ static void print_list(struct strbuf *out, const char *title, const char *const 
     strbuf_addch(out, '\n');
 }
 
+static void print_copy(const struct op_copy *op, struct strbuf *out)
+{
+    strbuf_addstr(out, "  copy");
+    for (size_t i = 0; i < op->source_count; i++) {
+        const struct copy_source *s = &op->sources[i];
+        strbuf_addf(out, " <%s>", s->path);
+        if (s->input != 1)
+            strbuf_addf(out, " of input %zu", s->input);
+        if (s->unpack)
+            strbuf_addstr(out, " unpack");
+        if (s->data)
+            strbuf_addf(out, " = \"%.*s\"", (int)s->size, s->data);
+    }
+    strbuf_addf(out, "\n  to %s chown <%s> chmod <%s>%s\n", op->dest, op->chown ? op->chown : "",
+                op->chmod ? op->chmod : "", op->parents ? " parents" : "");
+    if (op->exclude)
+        print_list(out, "exclude", op->exclude);
+    if (op->missing_hint)
+        strbuf_addf(out, "  hint %s\n", op->missing_hint);
+}
+
 static void print_vertex(const struct vertex *v, struct strbuf *out)
 {
     strbuf_addf(out, "%u %s (line %d)\n  inputs", v->index, v->name, v->where.line);
@@ -177,14 +198,8 @@ static void print_vertex(const struct vertex *v, struct strbuf *out)
         strbuf_addf(out, "  cwd %s user <%s> network %s\n", v->exec.cwd, v->exec.user,
                     v->exec.network == NETWORK_NONE ? "none" : "host");
         break;
-    case OP_COPY:
-        print_list(out, "copy", v->copy.sources);
-        strbuf_addf(out, "  to %s chown <%s> mode %o%s\n", v->copy.dest,
-                    v->copy.chown ? v->copy.chown : "", (unsigned)v->copy.mode,
-                    v->copy.unpack ? " unpack" : "");
-        if (v->copy.missing_hint)
-            strbuf_addf(out, "  hint %s\n", v->copy.missing_hint);
-        break;
+    case OP_COPY: print_copy(&v->copy, out); break;
+    case OP_MERGE: strbuf_addstr(out, "  merge\n"); break;
     case OP_MKDIR: strbuf_addf(out, "  mkdir %s owner %s\n", v->mkdir.path, v->mkdir.owner); break;
     }
 }

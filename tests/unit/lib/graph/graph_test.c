@@ -17,7 +17,6 @@ static struct vertex run_of(const char *const *args)
 {
     return (struct vertex){ .kind = OP_EXEC,
                             .name = "run",
-                            .input_count = 1,
                             .exec = { .args = args, .env = none, .cwd = "/", .user = "" } };
 }
 
@@ -31,7 +30,8 @@ static void equal_steps_are_one(void **state)
     v.where.line = 9;
     v.exec.private_env = proxy;
     assert_ptr_equal(graph_add(&g, &v), first);
-    v.inputs[0] = first;
+    v.inputs = VERTICES(first);
+    v.input_count = 1;
     struct vertex *second = graph_add(&g, &v);
     assert_ptr_not_equal(second, first);
     assert_true(digest_equal(&second->digest, &first->digest));
@@ -40,10 +40,23 @@ static void equal_steps_are_one(void **state)
     graph_release(&g);
 }
 
+static struct vertex copy_of(const struct copy_source *sources, size_t count, const char *dest)
+{
+    return (struct vertex){ .kind = OP_COPY,
+                            .copy = { .sources = sources, .source_count = count, .dest = dest } };
+}
+
 static void every_field_counts(void **state)
 {
-    static const char *const sources[] = { "a", NULL };
-    static const char *const two[] = { "a", "b", NULL };
+    static const char *const patterns[] = { "*.o", NULL };
+    static const struct copy_source two[] = { { .input = 1, .path = "a" },
+                                              { .input = 1, .path = "b" } };
+    static const struct copy_source other[] = { { .input = 2, .path = "a" } };
+    static const struct copy_source unpacked[] = { { .input = 1, .path = "a", .unpack = true } };
+    static const struct copy_source inlined[] = { { .path = "a", .data = "text", .size = 4 } };
+    static const struct exec_mount cache[] = { { .type = EXEC_MOUNT_CACHE, .target = "/c" } };
+    static const struct exec_mount tmpfs[] = { { .type = EXEC_MOUNT_TMPFS, .target = "/c" } };
+    static const struct exec_device device[] = { { "vendor.com/gpu=0", true } };
     struct graph g = { 0 };
     (void)state;
     struct vertex all[] = {
@@ -53,12 +66,22 @@ static void every_field_counts(void **state)
         run_of(echo),
         run_of(echo),
         run_of(echo),
-        { .kind = OP_COPY, .copy = { .sources = sources, .dest = "/b", .mode = -1 } },
-        { .kind = OP_COPY, .copy = { .sources = two, .dest = "/b", .mode = -1 } },
-        { .kind = OP_COPY, .copy = { .sources = sources, .dest = "/b/", .mode = -1 } },
-        { .kind = OP_COPY, .copy = { .sources = sources, .dest = "/b", .mode = 0 } },
-        { .kind = OP_COPY, .copy = { .sources = sources, .dest = "/b", .mode = -1, .chown = "" } },
-        { .kind = OP_COPY, .copy = { .sources = sources, .dest = "/b", .mode = -1, .unpack = 1 } },
+        run_of(echo),
+        run_of(echo),
+        run_of(echo),
+        run_of(echo),
+        run_of(echo),
+        copy_of(two, 1, "/b"),
+        copy_of(two, 2, "/b"),
+        copy_of(two, 1, "/b/"),
+        copy_of(two, 1, "/b"),
+        copy_of(two, 1, "/b"),
+        copy_of(two, 1, "/b"),
+        copy_of(two, 1, "/b"),
+        copy_of(other, 1, "/b"),
+        copy_of(unpacked, 1, "/b"),
+        copy_of(inlined, 1, "/b"),
+        { .kind = OP_MERGE },
         { .kind = OP_MKDIR, .mkdir = { "/b", "" } },
         { .kind = OP_MKDIR, .mkdir = { "/b", "1" } },
         { .kind = OP_MKDIR, .mkdir = { "/c", "" } },
@@ -69,6 +92,17 @@ static void every_field_counts(void **state)
     all[3].exec.cwd = "/x";
     all[4].exec.user = "app";
     all[5].exec.network = NETWORK_NONE;
+    all[6].exec.insecure = true;
+    all[7].exec.mounts = cache;
+    all[8].exec.mounts = tmpfs;
+    all[7].exec.mount_count = all[8].exec.mount_count = 1;
+    all[9].exec.devices = device;
+    all[9].exec.device_count = 1;
+    all[10].exec.settings = "hostname x";
+    all[14].copy.chmod = "0";
+    all[15].copy.chown = "";
+    all[16].copy.parents = true;
+    all[17].copy.exclude = patterns;
     for (size_t i = 0; i < COUNT(all); i++)
         graph_add(&g, &all[i]);
     assert_int_equal(g.count, COUNT(all));

@@ -72,7 +72,7 @@ static struct vertex *add_run(struct bench *b, struct vertex *root, const char *
     struct vertex v = { .kind = OP_EXEC,
                         .name = name,
                         .where = { .line = 7, .end_line = 7 },
-                        .inputs = { root },
+                        .inputs = VERTICES(root),
                         .input_count = 1,
                         .exec = { .args = args, .env = no_env, .cwd = "/", .user = "" } };
     return graph_add(&b->graph, &v);
@@ -81,13 +81,13 @@ static struct vertex *add_run(struct bench *b, struct vertex *root, const char *
 static struct vertex *add_copy(struct bench *b, struct vertex *root, struct vertex *from,
                                const char *source)
 {
-    const char **sources = arena_alloc(&b->graph.arena, 2, sizeof *sources);
-    sources[0] = source;
+    struct copy_source *sources = arena_alloc(&b->graph.arena, 1, sizeof *sources);
+    sources[0] = (struct copy_source){ .input = 1, .path = source };
     struct vertex v = { .kind = OP_COPY,
                         .name = "COPY",
-                        .inputs = { root, from },
+                        .inputs = VERTICES(root, from),
                         .input_count = 2,
-                        .copy = { .sources = sources, .dest = "/dest/", .mode = -1 } };
+                        .copy = { .sources = sources, .source_count = 1, .dest = "/dest/" } };
     return graph_add(&b->graph, &v);
 }
 
@@ -99,12 +99,13 @@ static struct vertex *add_context(struct bench *b)
 
 static struct solver *new_solver(struct bench *b, bool no_cache)
 {
+    for (size_t i = 0; i < b->graph.count; i++)
+        b->graph.vertices[i]->no_cache = no_cache;
     struct solver_options options = { .graph = &b->graph,
                                       .store = &b->store,
                                       .contexts = &b->context,
                                       .context_count = 1,
-                                      .cancel = &b->cancel,
-                                      .no_cache = no_cache };
+                                      .cancel = &b->cancel };
     return solver_new(&options);
 }
 
