@@ -306,6 +306,8 @@ static void build_options(void **state)
                                        .caps_dropped = UINT64_C(1) << 1,
                                        .unconfined = true };
     (void)state;
+    if (getenv(TEST_NO_MOUNT_SETATTR)) /* a directory of the host needs it */
+        skip();
     strvec_push(&options.dns.servers, "192.0.2.1");
     strvec_push(&options.dns.searches, "a.example");
     strvec_push(&options.dns.searches, "b.example");
