@@ -37,7 +37,9 @@ struct exec_request {
     const struct exec_source *sources; /* one for each of op->mounts */
     /* Takes a piece of output as it comes (stream 1 or 2), in the caller's thread. */
     void (*output)(void *arg, int stream, const char *data, size_t len);
-    void *output_arg;
+    /* Takes what is worth a warning beside, likewise. May be NULL. */
+    void (*warn)(void *arg, const char *text);
+    void *output_arg;      /* of both */
     struct cancel *cancel; /* raised: the step is ended, by force after 10 s */
 };
 

@@ -178,8 +178,6 @@ int cache_mount_open(const struct store *store, const struct cache_mount_request
     auto_close int folder = -1;
     TRY(open_folder(store, &folder, err));
     digest_hex(&request->key, first);
-    if (request->fresh)
-        TRY(replace(folder, first, err));
     for (unsigned number = 0; number < PRIVATE_MAX;) {
         private_name(first, number, name);
         TRY(take_or_create(store, folder, name, request, out, &how, err));
@@ -197,6 +195,15 @@ int cache_mount_open(const struct store *store, const struct cache_mount_request
     }
     return error_set(err, ERROR_SYSTEM, 0, "the cache %s is in use %d times", request->title,
                      PRIVATE_MAX);
+}
+
+int cache_mount_renew(const struct store *store, const struct digest *key, struct error *err)
+{
+    char name[DIGEST_HEX_SIZE];
+    auto_close int folder = -1;
+    TRY(open_folder(store, &folder, err));
+    digest_hex(key, name);
+    return replace(folder, name, err);
 }
 
 void cache_mount_close(struct cache_mount *m)

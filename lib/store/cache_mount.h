@@ -36,7 +36,6 @@ struct cache_mount_request {
     struct digest key;
     const char *title; /* for people: what the Dockerfile calls it */
     enum cache_mount_use use;
-    bool fresh; /* begin with a new one, whatever there is */
     /* For one that is made: */
     unsigned mode;
     uid_t uid;
@@ -63,6 +62,9 @@ struct cache_mount {
 int cache_mount_open(const struct store *store, const struct cache_mount_request *request,
                      const struct cancel *cancel, struct cache_mount *out,
                      struct error *err) MUST_CHECK;
+/* The next one that opens it finds a new one; whoever has the old one keeps it. */
+int cache_mount_renew(const struct store *store, const struct digest *key,
+                      struct error *err) MUST_CHECK;
 /* Frees the lock. A closed one is fine. */
 void cache_mount_close(struct cache_mount *m);
 

@@ -193,10 +193,11 @@ static void a_wait_can_be_cancelled(void **state)
 /* A fresh one is what the next finds; who has the old one keeps it, and it is swept afterwards. */
 static void fresh(void **state)
 {
-    struct cache_mount_request r = request("a", CACHE_MOUNT_LOCKED);
+    struct error err = { 0 };
+    const struct cache_mount_request r = request("a", CACHE_MOUNT_LOCKED);
     struct cache_mount old = open_it(*state, &r);
     assert_int_equal(mkdirat(old.data_fd, "old", 0755), 0);
-    r.fresh = true;
+    assert_ok(cache_mount_renew(*state, &r.key, &err), &err);
     struct cache_mount new = open_it(*state, &r);
     assert_false(has(&new, "old"));
     assert_int_equal(mkdirat(new.data_fd, "new", 0755), 0);
@@ -208,7 +209,6 @@ static void fresh(void **state)
     janitor_run(*state);
     assert_int_equal(count_in(*state, "mounts"), 1);
     assert_int_equal(count_in(*state, "trash"), 0);
-    r.fresh = false;
     new = open_it(*state, &r);
     assert_true(has(&new, "new"));
     cache_mount_close(&new);
