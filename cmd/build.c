@@ -12,6 +12,7 @@
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/metadata.h"
+#include "cmd/secrets.h"
 #include "cmd/size_text.h"
 #include "frontend/context/dockerfile_source.h"
 #include "frontend/context/ignore.h"
@@ -43,7 +44,9 @@ struct build {
     struct image_record image;
     enum pull_policy pull;
     struct map annotations; /* of the manifest */
-    bool wrote;             /* the store has something new */
+    struct run_settings settings;
+    struct secrets secrets;
+    bool wrote; /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -64,6 +67,8 @@ static void build_release(struct build *b)
     free(b->outputs);
     strvec_release(&b->names);
     map_release(&b->annotations);
+    run_settings_release(&b->settings);
+    secrets_release(&b->secrets);
     image_record_release(&b->image);
 }
 
@@ -183,6 +188,13 @@ static int lower(struct build *b, struct error *err)
     TRY(build_read_epoch(v, &args, &times->has_epoch, &times->epoch_s, err));
     TRY(build_read_network(v->network, &options.network, err));
     TRY(build_read_platform(v->platform, &options.platform, &options.platform_given, err));
+    TRY(run_settings_read(&v->run, &args, &b->settings, err));
+    b->session->sandbox = &b->settings.sandbox;
+    options.settings = b->settings.key;
+    options.allow = b->settings.allow;
+    /* Who asks for it for all steps has allowed it. */
+    if (v->network && strcmp(v->network, "host") == 0)
+        options.allow |= ALLOW_NETWORK_HOST;
     TRY(dockerfile_lower(b->dockerfile, &options, &b->definition, err));
     warn_unused(b->session, &unused);
     return 0;
@@ -263,6 +275,7 @@ static int solve(struct build *b, struct error *err)
                                       .store = &s->store,
                                       .contexts = b->contexts,
                                       .context_count = b->context_count,
+                                      .lent = &b->secrets.lent,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
     b->solver = solver_new(&options);
@@ -367,6 +380,7 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(read_names(b, err));
     TRY(session_open_progress(s, b->values->quiet ? "quiet" : b->values->progress, err));
+    TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
     TRY(load_definition(b, context, err));
     TRY(session_open_store(s, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));

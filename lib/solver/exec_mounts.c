@@ -72,10 +72,10 @@ static int open_bind(struct exec_mounts *m, size_t index, struct error *err)
     struct layer_list layers = layers_of(m, mount);
     struct snapshot *shared = mount->writable ? NULL : find_view(m, index);
     struct stat st;
+    if (!state->root && mount->writable)
+        TRY(snapshotter->ops->prepare(snapshotter, &layers, NULL, 0, &state->root, err));
     if (!state->root && !shared)
-        TRY(mount->writable
-                ? snapshotter->ops->prepare(snapshotter, &layers, NULL, 0, &state->root, err)
-                : snapshotter->ops->view(snapshotter, &layers, &state->root, err));
+        TRY(snapshotter->ops->view(snapshotter, &layers, &state->root, err));
     int root_fd = shared && !state->root ? shared->root_fd : state->root->root_fd;
     TRY(resolve_source(m, index, root_fd, &st, err));
     m->sources[index].fd = root_fd;
