@@ -9,10 +9,21 @@ static void print_place(const struct instruction *in, size_t offset, struct strb
     strbuf_addf(out, "%d:%d ", at.line, at.column);
 }
 
+static void print_comments(const struct logical_line *line, int indent, struct strbuf *out)
+{
+    for (size_t i = 0; i < line->comment_count; i++) {
+        strbuf_addf(out, "%*scomment ", indent, "");
+        go_quote(out, line->comments[i]);
+        strbuf_addch(out, '\n');
+    }
+}
+
 static void print_instruction(const struct instruction *in, int depth, struct strbuf *out)
 {
-    strbuf_addf(out, "%*s%s %d-%d%s%s\n", depth * 2, "", in->verb->name, in->line.where.line,
-                in->line.where.end_line, in->json ? " json" : "", in->legacy ? " legacy" : "");
+    print_comments(&in->line, depth * 2, out);
+    strbuf_addf(out, "%*s%s %d-%d%s%s%s\n", depth * 2, "", in->verb->name, in->line.where.line,
+                in->line.where.end_line, in->json ? " json" : "", in->legacy ? " legacy" : "",
+                in->line.blank_line ? " blank-line" : "");
     for (size_t i = 0; i < in->flag_count; i++) {
         strbuf_addf(out, "%*sflag ", depth * 2 + 2, "");
         print_place(in, in->flags[i].offset, out);

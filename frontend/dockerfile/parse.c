@@ -312,6 +312,7 @@ static int parse_onbuild(struct parser *p, struct instruction *in, struct str re
     }
     struct instruction *inner = ARENA_NEW(p->arena, struct instruction);
     inner->line = in->line;
+    inner->line.comment_count = 0;
     in->inner = inner;
     return parse_instruction(p, inner, rest, err);
 }
