@@ -2,6 +2,7 @@
 #include "frontend/dockerfile/ast_print.h"
 
 #include "frontend/dockerfile/go_text.h"
+#include "lib/base/mem.h"
 
 static void print_place(const struct instruction *in, size_t offset, struct strbuf *out)
 {
@@ -16,6 +17,16 @@ static void print_comments(const struct logical_line *line, int indent, struct s
         go_quote(out, line->comments[i]);
         strbuf_addch(out, '\n');
     }
+}
+
+static void print_heredoc(const struct heredoc *doc, int indent, struct strbuf *out)
+{
+    auto_free char *data = xstrndup(doc->data, doc->size);
+    strbuf_addf(out, "%*sheredoc of word %zu ", indent, "", doc->word);
+    go_quote(out, doc->name);
+    strbuf_addstr(out, doc->expand ? " = " : " quoted = ");
+    go_quote(out, data);
+    strbuf_addch(out, '\n');
 }
 
 static void print_instruction(const struct instruction *in, int depth, struct strbuf *out)
@@ -44,6 +55,8 @@ static void print_instruction(const struct instruction *in, int depth, struct st
         }
         strbuf_addch(out, '\n');
     }
+    for (size_t i = 0; i < in->heredoc_count; i++)
+        print_heredoc(&in->heredocs[i], depth * 2 + 2, out);
     if (in->inner)
         print_instruction(in->inner, depth + 1, out);
 }
