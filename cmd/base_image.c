@@ -28,7 +28,7 @@ struct base_images {
     struct map layouts;     /* normalised name -> spec of an OCI layout */
     struct map images;      /* normalised name -> reference */
     struct map directories; /* name as written -> path */
-    bool pull;
+    enum pull_policy pull;
     struct map found;     /* "reference platform" -> struct base_image */
     pthread_mutex_t lock; /* guards the late resolving of `later` providers */
 };
@@ -286,8 +286,12 @@ static int find(struct base_images *b, const char *reference, const struct platf
         free(full);
         full = reference_print(&ref);
     }
-    if (!b->pull)
+    if (b->pull != PULL_ALWAYS)
         TRY(from_store(b, full, platform, out, err));
+    if (!*out && b->pull == PULL_NEVER) {
+        error_set(err, ERROR_LOCKED, 0, "%s is not in the store, and --pull=never", full);
+        return error_hint(err, "mlbuild pull %s", reference);
+    }
     return *out ? 0 : from_registry(b, full, platform, out, err);
 }
 
@@ -313,7 +317,7 @@ static bool is_local_context(struct image_resolver *resolver, const char *name)
     return map_find(&((struct base_images *)resolver)->directories, name) != NULL;
 }
 
-int base_images_open(struct session *s, const struct strvec *named, bool pull,
+int base_images_open(struct session *s, const struct strvec *named, enum pull_policy pull,
                      struct base_images **out, struct error *err)
 {
     auto_(base_images) struct base_images *b = xcalloc(1, sizeof *b);
