@@ -29,40 +29,62 @@ static size_t marker_length(struct str word, bool *out_strip_tabs)
     return i;
 }
 
+/* Where a word is being read. */
+struct scan {
+    char quote;
+    unsigned braces;
+};
+
+static size_t skip_blanks(struct str text, size_t at)
+{
+    while (at < text.len && is_blank(text.ptr[at]))
+        at++;
+    return at;
+}
+
+/* Past the byte (or the escape, or the `<<` with its blanks) at `at`; `at` itself if a word ends
+ * there. */
+static size_t scan_one(struct str text, size_t at, struct scan *s)
+{
+    char c = text.ptr[at];
+    char next = at + 1 < text.len ? text.ptr[at + 1] : '\0';
+    if (c == '\\' && s->quote != '\'')
+        return at + 2 < text.len ? at + 2 : text.len;
+    if (s->quote) {
+        s->quote = c == s->quote ? '\0' : s->quote;
+    } else if (c == '\'' || c == '"') {
+        s->quote = c;
+    } else if (c == '$' && next == '{') {
+        s->braces++;
+    } else if (c == '}' && s->braces) {
+        s->braces--;
+    } else if (!s->braces) {
+        if (c == '<' && next == '<')
+            return skip_blanks(text, at + 2);
+        return is_blank(c) ? at : at + 1;
+    }
+    return at + 1;
+}
+
 /* Cuts the next word off `rest`, quotes and escapes left in it. Blanks behind `<<` do not end it,
  * nor do those of `${v:-a b}`. False at the end; where a quote or a brace stays open too, and then
  * `rest` is not empty. */
 static bool next_word(struct str *rest, struct str *out)
 {
+    struct scan s = { 0 };
+    size_t len = 0;
     *rest = str_trim(*rest, BLANKS);
-    char quote = '\0';
-    unsigned braces = 0;
-    size_t i = 0;
-    for (; i < rest->len; i++) {
-        char c = rest->ptr[i];
-        char next = i + 1 < rest->len ? rest->ptr[i + 1] : '\0';
-        if (c == '\\' && quote != '\'')
-            i++;
-        else if (quote)
-            quote = c == quote ? '\0' : quote;
-        else if (c == '\'' || c == '"')
-            quote = c;
-        else if (c == '$' && next == '{')
-            braces++;
-        else if (c == '}' && braces)
-            braces--;
-        else if (c == '<' && next == '<' && !braces)
-            for (i++; i + 1 < rest->len && is_blank(rest->ptr[i + 1]);)
-                i++;
-        else if (is_blank(c) && !braces)
+    while (len < rest->len) {
+        size_t next = scan_one(*rest, len, &s);
+        if (next == len)
             break;
+        len = next;
     }
-    i = i < rest->len ? i : rest->len;
-    if (i == 0 || quote || braces)
+    if (len == 0 || s.quote || s.braces)
         return false;
-    *out = (struct str){ rest->ptr, i };
-    rest->ptr += i;
-    rest->len -= i;
+    *out = (struct str){ rest->ptr, len };
+    rest->ptr += len;
+    rest->len -= len;
     return true;
 }
 

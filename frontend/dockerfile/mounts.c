@@ -108,17 +108,17 @@ static int set_access(struct mount *m, const char *key, const char *value, struc
     return 0;
 }
 
-static int unexpected(const struct mount *m, const char *key, struct error *err)
+static int unexpected(const struct mount *m, const char *key, const char *types, struct error *err)
 {
     error_set(err, ERROR_USER, 0, "unexpected key '%s' for mount type '%s'", key,
               mount_type_name(m->type));
-    return error_hint(err, "write type=... before it, with a type that has a %s", key);
+    return error_hint(err, "write %s before it", types);
 }
 
 static int set_required(struct mount *m, const char *key, const char *value, struct error *err)
 {
     if (m->type != EXEC_MOUNT_SECRET && m->type != EXEC_MOUNT_SSH)
-        return unexpected(m, key, err);
+        return unexpected(m, key, "type=secret or type=ssh", err);
     m->required = true;
     return !value || go_bool_parse(value, &m->required) ? 0 : invalid(key, value, err);
 }
@@ -126,7 +126,7 @@ static int set_required(struct mount *m, const char *key, const char *value, str
 static int set_size(struct mount *m, const char *key, const char *value, struct error *err)
 {
     if (m->type != EXEC_MOUNT_TMPFS)
-        return unexpected(m, key, err);
+        return unexpected(m, key, "type=tmpfs", err);
     if (go_size_parse(value, &m->size))
         return 0;
     invalid(key, value, err);
