@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "frontend/context/fetch.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
@@ -86,15 +87,13 @@ static int add_context(struct base_images *b, const char *text, struct error *er
         map_set(&b->layouts, key, xstrdup(value + strlen("oci-layout://")));
     } else if (str_starts_with(value, "docker-image://")) {
         map_set(&b->images, key, xstrdup(value + strlen("docker-image://")));
-    } else if (strstr(value, "://") || str_starts_with(value, "git@")) {
-        error_set(err, ERROR_UNSUPPORTED, 0,
-                  "--build-context %s: only directories, "
-                  "docker-image:// and oci-layout:// are taken",
-                  text);
-        return error_hint(err, "fetch it first, and give the directory");
-    } else if (stat(value, &st) < 0) {
+    } else if (!fetch_is_remote(value) && strstr(value, "://")) {
+        error_set(err, ERROR_USAGE, 0, "--build-context %s: unsupported context source", text);
+        return error_hint(err,
+                          "a directory, docker-image://, oci-layout://, a git or http address");
+    } else if (!fetch_is_remote(value) && stat(value, &st) < 0) {
         return error_set(err, ERROR_USER, errno, "failed to get build context %s: %s", name, value);
-    } else if (!S_ISDIR(st.st_mode)) {
+    } else if (!fetch_is_remote(value) && !S_ISDIR(st.st_mode)) {
         return error_set(err, ERROR_USER, 0, "build context %s: %s is not a directory", name,
                          value);
     } else {

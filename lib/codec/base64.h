@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base64: the standard alphabet with padding, for credentials. */
-#ifndef LIB_REGISTRY_BASE64_H
-#define LIB_REGISTRY_BASE64_H
+#ifndef LIB_CODEC_BASE64_H
+#define LIB_CODEC_BASE64_H
 
 #include <stdbool.h>
 #include <stddef.h>
