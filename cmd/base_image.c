@@ -311,16 +311,42 @@ static int resolve(struct image_resolver *resolver, const char *reference,
     return 0;
 }
 
-static bool is_local_context(struct image_resolver *resolver, const char *name)
+/* Names that are the build's own, whatever contexts are called. */
+static bool is_reserved(const char *name)
 {
-    return map_find(&((struct base_images *)resolver)->directories, name) != NULL;
+    return strcmp(name, "scratch") == 0 || strcmp(name, "context") == 0;
+}
+
+static const char *local_context(struct image_resolver *resolver, const char *name)
+{
+    const struct map *directories = &((struct base_images *)resolver)->directories;
+    auto_free char *full = normalise(name);
+    if (is_reserved(name))
+        return NULL;
+    for (size_t i = 0; i < directories->count; i++) {
+        const char *key = directories->entries[i].key;
+        auto_free char *other = full ? normalise(key) : NULL;
+        if (strcmp(key, name) == 0 || (other && strcmp(other, full) == 0))
+            return key;
+    }
+    return NULL;
+}
+
+static bool has_context(struct image_resolver *resolver, const char *name)
+{
+    struct base_images *b = (struct base_images *)resolver;
+    auto_free char *full = normalise(name);
+    if (is_reserved(name))
+        return false;
+    return local_context(resolver, name) ||
+           (full && (map_find(&b->layouts, full) || map_find(&b->images, full)));
 }
 
 int base_images_open(struct session *s, const struct strvec *named, enum pull_policy pull,
                      struct base_images **out, struct error *err)
 {
     auto_(base_images) struct base_images *b = xcalloc(1, sizeof *b);
-    b->resolver = (struct image_resolver){ resolve, is_local_context };
+    b->resolver = (struct image_resolver){ resolve, local_context, has_context };
     b->session = s;
     b->pull = pull;
     b->layouts.free_value = b->images.free_value = b->directories.free_value = free;
