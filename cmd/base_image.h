@@ -24,7 +24,7 @@ struct base_images;
 int base_images_open(struct session *s, const struct strvec *named, enum pull_policy pull,
                      struct base_images **out, struct error *err) MUST_CHECK;
 struct image_resolver *base_images_resolver(struct base_images *b);
-/* The named contexts that are plain directories, as "name" and path; borrowed. */
+/* The named contexts that are directories, or are fetched as such: name -> path or address. */
 const struct map *base_images_directories(const struct base_images *b);
 void base_images_close(struct base_images *b);
 DEFINE_AUTO(base_images, struct base_images *, base_images_close(*value))

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "cmd/base_image.h"
+#include "cmd/build_context.h"
 #include "cmd/build_options.h"
 #include "cmd/builder.h"
 #include "cmd/command.h"
@@ -14,8 +15,6 @@
 #include "cmd/metadata.h"
 #include "cmd/secrets.h"
 #include "cmd/size_text.h"
-#include "frontend/context/dockerfile_source.h"
-#include "frontend/context/ignore.h"
 #include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
@@ -31,14 +30,11 @@ struct build {
     struct strvec names; /* full references */
     struct output *outputs;
     size_t output_count;
-    struct dockerfile_source source;
+    struct build_contexts contexts;
     struct dockerfile *dockerfile;
     struct report_source report;
     struct base_images *bases;
     struct definition definition;
-    struct local_context *contexts;
-    struct pattern_list *ignores; /* one a context */
-    size_t context_count;
     struct solver *solver;
     struct image_request request;
     struct image_record image;
@@ -55,15 +51,9 @@ static void build_release(struct build *b)
     definition_release(&b->definition);
     base_images_close(b->bases);
     dockerfile_free(b->dockerfile);
-    dockerfile_source_release(&b->source);
-    for (size_t i = 0; i < b->context_count; i++) {
-        close(b->contexts[i].fd);
-        pattern_list_release(&b->ignores[i]);
-    }
+    build_contexts_release(&b->contexts);
     for (size_t i = 0; i < b->output_count; i++)
         output_release(&b->outputs[i]);
-    free(b->contexts);
-    free(b->ignores);
     free(b->outputs);
     strvec_release(&b->names);
     map_release(&b->annotations);
@@ -114,38 +104,6 @@ static int read_names(struct build *b, struct error *err)
     return 0;
 }
 
-static int open_context(struct build *b, const char *name, const char *path, struct error *err)
-{
-    bool is_main = strcmp(name, "context") == 0;
-    size_t i = b->context_count;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-        return error_set(err, ERROR_USER, 0, "the build context %s is not a directory", path);
-    if (fd < 0 && errno == ENOENT)
-        return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found", path);
-    if (fd < 0)
-        return error_set(err, ERROR_USER, errno, "open the build context %s", path);
-    b->contexts[i] =
-        (struct local_context){ .name = name, .path = path, .fd = fd, .exclude = &b->ignores[i] };
-    b->context_count++;
-    if (is_main && b->values->ignore_file)
-        return context_ignore_load_file(b->values->ignore_file, &b->ignores[i], err);
-    return context_ignore_load(fd, is_main ? b->source.dir_fd : -1,
-                               is_main ? b->source.name : "Dockerfile", &b->ignores[i], err);
-}
-
-static int open_contexts(struct build *b, const char *path, struct error *err)
-{
-    const struct map *named = base_images_directories(b->bases);
-    b->contexts = xcalloc(named->count + 1, sizeof *b->contexts);
-    b->ignores = xcalloc(named->count + 1, sizeof *b->ignores);
-    TRY(open_context(b, "context", path, err));
-    for (size_t i = 0; i < named->count; i++)
-        TRY(open_context(b, named->entries[i].key, named->entries[i].value, err));
-    return 0;
-}
-
 static void warn_unused(struct session *s, const struct strvec *unused)
 {
     for (size_t i = 0; i < unused->count; i++) {
@@ -154,16 +112,16 @@ static void warn_unused(struct session *s, const struct strvec *unused)
     }
 }
 
-/* Reads and parses the Dockerfile; from here on errors can show its lines. */
-static int load_definition(struct build *b, const char *context, struct error *err)
+/* Parses the Dockerfile; from here on errors can show its lines. */
+static int parse(struct build *b, struct error *err)
 {
     struct session *s = b->session;
-    TRY(dockerfile_source_read(context, b->values->file, &b->source, err));
-    auto_free char *title = xasprintf("[internal] load build definition from %s", b->source.name);
-    b->report = (struct report_source){ b->source.name, b->source.text.buf, b->source.text.len };
+    const struct dockerfile_source *source = &b->contexts.source;
+    auto_free char *title = xasprintf("[internal] load build definition from %s", source->name);
+    b->report = (struct report_source){ source->name, source->text.buf, source->text.len };
     unsigned v = progress_start(s->progress, title);
-    int rc = dockerfile_parse(b->source.text.buf, b->source.text.len, b->source.name,
-                              &b->dockerfile, err);
+    int rc =
+        dockerfile_parse(source->text.buf, source->text.len, source->name, &b->dockerfile, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
     return rc;
@@ -180,6 +138,7 @@ static int lower(struct build *b, struct error *err)
                                      .labels = &labels,
                                      .target = v->target,
                                      .resolver = base_images_resolver(b->bases),
+                                     .fetcher = fetcher_base(b->contexts.fetcher),
                                      .no_cache = v->no_cache,
                                      .no_cache_of = &v->no_cache_filter,
                                      .unused_build_args = &unused };
@@ -273,8 +232,8 @@ static int solve(struct build *b, struct error *err)
     bool complete = true;
     struct solver_options options = { .graph = &b->definition.graph,
                                       .store = &s->store,
-                                      .contexts = b->contexts,
-                                      .context_count = b->context_count,
+                                      .contexts = b->contexts.items,
+                                      .context_count = b->contexts.count,
                                       .lent = &b->secrets.lent,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
@@ -380,13 +339,16 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(read_names(b, err));
     TRY(session_open_progress(s, b->values->quiet ? "quiet" : b->values->progress, err));
+    /* An agent that this starts must hold nothing of the store. */
     TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
-    TRY(load_definition(b, context, err));
     TRY(session_open_store(s, err));
+    TRY(build_contexts_open(&b->contexts, s, context, b->values->file, err));
+    TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
-    TRY(open_contexts(b, context, err));
     TRY(choose_compression(b, &b->request.faces.compression, err));
     TRY(lower(b, err));
+    TRY(build_contexts_select(&b->contexts, &b->definition.graph, base_images_directories(b->bases),
+                              err));
     TRY(solve(b, err));
     TRY(finish(b, err));
     session_finish_progress(s);
@@ -396,11 +358,8 @@ static int build(struct build *b, const char *context, struct error *err)
 
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
-    struct build b = { .session = s,
-                       .values = values,
-                       .annotations.free_value = free,
-                       .source.dir_fd = -1,
-                       .source.text = STRBUF_INIT };
+    struct build b = { .session = s, .values = values, .annotations.free_value = free };
+    b.contexts.ignore_file = b.values->ignore_file;
     if (args->count != 1) {
         error_set(err, ERROR_USAGE, 0,
                   args->count ? "more than one build context" : "which build context?");
@@ -408,13 +367,7 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
     }
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
-    auto_free char *context = realpath(args->items[0], NULL);
-    if (!context && errno == ENOENT)
-        return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found",
-                         args->items[0]);
-    if (!context)
-        return error_set(err, ERROR_USER, errno, "open the build context %s", args->items[0]);
-    int rc = build(&b, context, err);
+    int rc = build(&b, args->items[0], err);
     if (rc < 0 && s->child_status == 0) {
         session_finish_progress(s);
         report_error(err, b.report.text ? &b.report : NULL);

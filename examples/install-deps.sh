@@ -6,7 +6,8 @@ set -euo pipefail
 
 declare -A packages=(
     [build]="gcc cmake ninja-build pkg-config libc6-dev libarchive-dev libssl-dev
-        libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev libdeflate-dev libseccomp-dev"
+        libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev
+        libdeflate-dev libseccomp-dev"
     [run]="uidmap git ca-certificates curl python3 mmdebstrap umoci podman runc crun"
     [test]="libcmocka-dev bats skopeo umoci buildah podman runc crun docker.io docker-registry
         apache2-utils busybox-static uidmap python3 openssl curl attr acl libcap2-bin util-linux

@@ -96,10 +96,11 @@ static void check_form(struct lint *lint, const struct instruction *in, void *ar
     (void)arg;
     if (in->line.blank_line)
         lint_warn(lint, LINT_NO_EMPTY_CONTINUATION, in, "Empty continuation line");
-    if (in->legacy)
+    if (in->legacy) {
         lint_warn(lint, LINT_LEGACY_KEY_VALUE_FORMAT, in,
                   "\"%s key=value\" should be used instead of legacy \"%s key value\" format",
                   in->verb->name, in->verb->name);
+    }
     if (in->verb->kind == VERB_MAINTAINER)
         lint_warn(lint, LINT_MAINTAINER_DEPRECATED, in,
                   "Maintainer instruction is deprecated in favor of using label");

@@ -62,6 +62,10 @@ int tar_writer_content_fd(struct tar_writer *w, int fd, const char *name,
 /* The end-of-archive blocks. */
 int tar_writer_finish(struct tar_writer *w, struct error *err) MUST_CHECK;
 
+enum { TAR_BLOCK_SIZE = 512 };
+/* Is this block the header of a tar entry, by its checksum? A block of zeros is none. */
+bool tar_is_header(const unsigned char block[static TAR_BLOCK_SIZE]);
+
 struct tar_reader;
 
 /* `in` gives the plain tar stream. The caller frees the reader. */

@@ -13,6 +13,23 @@
 
 enum { CHUNK = 256 * 1024, PATH_BYTES_MAX = 32 * 1024, COMPONENT_MAX = 255, XATTRS_MAX = 1024 };
 
+bool tar_is_header(const unsigned char block[static TAR_BLOCK_SIZE])
+{
+    enum { CHECKSUM_AT = 148, CHECKSUM_LEN = 8 };
+    int64_t sum = 0;
+    int64_t signed_sum = 0; /* as some old programs computed it */
+    uint64_t stored = 0;
+    for (size_t i = 0; i < TAR_BLOCK_SIZE; i++) {
+        bool own = i >= CHECKSUM_AT && i < CHECKSUM_AT + CHECKSUM_LEN;
+        sum += own ? ' ' : block[i];
+        signed_sum += own ? ' ' : (signed char)block[i];
+    }
+    struct str text = { (const char *)block + CHECKSUM_AT, CHECKSUM_LEN };
+    text.len = strnlen(text.ptr, text.len);
+    return str_to_u64(str_trim(text, " "), 8, INT32_MAX, &stored) &&
+           ((int64_t)stored == sum || (int64_t)stored == signed_sum);
+}
+
 struct tar_reader {
     struct archive *archive;
     struct reader *in;

@@ -25,35 +25,37 @@ static char *clean_text(struct str text)
     return xstrdup(clean[0] == '/' && clean[1] ? clean + 1 : clean);
 }
 
-static int add_line(struct pattern_list *list, struct str line, int number, struct error *err)
+static int add_pattern(struct pattern_list *list, struct str text, bool is_exception, int number,
+                       struct error *err)
 {
-    const char *name = list->file;
-    if (line.len && line.ptr[0] == '#')
-        return 0;
-    line = str_trim(line, BLANKS);
-    if (line.len == 0)
-        return 0;
-    struct pattern p = { .file = name, .line = number, .is_exception = line.ptr[0] == '!' };
-    if (p.is_exception) {
-        line = str_trim((struct str){ line.ptr + 1, line.len - 1 }, BLANKS);
-        if (line.len == 0) {
-            return error_set(err, ERROR_USER, 0,
-                             "failed parsing %s: line %d: illegal exclusion pattern: \"!\"", name,
-                             number);
-        }
-    }
-    p.text = clean_text(line);
+    struct pattern p = { .file = list->file, .line = number, .is_exception = is_exception };
+    p.text = clean_text(text);
     p.glob = glob_new(p.text, GLOB_IGNORE_FILE);
     if (!p.glob) {
         error_set(err, ERROR_USER, 0, "failed parsing %s: line %d: syntax error in pattern: %s",
-                  name, number, p.text);
+                  list->file, number, p.text);
         free(p.text);
         return -1;
     }
-    list->has_exceptions = list->has_exceptions || p.is_exception;
+    list->has_exceptions = list->has_exceptions || is_exception;
     GROW(list->patterns, list->count, list->cap);
     list->patterns[list->count++] = p;
     return 0;
+}
+
+static int add_line(struct pattern_list *list, struct str line, int number, struct error *err)
+{
+    line = str_trim(line, BLANKS);
+    if (line.len == 0)
+        return 0;
+    if (line.ptr[0] != '!')
+        return add_pattern(list, line, false, number, err);
+    line = str_trim((struct str){ line.ptr + 1, line.len - 1 }, BLANKS);
+    if (line.len == 0)
+        return error_set(err, ERROR_USER, 0,
+                         "failed parsing %s: line %d: illegal exclusion pattern: \"!\"", list->file,
+                         number);
+    return add_pattern(list, line, true, number, err);
 }
 
 int pattern_list_parse(const char *text, size_t len, const char *name, struct pattern_list *out,
@@ -67,12 +69,37 @@ int pattern_list_parse(const char *text, size_t len, const char *name, struct pa
         return error_set(err, ERROR_USER, 0, "failed parsing %s: it holds a NUL byte", name);
     out->file = xstrdup(name);
     for (int number = 1; rest.len; number++) {
-        if (add_line(out, str_cut(&rest, '\n'), number, err) < 0) {
+        struct str line = str_cut(&rest, '\n');
+        if ((line.len == 0 || line.ptr[0] != '#') && add_line(out, line, number, err) < 0) {
             pattern_list_release(out);
             return -1;
         }
     }
     return 0;
+}
+
+int pattern_list_from(const char *const *patterns, const char *name, struct pattern_list *out,
+                      struct error *err)
+{
+    *out = (struct pattern_list){ .file = xstrdup(name) };
+    for (int i = 0; patterns && patterns[i]; i++) {
+        if (add_line(out, str_of(patterns[i]), i + 1, err) < 0) {
+            pattern_list_release(out);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int pattern_list_only(const char *pattern, const char *name, struct pattern_list *out,
+                      struct error *err)
+{
+    *out = (struct pattern_list){ .file = xstrdup(name) };
+    if (add_pattern(out, STR("*"), false, 1, err) == 0 &&
+        add_pattern(out, str_of(pattern), true, 1, err) == 0)
+        return 0;
+    pattern_list_release(out);
+    return -1;
 }
 
 bool pattern_list_excludes(const struct pattern_list *list, const char *path,

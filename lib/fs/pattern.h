@@ -30,6 +30,14 @@ struct pattern_list {
  * failure *out is empty. Errors: USER. */
 int pattern_list_parse(const char *text, size_t len, const char *name, struct pattern_list *out,
                        struct error *err) MUST_CHECK;
+/* The same from single patterns (NULL-terminated), each as a line of an ignore file but for
+ * comments.
+ */
+int pattern_list_from(const char *const *patterns, const char *name, struct pattern_list *out,
+                      struct error *err) MUST_CHECK;
+/* A list that excludes all but what `pattern` matches, itself or by a folder above. */
+int pattern_list_only(const char *pattern, const char *name, struct pattern_list *out,
+                      struct error *err) MUST_CHECK;
 /* Is `path` (relative, cleaned) excluded? *out_why, if out_why is not NULL, is the pattern that
  * decided, or NULL; borrowed from the list. The root ("" or ".") never is. */
 bool pattern_list_excludes(const struct pattern_list *list, const char *path,

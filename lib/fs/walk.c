@@ -16,10 +16,33 @@ struct frame {
 };
 
 struct walk {
-    const char *prefix;
-    const struct pattern_list *exclude;
+    const struct walk_filter *filters;
+    size_t filter_count;
     const struct walk_visitor *visitor;
 };
+
+enum verdict {
+    TAKEN,
+    HELD_BACK, /* excluded, but something below may not be */
+    LEFT_OUT,
+};
+
+static enum verdict judge(const struct walk *w, const char *path)
+{
+    enum verdict verdict = TAKEN;
+    for (size_t i = 0; i < w->filter_count; i++) {
+        const struct walk_filter *f = &w->filters[i];
+        if (!f->exclude || f->exclude->count == 0)
+            continue;
+        auto_free char *whole = xasprintf("%s%s%s", f->prefix, *f->prefix ? "/" : "", path);
+        if (!pattern_list_excludes(f->exclude, whole, NULL))
+            continue;
+        if (!pattern_list_may_reinclude_below(f->exclude, whole))
+            return LEFT_OUT;
+        verdict = HELD_BACK;
+    }
+    return verdict;
+}
 
 /* Shows a directory that was held back, its parents first. */
 static int show(const struct walk *w, struct frame *f, struct error *err)
@@ -55,12 +78,11 @@ static int visit_name(const struct walk *w, int dir_fd, const char *path, const 
                       struct frame *up, struct error *err)
 {
     auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", name);
-    auto_free char *whole = xasprintf("%s%s%s", w->prefix, *w->prefix ? "/" : "", below);
-    bool excluded = w->exclude && pattern_list_excludes(w->exclude, whole, NULL);
+    enum verdict verdict = judge(w, below);
     struct frame f = { .up = up,
                        .depth = up ? up->depth + 1 : 0,
                        .item = { .dir_fd = dir_fd, .name = name, .path = below } };
-    if (excluded && !pattern_list_may_reinclude_below(w->exclude, whole))
+    if (verdict == LEFT_OUT)
         return 0;
     if (fstatat(dir_fd, name, &f.item.st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno == ENOENT)
@@ -68,9 +90,9 @@ static int visit_name(const struct walk *w, int dir_fd, const char *path, const 
         return error_set(err, ERROR_SYSTEM, errno, "stat %s", below);
     }
     bool is_dir = S_ISDIR(f.item.st.st_mode);
-    if (excluded && !is_dir)
+    if (verdict == HELD_BACK && !is_dir)
         return 0;
-    if (!excluded)
+    if (verdict == TAKEN)
         TRY(show(w, &f, err));
     return is_dir ? enter(w, &f, err) : 0;
 }
@@ -85,9 +107,16 @@ static int walk_directory(const struct walk *w, int fd, const char *path, struct
     return 0;
 }
 
+int walk_filtered(int start_fd, const struct walk_filter *filters, size_t count,
+                  const struct walk_visitor *visitor, struct error *err)
+{
+    struct walk w = { filters, count, visitor };
+    return walk_directory(&w, start_fd, "", NULL, err);
+}
+
 int walk_tree(int start_fd, const char *prefix, const struct pattern_list *exclude,
               const struct walk_visitor *visitor, struct error *err)
 {
-    struct walk w = { prefix, exclude, visitor };
-    return walk_directory(&w, start_fd, "", NULL, err);
+    struct walk_filter filter = { exclude, prefix };
+    return walk_filtered(start_fd, &filter, 1, visitor, err);
 }

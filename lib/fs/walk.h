@@ -29,8 +29,18 @@ struct walk_visitor {
     void *arg;
 };
 
-/* Walks the directory `start_fd`, which is at `prefix` ("" or a path without slash at the end) of
- * the tree that `exclude` (may be NULL) speaks of. The start itself is not visited. */
+/* Patterns that exclude, and where the walk starts ("" or a path without slash at the end) in the
+ * tree that they speak of. */
+struct walk_filter {
+    const struct pattern_list *exclude; /* NULL: nothing */
+    const char *prefix;
+};
+
+/* Walks the directory `start_fd`; what any of the filters excludes is left out. The start itself is
+ * not visited. */
+int walk_filtered(int start_fd, const struct walk_filter *filters, size_t count,
+                  const struct walk_visitor *visitor, struct error *err) MUST_CHECK;
+/* The same with one filter. */
 int walk_tree(int start_fd, const char *prefix, const struct pattern_list *exclude,
               const struct walk_visitor *visitor, struct error *err) MUST_CHECK;
 
