@@ -48,6 +48,22 @@ void request_add_host(struct request *r, const char *source, const char *target,
         m->attrs |= MOUNT_ATTR_RDONLY;
 }
 
+static int by_target(const void *a, const void *b)
+{
+    const struct request_mount *one = a;
+    const struct request_mount *two = b;
+    int order = strcmp(one->target, two->target);
+    return order ? order : one->number < two->number ? -1 : 1;
+}
+
+void request_sort_mounts(struct request *r)
+{
+    for (size_t i = 0; i < r->mount_count; i++)
+        r->mounts[i].number = i;
+    if (r->mount_count)
+        qsort(r->mounts, r->mount_count, sizeof *r->mounts, by_target);
+}
+
 /* The number of the tree at `fd`. A detached mount is handed over itself (older kernels copy only
  * attached ones), and once; of an attached one the sandbox gets a copy. */
 static int add_tree(struct call *c, int fd, int *fds_seen, uint64_t *out, struct error *err)

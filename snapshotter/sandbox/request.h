@@ -29,6 +29,8 @@ DEFINE_AUTO(call, struct call, call_release(value))
 /* A path of the host at `target`; a device node if `is_device`. */
 void request_add_host(struct request *r, const char *source, const char *target, bool writable,
                       bool is_device);
+/* By target, so that what lies in another comes after it; of equal ones the last hides the rest. */
+void request_sort_mounts(struct request *r);
 /* Sets a variable, in place of an earlier one of the same name. */
 void request_set_env(struct request *r, const char *name, const char *value, size_t len);
 

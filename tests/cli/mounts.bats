@@ -429,3 +429,55 @@ END
     ok mlb -v "$PWD/vol:/vol" --device /dev/null:/dev/other "$CTX"
     [ -e vol/new ]
 }
+
+@test "devices by name: variables, nodes, files of the host; hooks are named; allowed or not" {
+    mkdir cdi
+    echo library > lib.so
+    chmod 755 . ; chmod 644 lib.so
+    export MLBUILD_CDI_PATH=$PWD/cdi
+    cat > cdi/vendor.yaml << END
+cdiVersion: "0.6.0"
+kind: vendor.com/dev
+devices:
+- name: one
+  containerEdits:
+    deviceNodes:
+    - path: /dev/mine
+      hostPath: /dev/null
+containerEdits:
+  env: [FOUND=yes]
+  mounts:
+  - hostPath: $PWD/lib.so
+    containerPath: /usr/lib/new/lib.so
+    options: [ro]
+  hooks:
+  - hookName: createContainer
+    path: /usr/bin/some-hook
+    args: [some-hook, update-ldcache]
+END
+    dockerfile << 'END'
+# syntax=docker/dockerfile:1-labs
+FROM base
+RUN --device=vendor.com/dev=one --device=vendor.com/dev=none echo "found $FOUND"; test -c /dev/mine && echo x > /dev/mine; cat /usr/lib/new/lib.so
+END
+    fails 1 mlb "$CTX"
+    says "device" "--allow device"
+    ok mlb --allow device -o image.tar "$CTX"
+    says "found yes" "library" "hooks are not run: /usr/bin/some-hook update-ldcache" "vendor.com/dev=none is not known"
+    [ -z "$(layer)" ] || { layer; return 1; }
+    fails 1 mlb --allow device=vendor.com/dev=none --no-cache "$CTX"
+    says "device vendor.com/dev=one is not allowed"
+    dockerfile << 'END'
+# syntax=docker/dockerfile:1-labs
+FROM base
+RUN --device=vendor.com/dev=none,required true
+END
+    fails 1 mlb --allow device "$CTX"
+    says 'required device "vendor.com/dev=none" is not registered' "Dockerfile:3" "$PWD/cdi"
+    dockerfile << 'END'
+FROM base
+RUN echo "found $FOUND"
+END
+    ok mlb --device vendor.com/dev "$CTX"
+    says "found yes"
+}
