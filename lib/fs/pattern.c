@@ -173,3 +173,12 @@ bool glob_is_pattern(const char *pattern)
     }
     return false;
 }
+
+bool pattern_list_has(const struct pattern_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(pattern_text(&list->patterns[i]), text) == 0)
+            return true;
+    }
+    return false;
+}
