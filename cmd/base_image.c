@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "frontend/context/fetch.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
@@ -28,7 +29,7 @@ struct base_images {
     struct map layouts;     /* normalised name -> spec of an OCI layout */
     struct map images;      /* normalised name -> reference */
     struct map directories; /* name as written -> path */
-    bool pull;
+    enum pull_policy pull;
     struct map found;     /* "reference platform" -> struct base_image */
     pthread_mutex_t lock; /* guards the late resolving of `later` providers */
 };
@@ -86,15 +87,13 @@ static int add_context(struct base_images *b, const char *text, struct error *er
         map_set(&b->layouts, key, xstrdup(value + strlen("oci-layout://")));
     } else if (str_starts_with(value, "docker-image://")) {
         map_set(&b->images, key, xstrdup(value + strlen("docker-image://")));
-    } else if (strstr(value, "://") || str_starts_with(value, "git@")) {
-        error_set(err, ERROR_UNSUPPORTED, 0,
-                  "--build-context %s: only directories, "
-                  "docker-image:// and oci-layout:// are taken",
-                  text);
-        return error_hint(err, "fetch it first, and give the directory");
-    } else if (stat(value, &st) < 0) {
+    } else if (!fetch_is_remote(value) && strstr(value, "://")) {
+        error_set(err, ERROR_USAGE, 0, "--build-context %s: unsupported context source", text);
+        return error_hint(err,
+                          "a directory, docker-image://, oci-layout://, a git or http address");
+    } else if (!fetch_is_remote(value) && stat(value, &st) < 0) {
         return error_set(err, ERROR_USER, errno, "failed to get build context %s: %s", name, value);
-    } else if (!S_ISDIR(st.st_mode)) {
+    } else if (!fetch_is_remote(value) && !S_ISDIR(st.st_mode)) {
         return error_set(err, ERROR_USER, 0, "build context %s: %s is not a directory", name,
                          value);
     } else {
@@ -286,8 +285,12 @@ static int find(struct base_images *b, const char *reference, const struct platf
         free(full);
         full = reference_print(&ref);
     }
-    if (!b->pull)
+    if (b->pull != PULL_ALWAYS)
         TRY(from_store(b, full, platform, out, err));
+    if (!*out && b->pull == PULL_NEVER) {
+        error_set(err, ERROR_LOCKED, 0, "%s is not in the store, and --pull=never", full);
+        return error_hint(err, "mlbuild pull %s", reference);
+    }
     return *out ? 0 : from_registry(b, full, platform, out, err);
 }
 
@@ -308,16 +311,42 @@ static int resolve(struct image_resolver *resolver, const char *reference,
     return 0;
 }
 
-static bool is_local_context(struct image_resolver *resolver, const char *name)
+/* Names that are the build's own, whatever contexts are called. */
+static bool is_reserved(const char *name)
 {
-    return map_find(&((struct base_images *)resolver)->directories, name) != NULL;
+    return strcmp(name, "scratch") == 0 || strcmp(name, "context") == 0;
 }
 
-int base_images_open(struct session *s, const struct strvec *named, bool pull,
+static const char *local_context(struct image_resolver *resolver, const char *name)
+{
+    const struct map *directories = &((struct base_images *)resolver)->directories;
+    auto_free char *full = normalise(name);
+    if (is_reserved(name))
+        return NULL;
+    for (size_t i = 0; i < directories->count; i++) {
+        const char *key = directories->entries[i].key;
+        auto_free char *other = full ? normalise(key) : NULL;
+        if (strcmp(key, name) == 0 || (other && strcmp(other, full) == 0))
+            return key;
+    }
+    return NULL;
+}
+
+static bool has_context(struct image_resolver *resolver, const char *name)
+{
+    struct base_images *b = (struct base_images *)resolver;
+    auto_free char *full = normalise(name);
+    if (is_reserved(name))
+        return false;
+    return local_context(resolver, name) ||
+           (full && (map_find(&b->layouts, full) || map_find(&b->images, full)));
+}
+
+int base_images_open(struct session *s, const struct strvec *named, enum pull_policy pull,
                      struct base_images **out, struct error *err)
 {
     auto_(base_images) struct base_images *b = xcalloc(1, sizeof *b);
-    b->resolver = (struct image_resolver){ resolve, is_local_context };
+    b->resolver = (struct image_resolver){ resolve, local_context, has_context };
     b->session = s;
     b->pull = pull;
     b->layouts.free_value = b->images.free_value = b->directories.free_value = free;

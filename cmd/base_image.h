@@ -12,13 +12,19 @@
 #include "cmd/session.h"
 #include "lib/graph/image_resolver.h"
 
+enum pull_policy {
+    PULL_MISSING, /* what the store has is taken */
+    PULL_ALWAYS,  /* the registry is asked first */
+    PULL_NEVER,   /* the registry is not asked */
+};
+
 struct base_images;
 
 /* `named` are the values of --build-context, "name=value". Errors: USAGE. */
-int base_images_open(struct session *s, const struct strvec *named, bool pull,
+int base_images_open(struct session *s, const struct strvec *named, enum pull_policy pull,
                      struct base_images **out, struct error *err) MUST_CHECK;
 struct image_resolver *base_images_resolver(struct base_images *b);
-/* The named contexts that are plain directories, as "name" and path; borrowed. */
+/* The named contexts that are directories, or are fetched as such: name -> path or address. */
 const struct map *base_images_directories(const struct base_images *b);
 void base_images_close(struct base_images *b);
 DEFINE_AUTO(base_images, struct base_images *, base_images_close(*value))

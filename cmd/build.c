@@ -7,12 +7,13 @@
 #include <sys/stat.h>
 
 #include "cmd/base_image.h"
+#include "cmd/build_context.h"
+#include "cmd/build_options.h"
 #include "cmd/builder.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/metadata.h"
 #include "cmd/size_text.h"
-#include "frontend/context/dockerfile_source.h"
-#include "frontend/context/ignore.h"
 #include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
@@ -21,42 +22,6 @@
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
-struct build_values {
-    struct strvec tags, build_args, build_contexts, labels, outputs, insecure, no_cache_filter;
-    const char *file, *target, *network, *progress, *platform, *iidfile, *epoch;
-    bool push, no_cache, quiet, always_pull;
-};
-
-#define VALUE(member) offsetof(struct build_values, member)
-static const struct option build_options[] = {
-    { "tag", 't', OPTION_LIST, VALUE(tags), "NAME[:TAG]", "name of the image; may be repeated" },
-    { "file", 'f', OPTION_TEXT, VALUE(file), "FILE",
-      "Dockerfile (default: CONTEXT/Dockerfile; - is stdin)" },
-    { "build-arg", 0, OPTION_LIST, VALUE(build_args), "NAME[=VALUE]", "value of an ARG" },
-    { "target", 0, OPTION_TEXT, VALUE(target), "STAGE", "stage to build (default: the last)" },
-    { "output", 'o', OPTION_LIST, VALUE(outputs), "DEST",
-      "FILE.tar, DIR, -, or type=...,dest=..." },
-    { "push", 0, OPTION_FLAG, VALUE(push), NULL, "push to the registry that the name says" },
-    { "build-context", 0, OPTION_LIST, VALUE(build_contexts), "NAME=VALUE",
-      "named context: DIR, oci-layout://DIR, docker-image://REF" },
-    { "label", 0, OPTION_LIST, VALUE(labels), "NAME=VALUE", "label of the image" },
-    { "no-cache", 0, OPTION_FLAG, VALUE(no_cache), NULL, "run every step anew" },
-    { "no-cache-filter", 0, OPTION_LIST, VALUE(no_cache_filter), "STAGE",
-      "run the steps of this stage anew" },
-    { "pull", 0, OPTION_FLAG, VALUE(always_pull), NULL, "ask the registry for newer base images" },
-    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
-      "platform of the image (this host's only)" },
-    { "network", 0, OPTION_TEXT, VALUE(network), "MODE",
-      "network of RUN steps: host (default) or none" },
-    { "epoch", 0, OPTION_TEXT, VALUE(epoch), "SECONDS",
-      "newest time in the image (default: $SOURCE_DATE_EPOCH)" },
-    { "iidfile", 0, OPTION_TEXT, VALUE(iidfile), "FILE", "write the image id there" },
-    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
-    { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the image id and nothing else" },
-    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",
-      "registry that may speak http" },
-};
-
 /* One build on its way. */
 struct build {
     struct session *session;
@@ -64,18 +29,17 @@ struct build {
     struct strvec names; /* full references */
     struct output *outputs;
     size_t output_count;
-    struct dockerfile_source source;
+    struct build_contexts contexts;
     struct dockerfile *dockerfile;
     struct report_source report;
     struct base_images *bases;
     struct definition definition;
-    struct local_context *contexts;
-    struct pattern_list *ignores; /* one a context */
-    size_t context_count;
     struct solver *solver;
     struct image_request request;
     struct image_record image;
-    bool wrote; /* the store has something new */
+    enum pull_policy pull;
+    struct map annotations; /* of the manifest */
+    bool wrote;             /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -84,17 +48,12 @@ static void build_release(struct build *b)
     definition_release(&b->definition);
     base_images_close(b->bases);
     dockerfile_free(b->dockerfile);
-    dockerfile_source_release(&b->source);
-    for (size_t i = 0; i < b->context_count; i++) {
-        close(b->contexts[i].fd);
-        pattern_list_release(&b->ignores[i]);
-    }
+    build_contexts_release(&b->contexts);
     for (size_t i = 0; i < b->output_count; i++)
         output_release(&b->outputs[i]);
-    free(b->contexts);
-    free(b->ignores);
     free(b->outputs);
     strvec_release(&b->names);
+    map_release(&b->annotations);
     image_record_release(&b->image);
 }
 
@@ -140,99 +99,6 @@ static int read_names(struct build *b, struct error *err)
     return 0;
 }
 
-/* "NAME=VALUE", or NAME with the value of the environment; one that is unset there is left out. */
-static void add_build_arg(struct map *args, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    auto_free char *name = equals ? xstrndup(text, (size_t)(equals - text)) : xstrdup(text);
-    const char *value = equals ? equals + 1 : getenv(name);
-    if (value)
-        map_set(args, name, xstrdup(value));
-}
-
-static int read_labels(const struct strvec *texts, struct map *labels, struct error *err)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        const char *equals = strchr(texts->items[i], '=');
-        if (equals == texts->items[i])
-            return error_set(err, ERROR_USAGE, 0, "--label %s: a name is missing", texts->items[i]);
-        auto_free char *name = xstrndup(texts->items[i], equals ? (size_t)(equals - texts->items[i])
-                                                                : strlen(texts->items[i]));
-        map_set(labels, name, xstrdup(equals ? equals + 1 : ""));
-    }
-    return 0;
-}
-
-static int read_epoch(const struct build *b, const struct map *args, struct diff_options *out,
-                      struct error *err)
-{
-    uint64_t seconds = 0;
-    const char *text = b->values->epoch ? b->values->epoch : map_find(args, "SOURCE_DATE_EPOCH");
-    if (!text || !*text)
-        return 0;
-    if (!str_to_u64(str_of(text), 10, INT64_MAX / 2, &seconds))
-        return error_set(err, ERROR_USER, 0, "invalid SOURCE_DATE_EPOCH: %s", text);
-    out->has_epoch = true;
-    out->epoch_s = (int64_t)seconds;
-    return 0;
-}
-
-static int read_network(const char *text, enum network_mode *out, struct error *err)
-{
-    if (!text || strcmp(text, "host") == 0 || strcmp(text, "default") == 0)
-        *out = NETWORK_HOST;
-    else if (strcmp(text, "none") == 0)
-        *out = NETWORK_NONE;
-    else
-        return error_set(err, ERROR_USAGE, 0, "--network takes host or none, not %s", text);
-    return 0;
-}
-
-static int read_platform(const char *text, struct platform *out, struct error *err)
-{
-    char host_text[PLATFORM_TEXT_SIZE];
-    struct platform host = platform_host();
-    *out = host;
-    if (!text)
-        return 0;
-    TRY(platform_parse(text, out, err));
-    if (platform_match(&host, out))
-        return 0;
-    platform_print(&host, host_text);
-    return error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: this host builds for %s", text,
-                     host_text);
-}
-
-static int open_context(struct build *b, const char *name, const char *path, struct error *err)
-{
-    bool is_main = strcmp(name, "context") == 0;
-    size_t i = b->context_count;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
-        return error_set(err, ERROR_USER, 0, "the build context %s is not a directory", path);
-    if (fd < 0 && errno == ENOENT)
-        return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found", path);
-    if (fd < 0)
-        return error_set(err, ERROR_USER, errno, "open the build context %s", path);
-    b->contexts[i] =
-        (struct local_context){ .name = name, .path = path, .fd = fd, .exclude = &b->ignores[i] };
-    b->context_count++;
-    return context_ignore_load(fd, is_main ? b->source.dir_fd : -1,
-                               is_main ? b->source.name : "Dockerfile", &b->ignores[i], err);
-}
-
-static int open_contexts(struct build *b, const char *path, struct error *err)
-{
-    const struct map *named = base_images_directories(b->bases);
-    b->contexts = xcalloc(named->count + 1, sizeof *b->contexts);
-    b->ignores = xcalloc(named->count + 1, sizeof *b->ignores);
-    TRY(open_context(b, "context", path, err));
-    for (size_t i = 0; i < named->count; i++)
-        TRY(open_context(b, named->entries[i].key, named->entries[i].value, err));
-    return 0;
-}
-
 static void warn_unused(struct session *s, const struct strvec *unused)
 {
     for (size_t i = 0; i < unused->count; i++) {
@@ -241,16 +107,16 @@ static void warn_unused(struct session *s, const struct strvec *unused)
     }
 }
 
-/* Reads and parses the Dockerfile; from here on errors can show its lines. */
-static int load_definition(struct build *b, const char *context, struct error *err)
+/* Parses the Dockerfile; from here on errors can show its lines. */
+static int parse(struct build *b, struct error *err)
 {
     struct session *s = b->session;
-    TRY(dockerfile_source_read(context, b->values->file, &b->source, err));
-    auto_free char *title = xasprintf("[internal] load build definition from %s", b->source.name);
-    b->report = (struct report_source){ b->source.name, b->source.text.buf, b->source.text.len };
+    const struct dockerfile_source *source = &b->contexts.source;
+    auto_free char *title = xasprintf("[internal] load build definition from %s", source->name);
+    b->report = (struct report_source){ source->name, source->text.buf, source->text.len };
     unsigned v = progress_start(s->progress, title);
-    int rc = dockerfile_parse(b->source.text.buf, b->source.text.len, b->source.name,
-                              &b->dockerfile, err);
+    int rc =
+        dockerfile_parse(source->text.buf, source->text.len, source->name, &b->dockerfile, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
     return rc;
@@ -262,20 +128,20 @@ static int lower(struct build *b, struct error *err)
     auto_(map) struct map args = { .free_value = free };
     auto_(map) struct map labels = { .free_value = free };
     auto_(strvec) struct strvec unused = { 0 };
+    struct diff_options *times = &b->request.faces.diff;
     struct lower_options options = { .build_args = &args,
                                      .labels = &labels,
                                      .target = v->target,
                                      .resolver = base_images_resolver(b->bases),
+                                     .fetcher = fetcher_base(b->contexts.fetcher),
                                      .no_cache = v->no_cache,
                                      .no_cache_of = &v->no_cache_filter,
                                      .unused_build_args = &unused };
-    add_build_arg(&args, "SOURCE_DATE_EPOCH");
-    for (size_t i = 0; i < v->build_args.count; i++)
-        add_build_arg(&args, v->build_args.items[i]);
-    TRY(read_labels(&v->labels, &labels, err));
-    TRY(read_epoch(b, &args, &b->request.faces.diff, err));
-    TRY(read_network(v->network, &options.network, err));
-    TRY(read_platform(v->platform, &options.platform, err));
+    TRY(build_read_args(v, &args, err));
+    TRY(build_read_pairs("label", &v->labels, &labels, err));
+    TRY(build_read_epoch(v, &args, &times->has_epoch, &times->epoch_s, err));
+    TRY(build_read_network(v->network, &options.network, err));
+    TRY(build_read_platform(v->platform, &options.platform, &options.platform_given, err));
     TRY(dockerfile_lower(b->dockerfile, &options, &b->definition, err));
     warn_unused(b->session, &unused);
     return 0;
@@ -354,8 +220,8 @@ static int solve(struct build *b, struct error *err)
     bool complete = true;
     struct solver_options options = { .graph = &b->definition.graph,
                                       .store = &s->store,
-                                      .contexts = b->contexts,
-                                      .context_count = b->context_count,
+                                      .contexts = b->contexts.items,
+                                      .context_count = b->contexts.count,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
     b->solver = solver_new(&options);
@@ -367,7 +233,7 @@ static int solve(struct build *b, struct error *err)
     b->request.progress = s->progress;
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
-    b->request.faces.pack = any_output(b, needs_blobs);
+    b->request.faces.pack = any_output(b, needs_blobs) || b->annotations.count;
     b->request.faces.fetch = b->names.count > 0;
     if (complete && !any_output(b, needs_trees)) {
         bool found = false;
@@ -397,7 +263,7 @@ static int finish(struct build *b, struct error *err)
 {
     struct session *s = b->session;
     if (b->request.faces.pack)
-        TRY(image_put_manifest(&b->image, &s->store, err));
+        TRY(image_put_manifest(&b->image, &s->store, &b->annotations, err));
     TRY(tag(b, err));
     if (b->wrote && b->names.count)
         TRY(layout_refresh_store(&s->store, err));
@@ -408,6 +274,12 @@ static int finish(struct build *b, struct error *err)
         digest_print(&b->image.config, id);
         if (export_text(s, b->values->iidfile, id, err) < 0)
             return error_wrap(err, "--iidfile");
+    }
+    if (b->values->metadata_file) {
+        auto_(strbuf) struct strbuf text = STRBUF_INIT;
+        metadata_print(&b->image, &b->names, &text);
+        if (export_text(s, b->values->metadata_file, text.buf, err) < 0)
+            return error_wrap(err, "--metadata-file");
     }
     /* A build that was cached whole leaves the disk alone. */
     return b->wrote ? store_sync(&s->store, err) : 0;
@@ -450,14 +322,18 @@ static void summarise(const struct build *b)
 static int build(struct build *b, const char *context, struct error *err)
 {
     struct session *s = b->session;
+    TRY(build_read_pull(b->values->pull, &b->pull, err));
+    TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(read_names(b, err));
     TRY(session_open_progress(s, b->values->quiet ? "quiet" : b->values->progress, err));
-    TRY(load_definition(b, context, err));
     TRY(session_open_store(s, err));
-    TRY(base_images_open(s, &b->values->build_contexts, b->values->always_pull, &b->bases, err));
-    TRY(open_contexts(b, context, err));
+    TRY(build_contexts_open(&b->contexts, s, context, b->values->file, err));
+    TRY(parse(b, err));
+    TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
     TRY(choose_compression(b, &b->request.faces.compression, err));
     TRY(lower(b, err));
+    TRY(build_contexts_select(&b->contexts, &b->definition.graph, base_images_directories(b->bases),
+                              err));
     TRY(solve(b, err));
     TRY(finish(b, err));
     session_finish_progress(s);
@@ -467,9 +343,8 @@ static int build(struct build *b, const char *context, struct error *err)
 
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
-    struct build b = {
-        .session = s, .values = values, .source.dir_fd = -1, .source.text = STRBUF_INIT
-    };
+    struct build b = { .session = s, .values = values, .annotations.free_value = free };
+    b.contexts.ignore_file = b.values->ignore_file;
     if (args->count != 1) {
         error_set(err, ERROR_USAGE, 0,
                   args->count ? "more than one build context" : "which build context?");
@@ -477,13 +352,7 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
     }
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
-    auto_free char *context = realpath(args->items[0], NULL);
-    if (!context && errno == ENOENT)
-        return error_set(err, ERROR_USER, 0, "unable to prepare context: path %s not found",
-                         args->items[0]);
-    if (!context)
-        return error_set(err, ERROR_USER, errno, "open the build context %s", args->items[0]);
-    int rc = build(&b, context, err);
+    int rc = build(&b, args->items[0], err);
     if (rc < 0 && s->child_status == 0) {
         session_finish_progress(s);
         report_error(err, b.report.text ? &b.report : NULL);
@@ -498,7 +367,6 @@ const struct command command_build = {
     .usage = "[OPTIONS] CONTEXT",
     .summary = "build an image from a Dockerfile",
     .options = build_options,
-    .option_count = COUNT(build_options),
     .values_size = sizeof(struct build_values),
     .run = build_run,
 };

@@ -9,11 +9,10 @@
 
 struct command {
     const char *name;
-    const char *usage;   /* behind "mlbuild NAME" */
-    const char *summary; /* one line */
-    const struct option *options;
-    size_t option_count;
-    size_t values_size; /* of the struct that the options fill; zeroed before */
+    const char *usage;            /* behind "mlbuild NAME" */
+    const char *summary;          /* one line */
+    const struct option *options; /* or NULL */
+    size_t values_size;           /* of the struct that the options fill; zeroed before */
     int (*run)(struct session *s, void *values, const struct strvec *args, struct error *err);
 };
 

@@ -185,7 +185,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
     if (!output_needs_blobs(output))
         return 0;
     if (!image->has_manifest)
-        TRY(image_put_manifest(image, &s->store, err));
+        TRY(image_put_manifest(image, &s->store, NULL, err));
     umask(s->umask);
     unsigned v = progress_start(s->progress, title);
     digest_print(&image->manifest, digest);

@@ -14,6 +14,7 @@ struct images_values {
 
 static const struct option images_options[] = {
     { "quiet", 'q', OPTION_FLAG, offsetof(struct images_values, quiet), NULL, "print ids only" },
+    { .name = NULL },
 };
 
 static void short_id(const struct digest *d, char out[static 13])
@@ -79,7 +80,6 @@ const struct command command_images = {
     .usage = "[-q]",
     .summary = "list the images of the store",
     .options = images_options,
-    .option_count = COUNT(images_options),
     .values_size = sizeof(struct images_values),
     .run = images_run,
 };

@@ -23,9 +23,9 @@ static const struct command *find_command(const char *word)
 static void print_command_help(const struct command *c)
 {
     auto_(strbuf) struct strbuf options = STRBUF_INIT;
-    options_print(c->options, c->option_count, &options);
+    options_print(c->options, &options);
     printf("usage: mlbuild %s %s\n\n%s.\n", c->name, c->usage, c->summary);
-    if (c->option_count)
+    if (c->options)
         printf("\n%s", options.buf);
 }
 
@@ -46,12 +46,12 @@ static int run_command(const struct command *c, char **argv, struct session *s, 
     auto_free void *values = xcalloc(1, c->values_size);
     auto_(strvec) struct strvec args = { 0 };
     bool help = false;
-    int rc = options_parse(c->options, c->option_count, argv, values, &args, &help, err);
+    int rc = options_parse(c->options, argv, values, &args, &help, err);
     if (rc == 0 && help)
         print_command_help(c);
     else if (rc == 0)
         rc = c->run(s, values, &args, err);
-    options_release(c->options, c->option_count, values);
+    options_release(c->options, values);
     return rc;
 }
 

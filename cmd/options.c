@@ -8,38 +8,37 @@
 
 struct parser {
     const struct option *options;
-    size_t count;
     char **argv; /* the next word */
     char *values;
 };
 
 static const struct option *find_name(const struct parser *p, const char *name, size_t len)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        if (strlen(p->options[i].name) == len && memcmp(p->options[i].name, name, len) == 0)
-            return &p->options[i];
+    for (const struct option *o = p->options; o && o->name; o++) {
+        if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
+            return o;
     }
     return NULL;
 }
 
 static const struct option *find_letter(const struct parser *p, char letter)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        if (p->options[i].letter == letter)
-            return &p->options[i];
+    for (const struct option *o = p->options; o && o->name; o++) {
+        if (o->letter == letter)
+            return o;
     }
     return NULL;
 }
 
 static int unknown(const struct parser *p, const char *word, struct error *err)
 {
-    auto_free const char **names = xcalloc(p->count, sizeof *names);
+    auto_(strvec) struct strvec names = { 0 };
     auto_free char *name = xstrdup(word + strspn(word, "-"));
     name[strcspn(name, "=")] = '\0';
-    for (size_t i = 0; i < p->count; i++)
-        names[i] = p->options[i].name;
+    for (const struct option *o = p->options; o && o->name; o++)
+        strvec_push(&names, o->name);
     error_set(err, ERROR_USAGE, 0, "unknown option %s", word);
-    const char *near = str_nearest(name, names, p->count);
+    const char *near = str_nearest(name, (const char *const *)names.items, names.count);
     return near ? error_hint(err, "did you mean --%s? (see --help)", near)
                 : error_hint(err, "see --help");
 }
@@ -55,12 +54,26 @@ static int set_flag(const struct option *o, bool *flag, const char *value, struc
     return 0;
 }
 
+/* An option that only says what is so anyway passes. */
+static int apply_foreign(const struct option *o, const char *value, struct error *err)
+{
+    bool off = value && (strcasecmp(value, "false") == 0 || strcmp(value, "0") == 0);
+    if ((o->kind == OPTION_HOLDS && !off) || (o->kind == OPTION_NEVER && off))
+        return 0;
+    return error_set(err, ERROR_USAGE, 0, "--%s%s is not supported: %s", o->name,
+                     o->kind == OPTION_HOLDS ? "=false" : "", o->help);
+}
+
 /* `value` NULL: it is the next word. */
 static int apply(struct parser *p, const struct option *o, const char *value, struct error *err)
 {
     void *target = p->values + o->offset;
+    if (o->kind >= OPTION_HOLDS)
+        return apply_foreign(o, value, err);
     if (o->kind == OPTION_FLAG)
         return set_flag(o, target, value, err);
+    if (o->kind == OPTION_WORD && !value)
+        value = o->value;
     if (!value && !*p->argv)
         return error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->value);
     if (!value)
@@ -98,10 +111,10 @@ static int parse_short(struct parser *p, const char *word, struct error *err)
     return 0;
 }
 
-int options_parse(const struct option *options, size_t count, char **argv, void *values,
-                  struct strvec *args, bool *out_help, struct error *err)
+int options_parse(const struct option *options, char **argv, void *values, struct strvec *args,
+                  bool *out_help, struct error *err)
 {
-    struct parser p = { options, count, argv, values };
+    struct parser p = { options, argv, values };
     *out_help = false;
     while (*p.argv) {
         const char *word = *p.argv++;
@@ -121,21 +134,26 @@ int options_parse(const struct option *options, size_t count, char **argv, void 
     return 0;
 }
 
-void options_print(const struct option *options, size_t count, struct strbuf *out)
+void options_print(const struct option *options, struct strbuf *out)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct option *o = &options[i];
-        auto_free char *left = xasprintf("%c%c%s --%s%s%s", o->letter ? '-' : ' ',
-                                         o->letter ? o->letter : ' ', o->letter ? "," : " ",
-                                         o->name, o->value ? " " : "", o->value ? o->value : "");
+    for (const struct option *o = options; o && o->name; o++) {
+        if (o->kind >= OPTION_HOLDS)
+            continue;
+        auto_free char *left =
+            xasprintf("%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+                      o->letter ? "," : " ", o->name,
+                      !o->value                ? ""
+                      : o->kind == OPTION_WORD ? "="
+                                               : " ",
+                      o->value ? o->value : "");
         strbuf_addf(out, "  %-34s %s\n", left, o->help);
     }
 }
 
-void options_release(const struct option *options, size_t count, void *values)
+void options_release(const struct option *options, void *values)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (options[i].kind == OPTION_LIST)
-            strvec_release((struct strvec *)((char *)values + options[i].offset));
+    for (const struct option *o = options; o && o->name; o++) {
+        if (o->kind == OPTION_LIST)
+            strvec_release((struct strvec *)((char *)values + o->offset));
     }
 }

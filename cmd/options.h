@@ -16,10 +16,15 @@ enum option_kind {
     OPTION_FLAG, /* bool */
     OPTION_TEXT, /* const char *, the last one given wins; borrowed from argv */
     OPTION_LIST, /* struct strvec, all that are given */
+    OPTION_WORD, /* const char *; a value only behind '=', without one it is `value` */
+    /* Options of other builders, with `help` saying why. They have no value in the struct. */
+    OPTION_HOLDS,   /* what it asks for is always so: only =false is an error */
+    OPTION_NEVER,   /* what it asks for is never so: only =false is none */
+    OPTION_REFUSED, /* an error */
 };
 
 struct option {
-    const char *name; /* without the dashes */
+    const char *name; /* without the dashes; NULL ends a table */
     char letter;      /* 0: none */
     enum option_kind kind;
     size_t offset;     /* of the value in the command's struct */
@@ -27,13 +32,13 @@ struct option {
     const char *help;
 };
 
-/* Parses argv[0..argc) into `values` and `args`. Errors: USAGE, with the nearest option as a hint.
- * *out_help is true if --help or -h was among them. */
-int options_parse(const struct option *options, size_t count, char **argv, void *values,
-                  struct strvec *args, bool *out_help, struct error *err) MUST_CHECK;
+/* All take a table, or NULL for none. Parses argv[0..argc) into `values` and `args`. Errors: USAGE,
+ * with the nearest option as a hint. *out_help is true if --help or -h was among them. */
+int options_parse(const struct option *options, char **argv, void *values, struct strvec *args,
+                  bool *out_help, struct error *err) MUST_CHECK;
 /* One line an option. */
-void options_print(const struct option *options, size_t count, struct strbuf *out);
+void options_print(const struct option *options, struct strbuf *out);
 /* Frees the lists in `values`. */
-void options_release(const struct option *options, size_t count, void *values);
+void options_release(const struct option *options, void *values);
 
 #endif

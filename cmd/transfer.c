@@ -21,12 +21,14 @@ static const struct option network_options[] = {
     { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
     { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",
       "registry that may speak http" },
+    { .name = NULL },
 };
 static const struct option save_options[] = {
     { "output", 'o', OPTION_TEXT, VALUE(output), "FILE",
       "where to write (default: standard output)" },
     { "format", 0, OPTION_TEXT, VALUE(format), "TYPE", "oci (a tarball, default) or oci-dir" },
     { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
+    { .name = NULL },
 };
 
 static int open_session(struct session *s, const struct transfer_values *v, struct error *err)
@@ -57,7 +59,6 @@ const struct command command_pull = {
     .usage = "IMAGE",
     .summary = "bring an image into the store, for builds without network",
     .options = network_options,
-    .option_count = COUNT(network_options),
     .values_size = sizeof(struct transfer_values),
     .run = pull_run,
 };
@@ -75,7 +76,7 @@ static int load_packed(struct session *s, const char *name, struct image_record 
         out->has_manifest = false;
     }
     if (!out->has_manifest)
-        TRY(image_put_manifest(out, &s->store, err));
+        TRY(image_put_manifest(out, &s->store, NULL, err));
     TRY(image_store_put(&s->store, out, err));
     return layout_refresh_store(&s->store, err);
 }
@@ -117,7 +118,6 @@ const struct command command_push = {
     .usage = "IMAGE",
     .summary = "push an image to the registry that its name says",
     .options = network_options,
-    .option_count = COUNT(network_options),
     .values_size = sizeof(struct transfer_values),
     .run = push_run,
 };
@@ -142,7 +142,6 @@ const struct command command_save = {
     .usage = "[-o FILE] IMAGE",
     .summary = "write an image as a tarball that docker, podman and skopeo read",
     .options = save_options,
-    .option_count = COUNT(save_options),
     .values_size = sizeof(struct transfer_values),
     .run = save_run,
 };

@@ -6,6 +6,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
+#include "lib/fs/resolve.h"
 
 #define DEFAULT_NAME "Dockerfile"
 
@@ -91,6 +92,34 @@ int dockerfile_source_read(const char *context_dir, const char *file, struct doc
     }
     *out = source;
     return 0;
+}
+
+static int read_resolved(int context_fd, const char *file, struct dockerfile_source *s,
+                         struct error *err)
+{
+    auto_(resolved) struct resolved r = { 0 };
+    TRY(root_resolve(context_fd, file, true, &r, err));
+    return r.exists ? fd_read_file(context_fd, r.path, DOCKERFILE_MAX, &s->text, err)
+                    : error_set(err, ERROR_USER, 0, "there is no %s in the context", file);
+}
+
+int dockerfile_source_read_inside(int context_fd, const char *file, struct dockerfile_source *out,
+                                  struct error *err)
+{
+    struct dockerfile_source source = { .dir_fd = -1, .text = STRBUF_INIT };
+    source.name = xstrdup(file ? file : DEFAULT_NAME);
+    if (read_resolved(context_fd, source.name, &source, err) < 0) {
+        dockerfile_source_release(&source);
+        return -1;
+    }
+    *out = source;
+    return 0;
+}
+
+void dockerfile_source_take(const char *name, struct strbuf *text, struct dockerfile_source *out)
+{
+    *out = (struct dockerfile_source){ .name = xstrdup(name), .dir_fd = -1, .text = *text };
+    *text = (struct strbuf)STRBUF_INIT;
 }
 
 void dockerfile_source_release(struct dockerfile_source *s)

@@ -22,6 +22,12 @@ struct dockerfile_source {
  * file), SYSTEM. */
 int dockerfile_source_read(const char *context_dir, const char *file, struct dockerfile_source *out,
                            struct error *err) MUST_CHECK;
+/* The same inside a context that came from elsewhere: `file` is relative to it, and no link leads
+ * out of it. */
+int dockerfile_source_read_inside(int context_fd, const char *file, struct dockerfile_source *out,
+                                  struct error *err) MUST_CHECK;
+/* One whose text is known: `text` is taken. */
+void dockerfile_source_take(const char *name, struct strbuf *text, struct dockerfile_source *out);
 /* Accepts a zeroed or a filled one. */
 void dockerfile_source_release(struct dockerfile_source *source);
 DEFINE_AUTO(dockerfile_source, struct dockerfile_source, dockerfile_source_release(value))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frontend/context/ignore.h"
 
+#include <fcntl.h>
+
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 
@@ -33,4 +35,13 @@ int context_ignore_load(int context_fd, int dockerfile_dir_fd, const char *docke
     if (found == 0)
         found = load(context_fd, IGNORE_FILE, out, err);
     return found < 0 ? -1 : 0;
+}
+
+int context_ignore_load_file(const char *path, struct pattern_list *out, struct error *err)
+{
+    *out = (struct pattern_list){ 0 };
+    int found = load(AT_FDCWD, path, out, err);
+    return found == 0  ? error_set(err, ERROR_USER, 0, "there is no ignore file %s", path)
+           : found < 0 ? -1
+                       : 0;
 }

@@ -16,5 +16,9 @@ enum { IGNORE_FILE_MAX = 4 * 1024 * 1024 }; /* bytes */
  * not a regular file), SYSTEM. */
 int context_ignore_load(int context_fd, int dockerfile_dir_fd, const char *dockerfile_name,
                         struct pattern_list *out, struct error *err) MUST_CHECK;
+/* Reads the one that the caller names instead (--ignorefile). Errors: the same, and USER if it is
+ * not there. */
+int context_ignore_load_file(const char *path, struct pattern_list *out,
+                             struct error *err) MUST_CHECK;
 
 #endif

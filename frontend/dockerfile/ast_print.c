@@ -2,6 +2,7 @@
 #include "frontend/dockerfile/ast_print.h"
 
 #include "frontend/dockerfile/go_text.h"
+#include "lib/base/mem.h"
 
 static void print_place(const struct instruction *in, size_t offset, struct strbuf *out)
 {
@@ -9,10 +10,31 @@ static void print_place(const struct instruction *in, size_t offset, struct strb
     strbuf_addf(out, "%d:%d ", at.line, at.column);
 }
 
+static void print_comments(const struct logical_line *line, int indent, struct strbuf *out)
+{
+    for (size_t i = 0; i < line->comment_count; i++) {
+        strbuf_addf(out, "%*scomment ", indent, "");
+        go_quote(out, line->comments[i]);
+        strbuf_addch(out, '\n');
+    }
+}
+
+static void print_heredoc(const struct heredoc *doc, int indent, struct strbuf *out)
+{
+    auto_free char *data = xstrndup(doc->data, doc->size);
+    strbuf_addf(out, "%*sheredoc of word %zu ", indent, "", doc->word);
+    go_quote(out, doc->name);
+    strbuf_addstr(out, doc->expand ? " = " : " quoted = ");
+    go_quote(out, data);
+    strbuf_addch(out, '\n');
+}
+
 static void print_instruction(const struct instruction *in, int depth, struct strbuf *out)
 {
-    strbuf_addf(out, "%*s%s %d-%d%s%s\n", depth * 2, "", in->verb->name, in->line.where.line,
-                in->line.where.end_line, in->json ? " json" : "", in->legacy ? " legacy" : "");
+    print_comments(&in->line, depth * 2, out);
+    strbuf_addf(out, "%*s%s %d-%d%s%s%s\n", depth * 2, "", in->verb->name, in->line.where.line,
+                in->line.where.end_line, in->json ? " json" : "", in->legacy ? " legacy" : "",
+                in->line.blank_line ? " blank-line" : "");
     for (size_t i = 0; i < in->flag_count; i++) {
         strbuf_addf(out, "%*sflag ", depth * 2 + 2, "");
         print_place(in, in->flags[i].offset, out);
@@ -33,6 +55,8 @@ static void print_instruction(const struct instruction *in, int depth, struct st
         }
         strbuf_addch(out, '\n');
     }
+    for (size_t i = 0; i < in->heredoc_count; i++)
+        print_heredoc(&in->heredocs[i], depth * 2 + 2, out);
     if (in->inner)
         print_instruction(in->inner, depth + 1, out);
 }

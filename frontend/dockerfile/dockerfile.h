@@ -19,14 +19,14 @@
 enum { INSTRUCTIONS_MAX = 10000 };
 
 /* `name` is for messages. On success *out is the caller's to free; it keeps a copy of the text.
- * Errors: USER, UNSUPPORTED (here-documents). */
+ * Errors: USER. */
 int dockerfile_parse(const char *text, size_t len, const char *name, struct dockerfile **out,
                      struct error *err) MUST_CHECK;
 void dockerfile_free(struct dockerfile *df);
 DEFINE_AUTO(dockerfile, struct dockerfile *, dockerfile_free(*value))
 
 /* Parses one trigger that a base image brings along (the text behind ONBUILD). Positions in it are
- * `where`. Memory is the arena's. Errors: USER, UNSUPPORTED. */
+ * `where`. Memory is the arena's. Errors: USER. */
 int dockerfile_parse_trigger(const char *text, struct position where, struct arena *arena,
                              const struct instruction **out, struct error *err) MUST_CHECK;
 

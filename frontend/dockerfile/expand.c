@@ -12,6 +12,9 @@
 /* By how much a text may grow that is only shown; one that grows more is shown as written. */
 enum { DISPLAY_GROWTH = 16 * 1024 };
 
+/* How much of a word an error quotes. */
+enum { SHOWN_MAX = 200 };
+
 /* What reading a piece of text gives. */
 struct output {
     struct strbuf text;
@@ -27,6 +30,7 @@ struct reader {
     struct str rest;
     int depth;
     bool keep; /* for display: quotes, escapes and unset variables stay */
+    bool text; /* of a here-document: no quotes, and the escape is always `\` */
     enum raw_mode raw;
 };
 
@@ -47,10 +51,10 @@ static char next(struct reader *r)
 
 static int add(struct reader *r, struct output *out, struct str text, struct error *err)
 {
-    if (out->text.len + text.len > EXPAND_WORD_MAX || text.len > r->e->left) {
-        return error_set(err, ERROR_USER, 0, "it expands to more than the limit of %d MiB",
-                         (text.len > r->e->left ? EXPAND_TOTAL_MAX : EXPAND_WORD_MAX) / 1024 /
-                             1024);
+    size_t max = r->text ? EXPAND_TEXT_MAX : EXPAND_WORD_MAX;
+    if (out->text.len + text.len > max || text.len > r->e->left) {
+        return error_set(err, ERROR_USER, 0, "it expands to more than the limit of %zu MiB",
+                         (text.len > r->e->left ? EXPAND_TOTAL_MAX : max) / 1024 / 1024);
     }
     r->e->left -= text.len;
     strbuf_add(&out->text, text.ptr, text.len);
@@ -111,7 +115,8 @@ static struct str read_name(struct reader *r)
 static const char *value_of(const struct reader *r, struct str name)
 {
     auto_free char *key = xstrndup(name.ptr, name.len);
-    return map_find(r->e->variables, key);
+    const char *shadow = r->e->shadows ? map_find(r->e->shadows, key) : NULL;
+    return shadow ? shadow : map_find(r->e->variables, key);
 }
 
 /* What stands before one of `stop` (which is left in place), expanded; quotes are removed. */
@@ -337,13 +342,13 @@ static int read_escape(struct reader *r, struct output *out, struct error *err)
 static int read_one(struct reader *r, struct output *out, struct error *err)
 {
     char c = peek(r);
-    if (c == '\'')
+    if (c == '\'' && !r->text)
         return read_single_quoted(r, out, err);
-    if (c == '"')
+    if (c == '"' && !r->text)
         return read_double_quoted(r, out, err);
     if (c == '$')
         return read_dollar(r, out, true, err);
-    if (c == r->e->escape)
+    if (c == (r->text ? '\\' : r->e->escape))
         return read_escape(r, out, err);
     next(r);
     return add(r, out, (struct str){ &c, 1 }, err);
@@ -356,22 +361,33 @@ static int read_until(struct reader *r, const char *stop, struct output *out, st
     return 0;
 }
 
-static int expand(struct expander *e, const char *word, bool keep, struct output *out,
-                  struct error *err)
+static int expand(struct reader r, struct output *out, struct error *err)
 {
-    struct reader r = { .e = e, .rest = str_of(word), .keep = keep };
+    struct str word = r.rest;
+    int shown = word.len > SHOWN_MAX ? SHOWN_MAX : (int)word.len;
+    const char *rest = word.len > SHOWN_MAX ? "..." : "";
     if (read_until(&r, "", out, err) < 0)
-        return error_wrap(err, "failed to process \"%.*s%s\"", 200, word,
-                          strlen(word) > 200 ? "..." : "");
+        return error_wrap(err, "failed to process \"%.*s%s\"", shown, word.ptr, rest);
     return 0;
 }
 
 int expand_word(struct expander *e, const char *word, const char **out, struct error *err)
 {
     struct output result = { .text = STRBUF_INIT };
-    int rc = expand(e, word, false, &result, err);
+    int rc = expand((struct reader){ .e = e, .rest = str_of(word) }, &result, err);
     if (rc == 0)
         *out = arena_strndup(e->arena, result.text.buf, result.text.len);
+    strbuf_release(&result.text);
+    return rc;
+}
+
+int expand_text(struct expander *e, struct str text, struct str *out, struct error *err)
+{
+    struct output result = { .text = STRBUF_INIT };
+    int rc = expand((struct reader){ .e = e, .rest = text, .text = true }, &result, err);
+    if (rc == 0)
+        *out = (struct str){ arena_strndup(e->arena, result.text.buf, result.text.len),
+                             result.text.len };
     strbuf_release(&result.text);
     return rc;
 }
@@ -380,7 +396,7 @@ int expand_words(struct expander *e, const char *word, const char *const **out, 
 {
     auto_(strvec) struct strvec words = { 0 };
     struct output result = { .text = STRBUF_INIT, .words = &words };
-    int rc = expand(e, word, false, &result, err);
+    int rc = expand((struct reader){ .e = e, .rest = str_of(word) }, &result, err);
     if (rc == 0) {
         end_word(&result);
         const char **list = arena_alloc(e->arena, words.count + 1, sizeof *list);
@@ -399,7 +415,8 @@ const char *expand_for_display(struct expander *e, const char *text)
     const char *shown = text;
     struct expander bounded = *e;
     bounded.left = strlen(text) + DISPLAY_GROWTH;
-    if (expand(&bounded, text, true, &result, &ignored) == 0)
+    if (expand((struct reader){ .e = &bounded, .rest = str_of(text), .keep = true }, &result,
+               &ignored) == 0)
         shown = arena_strndup(e->arena, result.text.buf, result.text.len);
     strbuf_release(&result.text);
     return shown;

@@ -12,16 +12,19 @@
 #include "lib/base/arena.h"
 #include "lib/base/error.h"
 #include "lib/base/map.h"
+#include "lib/base/str.h"
 
 enum {
     EXPAND_DEPTH_MAX = 32,               /* nested ${} */
     EXPAND_WORD_MAX = 1024 * 1024,       /* bytes that one word may become */
+    EXPAND_TEXT_MAX = 16 * 1024 * 1024,  /* the same of a here-document */
     EXPAND_TOTAL_MAX = 64 * 1024 * 1024, /* and all words of a build */
 };
 
 struct expander {
     struct arena *arena;         /* where results go */
     const struct map *variables; /* char * values; what is not in it is unset */
+    const struct map *shadows;   /* looked up before `variables`; may be NULL */
     char escape;
     size_t left; /* start with EXPAND_TOTAL_MAX */
 };
@@ -33,6 +36,9 @@ int expand_word(struct expander *e, const char *word, const char **out,
  * several, or none. *out is NULL-terminated. */
 int expand_words(struct expander *e, const char *word, const char *const **out,
                  struct error *err) MUST_CHECK;
+/* The body of a here-document: `$` forms are replaced, quotes mean nothing, a `\` stands for the
+ * byte behind it. The result is terminated. Errors: as above. */
+int expand_text(struct expander *e, struct str text, struct str *out, struct error *err) MUST_CHECK;
 /* For people: variables that are set are replaced, all else stays as written; never fails. */
 const char *expand_for_display(struct expander *e, const char *text);
 

@@ -104,22 +104,3 @@ const struct flag *instruction_flag(const struct instruction *in, enum flag_kind
             return &in->flags[i - 1];
     return NULL;
 }
-
-static bool is_off(const struct flag *f)
-{
-    return f->spec->type == FLAG_BOOL && f->value && strcasecmp(f->value, "false") == 0 &&
-           f->spec->kind != FLAG_UNPACK;
-}
-
-int flags_check_supported(const struct instruction *in, struct error *err)
-{
-    for (size_t i = 0; i < in->flag_count; i++) {
-        const struct flag *f = &in->flags[i];
-        if (!f->spec->unsupported || is_off(f))
-            continue;
-        error_set(err, ERROR_UNSUPPORTED, 0, "line %d: %s --%s is not supported",
-                  in->line.where.line, in->verb->name, f->spec->name);
-        return error_at(err, instruction_at(in, f->offset));
-    }
-    return in->inner ? flags_check_supported(in->inner, err) : 0;
-}

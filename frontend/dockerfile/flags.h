@@ -12,7 +12,5 @@
  * `rest` what follows them. Errors: USER, placed at the flag. */
 int flags_parse(struct instruction *in, struct str *rest, char escape, struct arena *arena,
                 struct error *err) MUST_CHECK;
-/* Refuses flags that are known but not done. Errors: UNSUPPORTED, placed at the flag. */
-int flags_check_supported(const struct instruction *in, struct error *err) MUST_CHECK;
 
 #endif

@@ -167,3 +167,64 @@ void go_duration_print(struct strbuf *out, int64_t ns)
         print_decimal(out, ns % (60 * second), second, "s");
     }
 }
+
+bool go_bool_parse(const char *text, bool *out)
+{
+    static const char *const words[] = { "0", "f", "F", "false", "FALSE", "False",
+                                         "1", "t", "T", "true",  "TRUE",  "True" };
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i >= COUNT(words) / 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "", "b", "k", "kb", "KiB": the power of two in *out. */
+static bool parse_size_unit(struct str unit, unsigned *out)
+{
+    static const char letters[] = "kmgtp";
+    const char *hit = unit.len ? strchr(letters, tolower((unsigned char)unit.ptr[0])) : NULL;
+    *out = 0;
+    if (hit && *hit) {
+        *out = 10 * (unsigned)(hit - letters + 1);
+        unit.ptr++;
+        unit.len--;
+        if (unit.len && tolower((unsigned char)unit.ptr[0]) == 'i') {
+            unit.ptr++;
+            unit.len--;
+        }
+    }
+    return unit.len == 0 || (unit.len == 1 && tolower((unsigned char)unit.ptr[0]) == 'b');
+}
+
+bool go_size_parse(const char *text, uint64_t *out)
+{
+    struct str rest = str_of(text);
+    struct str before = take_digits(&rest);
+    struct str after = { rest.ptr, 0 };
+    unsigned shift = 0;
+    uint64_t whole = 0;
+    if (rest.len && rest.ptr[0] == '.') {
+        rest.ptr++;
+        rest.len--;
+        after = take_digits(&rest);
+        if (after.len == 0)
+            return false;
+    }
+    if (rest.len && rest.ptr[0] == ' ') {
+        rest.ptr++;
+        rest.len--;
+    }
+    if (!parse_size_unit(rest, &shift) || !str_to_u64(before, 10, INT64_MAX >> shift, &whole))
+        return false;
+    double scale = (double)(UINT64_C(1) << shift);
+    double fraction = 0;
+    for (size_t i = 0; i < after.len && i < 18; i++) {
+        scale /= 10;
+        fraction += (after.ptr[i] - '0') * scale;
+    }
+    *out = (whole << shift) + (uint64_t)fraction;
+    return true;
+}

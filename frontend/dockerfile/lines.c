@@ -104,15 +104,19 @@ static void add_piece(struct joined *j, struct str piece, int line, int column)
 }
 
 /* Appends the lines that continue the one before; returns the last line read. */
-static int join_rest(struct line_reader *reader, struct joined *j)
+static int join_rest(struct line_reader *reader, struct joined *j, bool *out_blank)
 {
     bool continues = true;
     int last = reader->next - 1;
     while (continues && (size_t)reader->next <= reader->source->line_count) {
         last = reader->next++;
         struct str line = source_line(reader->source, last);
-        if (is_comment(line) || is_blank(line))
+        if (is_comment(line))
             continue;
+        if (is_blank(line)) {
+            *out_blank = true;
+            continue;
+        }
         continues = cut_continuation(&line, reader->directives.escape);
         add_piece(j, line, last, 1);
     }
@@ -130,28 +134,64 @@ static void joined_finish(struct joined *j, struct arena *arena, struct logical_
     free(j->pieces);
 }
 
+/* Reads the instruction that begins on line `first`. */
+static void read_instruction(struct line_reader *reader, int first, struct logical_line *out)
+{
+    struct str whole = source_line(reader->source, first);
+    struct str line = whole;
+    while (strchr(WHITESPACE, line.ptr[0])) {
+        line.ptr++;
+        line.len--;
+    }
+    struct joined j = { .text = STRBUF_INIT };
+    int column = (int)(line.ptr - whole.ptr) + 1;
+    bool continues = cut_continuation(&line, reader->directives.escape);
+    bool blank = false;
+    add_piece(&j, line, first, column);
+    int last = continues ? join_rest(reader, &j, &blank) : first;
+    *out =
+        (struct logical_line){ .where = { first, last, column }, .blank_line = blank ? last : 0 };
+    joined_finish(&j, reader->arena, out);
+}
+
+/* "# text" without the mark; one that says nothing ends the paragraph above it. */
+static void keep_comment(struct strvec *comments, struct str line)
+{
+    line = str_trim(line, WHITESPACE);
+    struct str text = str_trim((struct str){ line.ptr + 1, line.len - 1 }, WHITESPACE);
+    if (text.len)
+        strvec_push_take(comments, xstrndup(text.ptr, text.len));
+    else
+        strvec_release(comments);
+}
+
+static void attach_comments(const struct strvec *comments, struct arena *arena,
+                            struct logical_line *out)
+{
+    const char **texts = arena_alloc(arena, comments->count, sizeof *texts);
+    for (size_t i = 0; i < comments->count; i++)
+        texts[i] = arena_strdup(arena, comments->items[i]);
+    out->comments = texts;
+    out->comment_count = comments->count;
+}
+
 bool line_reader_next(struct line_reader *reader, struct logical_line *out)
 {
+    auto_(strvec) struct strvec comments = { 0 };
     while ((size_t)reader->next <= reader->source->line_count) {
         int first = reader->next++;
-        struct str whole = source_line(reader->source, first);
-        if (is_comment(whole) || is_blank(whole))
+        struct str line = source_line(reader->source, first);
+        if (is_comment(line)) {
+            keep_comment(&comments, line);
             continue;
-
-        struct str line = whole;
-        while (strchr(WHITESPACE, line.ptr[0])) {
-            line.ptr++;
-            line.len--;
         }
-        struct joined j = { .text = STRBUF_INIT };
-        int column = (int)(line.ptr - whole.ptr) + 1;
-        bool continues = cut_continuation(&line, reader->directives.escape);
-        add_piece(&j, line, first, column);
-        int last = continues ? join_rest(reader, &j) : first;
-        out->where = (struct position){ first, last, column };
-        joined_finish(&j, reader->arena, out);
-        if (!is_blank(str_of(out->text)))
-            return true;
+        if (is_blank(line))
+            continue;
+        read_instruction(reader, first, out);
+        if (is_blank(str_of(out->text)))
+            continue;
+        attach_comments(&comments, reader->arena, out);
+        return true;
     }
     return false;
 }

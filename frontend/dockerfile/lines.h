@@ -33,7 +33,7 @@ struct logical_line {
     size_t piece_count;
     const char *const *comments; /* of the comment lines above it, "#" and blanks cut off */
     size_t comment_count;        /* a bare "#" clears them, a blank line does not */
-    int blank_line;              /* the last blank line inside it (deprecated); 0: none */
+    int blank_line;              /* 0: none inside it; else its last line, which BuildKit names */
     struct position where;       /* first to last physical line, column of the first byte */
 };
 

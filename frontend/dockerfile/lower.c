@@ -106,6 +106,7 @@ int dockerfile_lower(const struct dockerfile *df, const struct lower_options *op
         stage_state_release(&l.stages[i]);
     free(l.stages);
     map_release(&l.globals);
+    map_release(&l.stage_names);
     hints_release(&l);
     return rc;
 }

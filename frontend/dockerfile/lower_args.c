@@ -115,12 +115,20 @@ static void report_unused(const struct lowering *l)
     map_release(&declared);
 }
 
+struct expander global_expander(struct lowering *l)
+{
+    return (struct expander){ .arena = l->arena,
+                              .variables = &l->globals,
+                              .escape = l->df->directives.escape,
+                              .left = l->expansion_left };
+}
+
 static int define_globals(struct lowering *l, const struct instruction *in, struct error *err)
 {
     for (size_t i = 0; i < in->word_count; i++) {
         const struct word *w = &in->words[i];
         const char *value = build_arg(l, w->text);
-        struct expander e = { l->arena, &l->globals, l->df->directives.escape, l->expansion_left };
+        struct expander e = global_expander(l);
         if (!value && w->value && expand_word(&e, w->value, &value, err) < 0)
             return error_word(in, w->offset, err);
         l->expansion_left = e.left;
@@ -138,6 +146,13 @@ int args_globals(struct lowering *l, struct error *err)
         TRY(define_globals(l, &l->df->globals[i], err));
     report_unused(l);
     return 0;
+}
+
+/* They steer the scanning of the image, and no step sees them. */
+static bool is_hidden(const char *name)
+{
+    return strcmp(name, "BUILDKIT_SBOM_SCAN_CONTEXT") == 0 ||
+           strcmp(name, "BUILDKIT_SBOM_SCAN_STAGE") == 0;
 }
 
 static void declare(struct stage_state *s, const char *name)
@@ -163,7 +178,7 @@ int lower_arg(struct lowering *l, struct stage_state *s, const struct instructio
         if (!value)
             value = map_find(&l->globals, w->text);
         declare(s, w->text);
-        if (value)
+        if (value && !is_hidden(w->text))
             stage_env_set(l, s, w->text, value);
         strbuf_addf(&text, value ? " %s=%s" : " %s", w->text, value ? value : "");
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions that change what the image says about itself: names, commands, users. */
 #include "frontend/dockerfile/go_text.h"
+#include "frontend/dockerfile/heredoc.h"
 #include "frontend/dockerfile/lower_internal.h"
 #include "lib/base/mem.h"
 
@@ -151,8 +152,9 @@ int lower_maintainer(struct lowering *l, struct stage_state *s, const struct ins
 int lower_onbuild(struct lowering *l, struct stage_state *s, const struct instruction *in,
                   struct error *err)
 {
-    (void)l;
+    const struct instruction *inner = in->inner;
     (void)err;
-    strvec_push(&s->config.on_build, in->rest);
+    strvec_push(&s->config.on_build,
+                heredoc_append(in->rest, inner->heredocs, inner->heredoc_count, l->arena));
     return 0;
 }

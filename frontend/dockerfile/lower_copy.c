@@ -1,95 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "frontend/dockerfile/copy_mode.h"
 #include "frontend/dockerfile/lower_internal.h"
-
-#include "frontend/dockerfile/stages.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/base/strbuf.h"
 
-enum { MODE_MAX = 07777 };
-
-static bool is_symbolic_mode(const char *text)
+static int expand_flag(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                       const struct flag *flag, const char **out, struct error *err)
 {
-    return *text && text[strspn(text, "ugoarwxXst+-=,01234567")] == '\0' && strpbrk(text, "+-=");
-}
-
-static int check_mode(const struct instruction *in, const struct flag *flag, const char *text,
-                      struct error *err)
-{
-    uint64_t mode = 0;
-    if (str_to_u64(str_of(text), 8, MODE_MAX, &mode))
+    if (!flag)
         return 0;
-    if (is_symbolic_mode(text)) {
-        error_set(err, ERROR_UNSUPPORTED, 0,
-                  "line %d: %s --chmod=%s: symbolic modes are not supported, write it in octal",
-                  in->line.where.line, in->verb->name, text);
-    } else {
-        error_set(
-            err, ERROR_USER, 0,
-            "invalid chmod parameter: '%s'. it should be octal string and between 0 and 07777",
-            text);
-    }
-    return error_word(in, flag->offset, err);
-}
-
-/* --chown and --chmod, expanded. */
-static int lower_flags(struct lowering *l, struct stage_state *s, const struct instruction *in,
-                       struct op_copy *op, struct error *err)
-{
-    const struct flag *chown_flag = instruction_flag(in, FLAG_CHOWN);
-    const struct flag *chmod_flag = instruction_flag(in, FLAG_CHMOD);
-    if (chown_flag) {
-        struct word w = { .text = chown_flag->value, .offset = chown_flag->offset };
-        TRY(stage_expand(l, s, in, &w, &op->chown, err));
-    }
-    if (chmod_flag) {
-        struct word w = { .text = chmod_flag->value, .offset = chmod_flag->offset };
-        TRY(stage_expand(l, s, in, &w, &op->chmod, err));
-        TRY(check_mode(in, chmod_flag, op->chmod, err));
-    }
+    struct word w = { .text = flag->value, .offset = flag->offset };
+    TRY(stage_expand(l, s, in, &w, out, err));
+    if (!**out)
+        *out = NULL;
     return 0;
 }
 
-static bool is_url(const char *source)
+static int check_mode(const struct instruction *in, const char *text, struct error *err)
 {
-    return strncasecmp(source, "http://", 7) == 0 || strncasecmp(source, "https://", 8) == 0;
-}
-
-static bool is_git(const char *source)
-{
-    static const char *const prefixes[] = { "git://", "ssh://", "git@" };
-    for (size_t i = 0; i < COUNT(prefixes); i++)
-        if (str_starts_with(source, prefixes[i]))
-            return true;
-    if (!is_url(source))
-        return false;
-    auto_free char *address = xstrndup(source, strcspn(source, "#?"));
-    return str_ends_with(address, ".git");
-}
-
-static int check_source(const struct instruction *in, const struct word *word, const char *source,
-                        struct error *err)
-{
-    const char *what = is_git(source) ? "git ref" : is_url(source) ? "URL" : NULL;
-    if (!what)
+    if (!text || copy_mode_is_valid(text))
         return 0;
-    if (in->verb->kind == VERB_COPY) {
-        error_set(err, ERROR_USER, 0, "source can't be a %s for COPY: %s", what, source);
-        error_hint(err, "ADD takes those");
-    } else {
-        error_set(err, ERROR_UNSUPPORTED, 0, "line %d: ADD of a %s is not supported: %s",
-                  in->line.where.line, what, source);
-    }
-    return error_word(in, word->offset, err);
+    error_set(err, ERROR_USER, 0,
+              "invalid chmod parameter: '%s'. it should be octal string and between 0 and 07777",
+              text);
+    error_hint(err, "or symbolic, as in u=rwX,go=rX");
+    return error_word(in, instruction_flag(in, FLAG_CHMOD)->offset, err);
 }
 
-/* Relative to the root of the source, whatever it was written like; the root itself is ".". */
-static const char *clean_source(struct lowering *l, const char *source)
+static int check_owner(const struct instruction *in, const char *text, struct error *err)
 {
-    auto_free char *rooted = xasprintf("/%s", source);
-    auto_free char *clean = path_clean(rooted);
-    return arena_strdup(l->arena, clean[1] ? clean + 1 : ".");
+    const char *colon = text ? strchr(text, ':') : NULL;
+    if (!colon || !strchr(colon + 1, ':'))
+        return 0;
+    error_set(err, ERROR_USER, 0, "invalid chown parameter: '%s'. it should be user:group", text);
+    return error_word(in, instruction_flag(in, FLAG_CHOWN)->offset, err);
+}
+
+static bool is_on(const struct instruction *in, enum flag_kind kind)
+{
+    const struct flag *flag = instruction_flag(in, kind);
+    return flag && (!flag->value || strcasecmp(flag->value, "true") == 0);
+}
+
+static const char *const *exclude_patterns(struct lowering *l, const struct instruction *in)
+{
+    size_t count = 0;
+    const char **patterns = arena_alloc(l->arena, in->flag_count + 1, sizeof *patterns);
+    for (size_t i = 0; i < in->flag_count; i++)
+        if (in->flags[i].spec->kind == FLAG_EXCLUDE)
+            patterns[count++] = in->flags[i].value;
+    return count ? patterns : NULL;
+}
+
+static int lower_flags(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                       struct op_copy *op, struct error *err)
+{
+    TRY(expand_flag(l, s, in, instruction_flag(in, FLAG_CHOWN), &op->chown, err));
+    TRY(expand_flag(l, s, in, instruction_flag(in, FLAG_CHMOD), &op->chmod, err));
+    TRY(check_owner(in, op->chown, err));
+    TRY(check_mode(in, op->chmod, err));
+    op->parents = is_on(in, FLAG_PARENTS);
+    op->exclude = exclude_patterns(l, in);
+    return 0;
 }
 
 /* The slash (or "/.") at the end says that a directory is meant, so it stays. */
@@ -101,85 +75,99 @@ static const char *make_dest(struct lowering *l, const struct stage_state *s, co
     return arena_printf(l->arena, "%s%s", path, folder && path[1] ? "/" : "");
 }
 
-static int source_vertex(struct lowering *l, struct stage_state *s, const struct instruction *in,
-                         struct vertex **out, struct error *err)
+static bool is_opener(const struct instruction *in, size_t word)
 {
-    const struct flag *from = instruction_flag(in, FLAG_FROM);
-    struct stage_state *stage = NULL;
-    if (!from)
-        return from_source(l, s, NULL, in, out, err);
-    TRY(stages_find_from(l, s, in, &stage, err));
-    if (!stage)
-        return from_source(l, s, from->value, in, out, err);
-    *out = stage->root;
-    return 0;
+    for (size_t i = 0; i < in->heredoc_count; i++)
+        if (in->heredocs[i].word == word)
+            return true;
+    return false;
+}
+
+/* All words expanded, but those that open here-documents; the last is the destination. */
+static int expand_words_of(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                           struct copy_words *out, struct error *err)
+{
+    const char **files = arena_alloc(l->arena, in->word_count, sizeof *files);
+    const struct word **origins = arena_alloc(l->arena, in->word_count, sizeof *origins);
+    *out = (struct copy_words){ .files = files, .origins = origins };
+    for (size_t i = 0; i + 1 < in->word_count; i++) {
+        if (is_opener(in, i))
+            continue;
+        origins[out->file_count] = &in->words[i];
+        TRY(stage_expand(l, s, in, &in->words[i], &files[out->file_count++], err));
+    }
+    return stage_expand(l, s, in, &in->words[in->word_count - 1], &out->dest, err);
 }
 
 static char *created_by(const struct instruction *in, const struct op_copy *op,
-                        const char *const *words)
+                        const struct copy_words *words)
 {
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_free char *paths = list_join(words);
     strbuf_addstr(&text, in->verb->name);
+    if (op->parents)
+        strbuf_addstr(&text, " --parents");
     if (op->chown)
         strbuf_addf(&text, " --chown=%s", op->chown);
     if (op->chmod)
         strbuf_addf(&text, " --chmod=%s", op->chmod);
-    strbuf_addf(&text, " %s # buildkit", paths);
+    for (size_t i = 0; i < words->file_count; i++)
+        strbuf_addf(&text, " %s", words->files[i]);
+    for (size_t i = 0; i < in->heredoc_count; i++)
+        strbuf_addf(&text, " <<%s", in->heredocs[i].name);
+    strbuf_addf(&text, " %s # buildkit", words->dest);
     return strbuf_detach(&text);
 }
 
-/* All words expanded, the destination last. */
-static int expand_paths(struct lowering *l, struct stage_state *s, const struct instruction *in,
-                        const char *const **out, struct error *err)
+/* Like BuildKit, a copy with --chmod is never linked. */
+static bool is_linked(const struct instruction *in, const struct op_copy *op)
 {
-    const char **words = arena_alloc(l->arena, in->word_count + 1, sizeof *words);
-    for (size_t i = 0; i < in->word_count; i++) {
-        TRY(stage_expand(l, s, in, &in->words[i], &words[i], err));
-        if (i + 1 < in->word_count)
-            TRY(check_source(in, &in->words[i], words[i], err));
-    }
-    *out = words;
-    return 0;
+    return is_on(in, FLAG_LINK) && !op->chmod;
 }
 
-static void set_paths(struct lowering *l, const struct stage_state *s, const struct instruction *in,
-                      const char *const *words, struct op_copy *op)
+/* Returns the vertex that makes the layer; the stage's root is what it gives. */
+static struct vertex *add_vertices(struct lowering *l, struct stage_state *s,
+                                   const struct instruction *in, const struct copy_inputs *inputs,
+                                   const struct op_copy *op)
 {
-    size_t count = in->word_count - 1;
-    struct copy_source *sources = arena_alloc(l->arena, count, sizeof *sources);
-    for (size_t i = 0; i < count; i++) {
-        sources[i] = (struct copy_source){ .input = 1,
-                                           .path = clean_source(l, words[i]),
-                                           .unpack = in->verb->kind == VERB_ADD };
-        if (!op->missing_hint && !instruction_flag(in, FLAG_FROM))
-            op->missing_hint = hints_find(l, sources[i].path, words[count]);
+    bool linked = is_linked(in, op);
+    const char *prefix = stage_step_prefix(l, s);
+    const char *text = stage_step_text(l, s, in, NULL);
+    struct vertex copy = { .kind = OP_COPY,
+                           .name = arena_printf(l->arena, "%s %s", prefix, text),
+                           .where = in->line.where,
+                           .inputs = inputs->items,
+                           .input_count = inputs->count,
+                           .no_cache = s->no_cache,
+                           .copy = *op };
+    inputs->items[0] = linked ? NULL : s->root;
+    struct vertex *made = graph_add(&l->out->graph, &copy);
+    if (!linked || !s->root) {
+        s->root = made;
+        return made;
     }
-    op->sources = sources;
-    op->source_count = count;
-    op->dest = make_dest(l, s, words[count]);
+    s->root =
+        graph_add(&l->out->graph,
+                  &(struct vertex){ .kind = OP_MERGE,
+                                    .name = arena_printf(l->arena, "%s LINK %s", prefix, text),
+                                    .where = in->line.where,
+                                    .inputs = VERTICES(s->root, made),
+                                    .input_count = 2 });
+    return made;
 }
 
 int lower_copy(struct lowering *l, struct stage_state *s, const struct instruction *in,
                struct error *err)
 {
     struct op_copy op = { 0 };
-    const char *const *words = NULL;
-    struct vertex *from = NULL;
+    struct copy_words words;
+    auto_(copy_inputs) struct copy_inputs inputs = { 0 };
     TRY(lower_flags(l, s, in, &op, err));
-    TRY(expand_paths(l, s, in, &words, err));
-    TRY(source_vertex(l, s, in, &from, err));
-    set_paths(l, s, in, words, &op);
-
-    const char *name = stage_step_name(l, s, stage_step_text(l, s, in));
-    s->root = graph_add(&l->out->graph, &(struct vertex){ .kind = OP_COPY,
-                                                          .name = name,
-                                                          .where = in->line.where,
-                                                          .inputs = VERTICES(s->root, from),
-                                                          .input_count = 2,
-                                                          .no_cache = s->no_cache,
-                                                          .copy = op });
-    auto_free char *text = created_by(in, &op, words);
-    stage_add_history(l, s, text, s->root);
+    TRY(expand_words_of(l, s, in, &words, err));
+    copy_inputs_init(&inputs);
+    TRY(sources_lower(l, s, in, &words, &inputs, &op, err));
+    op.dest = make_dest(l, s, words.dest);
+    struct vertex *made = add_vertices(l, s, in, &inputs, &op);
+    auto_free char *text = created_by(in, &op, &words);
+    stage_add_history(l, s, text, made);
     return 0;
 }

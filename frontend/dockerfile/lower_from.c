@@ -46,17 +46,24 @@ static struct vertex *add_local(struct lowering *l, const char *context, struct 
         &(struct vertex){ .kind = OP_LOCAL, .name = name, .where = where, .local = local });
 }
 
-int from_source(struct lowering *l, struct stage_state *s, const char *name,
-                const struct instruction *in, struct vertex **out, struct error *err)
+int from_source(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                const struct stage_use *use, struct vertex **out, struct error *err)
 {
     struct image_resolver *resolver = l->options->resolver;
     const struct resolved_image *image = NULL;
-    if (!name || resolver->is_local_context(resolver, name)) {
-        *out = add_local(l, name ? name : "context", in->line.where);
+    struct stage_state *stage = NULL;
+    if (use)
+        TRY(stages_find(l, s, in, use, &stage, err));
+    *out = stage ? stage->root : NULL;
+    if (stage || (use && strcmp(use->name, "scratch") == 0))
+        return 0;
+    const char *context = use ? resolver->local_context(resolver, use->name) : "context";
+    if (context) {
+        *out = add_local(l, context, in->line.where);
         return 0;
     }
-    if (resolve(l, s, name, &image, err) < 0)
-        return error_word(in, instruction_flag(in, FLAG_FROM)->offset, err);
+    if (resolve(l, s, use->name, &image, err) < 0)
+        return error_word(in, use->offset, err);
     *out = add_image(l, image, arena_printf(l->arena, "FROM %s", image->name), in->line.where);
     return 0;
 }
@@ -146,7 +153,7 @@ static void from_local(struct lowering *l, struct stage_state *s)
         &(struct vertex){ .kind = OP_COPY,
                           .name = stage_step_name(l, s, text),
                           .where = where,
-                          .inputs = VERTICES(NULL, add_local(l, s->base_name, where)),
+                          .inputs = VERTICES(NULL, add_local(l, s->local_base, where)),
                           .input_count = 2,
                           .copy = { .sources = sources, .source_count = 1, .dest = "/" } });
     stage_add_history(l, s, text, s->root);

@@ -14,9 +14,12 @@ struct stage_state {
     const char *display_name; /* "builder" or "stage-2" */
     const char *base_name;    /* FROM, expanded */
     enum base_kind base_kind;
+    const char *local_base;   /* BASE_LOCAL: the context */
     struct stage_state *base; /* BASE_STAGE */
     struct platform platform;
-    bool platform_given; /* by FROM --platform */
+    bool platform_given;           /* by FROM --platform */
+    bool replaced;                 /* by the named context of its name */
+    struct stage_state *same_name; /* the one before it that is called the same */
     bool needed;
     bool no_cache;                      /* its steps run anew */
     const struct resolved_image *image; /* BASE_IMAGE, once needed */
@@ -39,6 +42,8 @@ struct stage_state {
     unsigned step, step_count;
 };
 
+struct stage_use;
+
 struct lowering {
     const struct dockerfile *df;
     const struct lower_options *options;
@@ -47,7 +52,8 @@ struct lowering {
     struct map globals;    /* built-in and global ARGs that have a value: char *, in the arena */
     size_t expansion_left; /* bytes that values and history may still take; 0 ends the build */
     const char *const *private_env;
-    struct map mentions; /* hints.c */
+    struct map mentions;    /* hints.c */
+    struct map stage_names; /* lower case -> the last struct stage_state of that name */
     struct stage_state *stages;
 };
 
@@ -62,15 +68,60 @@ lower_fn lower_expose, lower_volume, lower_stopsignal, lower_healthcheck;
 /* lower_args.c, lower_run.c, lower_copy.c */
 lower_fn lower_arg, lower_run, lower_workdir, lower_copy;
 
+/* For FROM and global ARGs: built-in and global arguments. */
+struct expander global_expander(struct lowering *l);
 /* Fills l->globals and l->private_env, and reports unused build args. */
 int args_globals(struct lowering *l, struct error *err) MUST_CHECK;
 
 /* lower_from.c: brings the base of a needed stage in: config, environment, root. */
 int from_resolve_image(struct lowering *l, struct stage_state *s, struct error *err) MUST_CHECK;
 void from_lower(struct lowering *l, struct stage_state *s);
-/* The image or local directory that COPY --from names, when it is no stage. */
-int from_source(struct lowering *l, struct stage_state *s, const char *name,
-                const struct instruction *in, struct vertex **out, struct error *err) MUST_CHECK;
+/* The stage, image or local directory that `use` of `in` names; `use` NULL: the build context. *out
+ * is NULL if there is nothing in it. */
+int from_source(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                const struct stage_use *use, struct vertex **out, struct error *err) MUST_CHECK;
+
+/* The words of a COPY or ADD, expanded; here-documents are not among them. */
+struct copy_words {
+    const char *const *files;
+    const struct word *const *origins; /* of `files` */
+    size_t file_count;
+    const char *dest;
+};
+
+/* The inputs of a copy; [0] is left for the root. */
+struct copy_inputs {
+    struct vertex **items;
+    size_t count, cap;
+    size_t files; /* which one is the context, or what --from names; 0: none yet */
+};
+
+void copy_inputs_init(struct copy_inputs *inputs);
+void copy_inputs_release(struct copy_inputs *inputs);
+DEFINE_AUTO(copy_inputs, struct copy_inputs, copy_inputs_release(value))
+
+/* lower_sources.c: fills op's sources and missing_hint, and the inputs that they are in. */
+int sources_lower(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                  const struct copy_words *words, struct copy_inputs *inputs, struct op_copy *op,
+                  struct error *err) MUST_CHECK;
+
+/* The mounts of a RUN, and the vertices that they show. */
+struct mount_list {
+    struct exec_mount *items;
+    size_t count;
+    struct vertex **inputs; /* [0] is left for the root */
+    size_t input_count;
+    const char *ssh_socket; /* of the first ssh mount, or NULL */
+    struct map secrets;     /* environment variables that get secrets, for step names */
+};
+
+/* lower_mounts.c: what --mount says. `more` (may be NULL) is mounted as well. Released with
+ * mount_list_release; the arrays are the arena's. */
+int mounts_lower(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                 const struct exec_mount *more, struct mount_list *out,
+                 struct error *err) MUST_CHECK;
+void mount_list_release(struct mount_list *list);
+DEFINE_AUTO(mount_list, struct mount_list, mount_list_release(value))
 
 /* lower_state.c */
 /* Expands with the stage's variables; an error is placed at byte `offset` of the instruction. */
@@ -85,15 +136,19 @@ const char *const *stage_run_env(struct lowering *l, struct stage_state *s);
 /* Appends to the history; `vertex` makes the layer, NULL if none does. */
 void stage_add_history(struct lowering *l, struct stage_state *s, const char *created_by,
                        struct vertex *vertex);
-/* "[builder 2/5] TEXT" for the stage's next step. */
+/* "[builder 2/5]" for the stage's next step, and "[builder 2/5] TEXT". */
+const char *stage_step_prefix(struct lowering *l, struct stage_state *s);
 const char *stage_step_name(struct lowering *l, struct stage_state *s, const char *text);
-/* The instruction as a person wrote it, variables replaced. */
-const char *stage_step_text(struct lowering *l, struct stage_state *s,
-                            const struct instruction *in);
+/* The instruction as a person wrote it, variables replaced, first by `shadows` (may be NULL). */
+const char *stage_step_text(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                            const struct map *shadows);
 const char *stage_working_dir(const struct stage_state *s);
 /* argv of a command: the JSON words from `first` on, or the text behind the stage's shell. */
 const char *const *stage_command(struct lowering *l, const struct stage_state *s,
                                  const struct instruction *in);
+/* argv of the stage's shell that runs `text`. */
+const char *const *stage_shell_command(struct lowering *l, const struct stage_state *s,
+                                       const char *text);
 void stage_state_release(struct stage_state *s);
 
 /* hints.c: which absolute paths the stages' texts mention. */

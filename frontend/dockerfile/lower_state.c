@@ -14,7 +14,10 @@ int error_word(const struct instruction *in, size_t offset, struct error *err)
 
 struct expander stage_expander(struct lowering *l, struct stage_state *s)
 {
-    return (struct expander){ l->arena, &s->env, l->df->directives.escape, l->expansion_left };
+    return (struct expander){ .arena = l->arena,
+                              .variables = &s->env,
+                              .escape = l->df->directives.escape,
+                              .left = l->expansion_left };
 }
 
 int stage_expand(struct lowering *l, struct stage_state *s, const struct instruction *in,
@@ -101,17 +104,24 @@ static int digits_of(unsigned n)
     return digits;
 }
 
-const char *stage_step_name(struct lowering *l, struct stage_state *s, const char *text)
+const char *stage_step_prefix(struct lowering *l, struct stage_state *s)
 {
     bool alone = l->df->stage_count == 1 && !s->stage->name;
     s->step++;
-    return arena_printf(l->arena, "[%s%s%*u/%u] %s", alone ? "" : s->display_name, alone ? "" : " ",
-                        digits_of(s->step_count), s->step, s->step_count, text);
+    return arena_printf(l->arena, "[%s%s%*u/%u]", alone ? "" : s->display_name, alone ? "" : " ",
+                        digits_of(s->step_count), s->step, s->step_count);
 }
 
-const char *stage_step_text(struct lowering *l, struct stage_state *s, const struct instruction *in)
+const char *stage_step_name(struct lowering *l, struct stage_state *s, const char *text)
+{
+    return arena_printf(l->arena, "%s %s", stage_step_prefix(l, s), text);
+}
+
+const char *stage_step_text(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                            const struct map *shadows)
 {
     struct expander e = stage_expander(l, s);
+    e.shadows = shadows;
     const char *behind = in->line.text + in->offset + strlen(in->spelling);
     const char *shown = expand_for_display(&e, behind);
     return arena_printf(l->arena, "%s%s%s", s->triggering ? "ONBUILD " : "", in->verb->name, shown);
@@ -135,12 +145,18 @@ const char *const *stage_command(struct lowering *l, const struct stage_state *s
 {
     if (in->json)
         return exec_form(l, in, 0);
+    return stage_shell_command(l, s, in->word_count ? in->words[0].text : "");
+}
+
+const char *const *stage_shell_command(struct lowering *l, const struct stage_state *s,
+                                       const char *text)
+{
     const struct strvec *shell = &s->config.shell;
     size_t count = shell->count ? shell->count : COUNT(default_shell);
     const char **argv = arena_alloc(l->arena, count + 2, sizeof *argv);
     for (size_t i = 0; i < count; i++)
         argv[i] = shell->count ? arena_strdup(l->arena, shell->items[i]) : default_shell[i];
-    argv[count] = in->word_count ? in->words[0].text : "";
+    argv[count] = text;
     return argv;
 }
 

@@ -3,12 +3,17 @@
 
 #include "frontend/dockerfile/dockerfile.h"
 #include "frontend/dockerfile/flags.h"
+#include "frontend/dockerfile/heredoc.h"
+#include "frontend/dockerfile/run_flags.h"
 #include "frontend/dockerfile/words.h"
 #include "lib/base/mem.h"
 
 struct parser {
     struct arena *arena;
     char escape;
+    struct line_reader *reader;     /* stands behind the instruction: here-documents follow there */
+    struct heredoc_opener *openers; /* in the instruction's text */
+    size_t opener_count, opener_seen;
 };
 
 typedef int grammar_fn(struct parser *p, struct instruction *in, struct str rest,
@@ -75,13 +80,30 @@ static int parse_text(struct parser *p, struct instruction *in, struct str rest,
     return 0;
 }
 
+/* If a here-document is opened where `word` starts, takes all of the opener: `<< "a b"` is one
+ * word.
+ */
+static struct str complete_opener(struct parser *p, struct str word, size_t index, struct str *rest)
+{
+    while (p->opener_seen < p->opener_count && p->openers[p->opener_seen].word.ptr < word.ptr)
+        p->opener_seen++;
+    if (p->opener_seen == p->opener_count || p->openers[p->opener_seen].word.ptr != word.ptr)
+        return word;
+    struct heredoc_opener *opener = &p->openers[p->opener_seen];
+    const char *end = rest->ptr + rest->len;
+    opener->index = index;
+    rest->ptr = opener->word.ptr + opener->word.len;
+    rest->len = (size_t)(end - rest->ptr);
+    return opener->word;
+}
+
 static int parse_words(struct parser *p, struct instruction *in, struct str rest, struct error *err)
 {
     struct word_list list = { 0 };
     struct str word = { 0 };
     (void)err;
     while (words_next(&rest, &word))
-        word_add(p, in, &list, word);
+        word_add(p, in, &list, complete_opener(p, word, list.count, &rest));
     words_keep(p, in, &list);
     return 0;
 }
@@ -199,14 +221,25 @@ static int unknown_instruction(struct instruction *in, struct str word, struct e
     return error_in(in, in->offset, err);
 }
 
-static int check_heredoc(const struct instruction *in, struct str rest, struct error *err)
+static int read_heredocs(struct parser *p, struct instruction *in, struct error *err)
 {
-    struct str word = words_find_heredoc(rest);
-    if (!(in->verb->properties & VERB_HEREDOC) || in->json || word.len == 0)
+    struct heredoc *docs = arena_alloc(p->arena, p->opener_count, sizeof *docs);
+    if (in->json)
         return 0;
-    error_set(err, ERROR_UNSUPPORTED, 0, "line %d: %s with a here-document (%.*s) is not supported",
-              in->line.where.line, in->verb->name, (int)(word.len > 64 ? 64 : word.len), word.ptr);
-    return error_in(in, (size_t)(word.ptr - in->line.text), err);
+    for (size_t i = 0; i < p->opener_count; i++) {
+        TRY(heredoc_read(&p->openers[i], p->reader, p->arena, &docs[i], err));
+        docs[i].word = p->openers[i].index;
+        in->line.where.end_line = p->reader->next - 1;
+        bool copies = in->verb->grammar == GRAMMAR_LIST;
+        if (copies && in->word_count > 1 && docs[i].word == in->word_count - 1) {
+            error_set(err, ERROR_USER, 0, "%s cannot accept a heredoc as a destination",
+                      in->verb->name);
+            return error_in(in, in->words[docs[i].word].offset, err);
+        }
+    }
+    in->heredocs = docs;
+    in->heredoc_count = p->opener_count;
+    return 0;
 }
 
 /* Whether an instruction has as many words as it needs. */
@@ -286,10 +319,24 @@ static grammar_fn *const grammars[] = {
 static int parse_instruction(struct parser *p, struct instruction *in, struct str text,
                              struct error *err)
 {
+    struct run_flags ignored;
     TRY(parse_head(p, in, &text, err));
+    p->opener_count = p->opener_seen = 0;
+    if (in->verb->properties & VERB_HEREDOC)
+        p->opener_count = heredoc_find(text, p->arena, &p->openers);
     TRY(grammars[in->verb->grammar](p, in, text, err));
-    TRY(check_heredoc(in, text, err));
-    return check_words(in, err);
+    if (in->verb->kind == VERB_RUN)
+        TRY(run_flags_parse(in, p->arena, &ignored, err));
+    TRY(check_words(in, err));
+    return in->inner ? 0 : read_heredocs(p, in, err);
+}
+
+static int not_a_trigger(const struct verb *verb, struct error *err)
+{
+    return error_set(err, ERROR_USER, 0,
+                     verb->kind == VERB_ONBUILD ? "Chaining ONBUILD via `ONBUILD %s` isn't allowed"
+                                                : "%s isn't allowed as an ONBUILD trigger",
+                     verb->name);
 }
 
 static int parse_onbuild(struct parser *p, struct instruction *in, struct str rest,
@@ -304,26 +351,51 @@ static int parse_onbuild(struct parser *p, struct instruction *in, struct str re
     words_next(&ahead, &word);
     const struct verb *verb = verb_find(word);
     if (verb && verb->properties & VERB_NOT_IN_ONBUILD) {
-        error_set(err, ERROR_USER, 0,
-                  verb->kind == VERB_ONBUILD ? "Chaining ONBUILD via `ONBUILD %s` isn't allowed"
-                                             : "%s isn't allowed as an ONBUILD trigger",
-                  verb->name);
+        not_a_trigger(verb, err);
         return error_in(in, in->rest_offset, err);
     }
     struct instruction *inner = ARENA_NEW(p->arena, struct instruction);
     inner->line = in->line;
+    inner->line.comment_count = 0;
     in->inner = inner;
-    return parse_instruction(p, inner, rest, err);
+    TRY(parse_instruction(p, inner, rest, err));
+    in->line.where = inner->line.where;
+    return 0;
+}
+
+/* All places in it are `where`. */
+static int parse_trigger(const char *text, struct position where, struct arena *arena,
+                         const struct instruction **out, struct error *err)
+{
+    struct source source;
+    struct line_reader reader;
+    struct parser p = { .arena = arena, .escape = '\\', .reader = &reader };
+    struct instruction *in = ARENA_NEW(arena, struct instruction);
+    TRY(source_init(&source, arena, str_of(text), "ONBUILD", err));
+    TRY(line_reader_init(&reader, &source, arena, err));
+    if (!line_reader_next(&reader, &in->line))
+        return error_set(err, ERROR_USER, 0, "it is empty");
+    in->line.pieces = NULL;
+    in->line.piece_count = 0;
+    in->line.where = where;
+    TRY(parse_instruction(&p, in, str_of(in->line.text), err));
+    if (in->verb->properties & VERB_NOT_IN_ONBUILD)
+        return not_a_trigger(in->verb, err);
+    in->line.where = where;
+    struct logical_line more;
+    if (line_reader_next(&reader, &more))
+        return error_set(err, ERROR_USER, 0, "onbuild trigger should be a single expression");
+    *out = in;
+    return 0;
 }
 
 int dockerfile_parse_trigger(const char *text, struct position where, struct arena *arena,
                              const struct instruction **out, struct error *err)
 {
-    struct parser p = { arena, '\\' };
-    struct instruction *in = ARENA_NEW(arena, struct instruction);
-    in->line = (struct logical_line){ .text = arena_strdup(arena, text), .where = where };
-    *out = in;
-    return parse_instruction(&p, in, str_of(in->line.text), err);
+    if (parse_trigger(text, where, arena, out, err) == 0)
+        return 0;
+    err->where = where;
+    return -1;
 }
 
 struct instruction_list {
@@ -336,7 +408,7 @@ static int parse_lines(struct dockerfile *df, struct instruction_list *list, str
     struct line_reader reader;
     TRY(line_reader_init(&reader, &df->source, &df->arena, err));
     df->directives = reader.directives;
-    struct parser p = { &df->arena, df->directives.escape };
+    struct parser p = { .arena = &df->arena, .escape = df->directives.escape, .reader = &reader };
     struct logical_line line = { 0 };
     while (line_reader_next(&reader, &line)) {
         if (list->count == INSTRUCTIONS_MAX) {

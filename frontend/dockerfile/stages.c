@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frontend/dockerfile/stages.h"
 
-#include "frontend/dockerfile/flags.h"
+#include <ctype.h>
+
+#include "frontend/dockerfile/mounts.h"
 #include "lib/base/mem.h"
+#include "lib/oci/reference.h"
+
+/* What a misspelt FROM may have meant. */
+static const char *const known_images[] = { "alpine", "busybox", "centos", "debian",
+                                            "golang", "ubuntu",  "fedora" };
 
 /* The last stage called `name` (any case) among the first `count`, or NULL. */
 static struct stage_state *find_name(const struct lowering *l, const char *name, size_t count)
 {
-    for (size_t i = count; i > 0; i--) {
-        const char *candidate = l->df->stages[i - 1].name;
-        if (candidate && strcasecmp(candidate, name) == 0)
-            return &l->stages[i - 1];
-    }
-    return NULL;
+    auto_free char *key = xstrdup(name);
+    for (char *c = key; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    struct stage_state *s = map_find(&l->stage_names, key);
+    while (s && s->stage->index >= count)
+        s = s->same_name;
+    return s;
 }
 
 int stages_hint(const struct lowering *l, const struct stage_state *s, const char *name,
                 struct error *err)
 {
     size_t count = 0;
-    auto_free const char **names = xcalloc(l->df->stage_count, sizeof *names);
+    auto_free const char **names = xcalloc(l->df->stage_count + COUNT(known_images), sizeof *names);
     const struct stage_state *later = find_name(l, name, l->df->stage_count);
     if (later && s && later->stage->index >= s->stage->index)
         return error_hint(err, "stage `%s` starts on line %d; only earlier stages can be used",
@@ -27,6 +35,8 @@ int stages_hint(const struct lowering *l, const struct stage_state *s, const cha
     for (size_t i = 0; i < (s ? s->stage->index : l->df->stage_count); i++)
         if (l->df->stages[i].name)
             names[count++] = l->df->stages[i].name;
+    for (size_t i = 0; s && i < COUNT(known_images); i++)
+        names[count++] = known_images[i];
     const char *near = str_nearest(name, names, count);
     return near ? error_hint(err, "did you mean %s?", near) : -1;
 }
@@ -54,38 +64,81 @@ static int resolve_platform(struct lowering *l, struct stage_state *s, struct ex
     return 0;
 }
 
-static int resolve_stage(struct lowering *l, struct stage_state *s, struct error *err)
+static int check_reference(const struct stage_state *s, struct error *err)
 {
-    const struct instruction *from = s->stage->from;
-    struct expander e = { l->arena, &l->globals, l->df->directives.escape, l->expansion_left };
-    if (expand_word(&e, from->words[0].text, &s->base_name, err) < 0)
-        return error_word(from, from->words[0].offset, err);
-    TRY(resolve_platform(l, s, &e, err));
-    l->expansion_left = e.left;
-    if (s->base_name[strspn(s->base_name, " \t\r\n")] == '\0') {
-        error_set(err, ERROR_USER, 0, "base name (%s) should not be blank", from->words[0].text);
-        error_hint(err, "declare the variable with ARG above the first FROM, with a default");
-        return error_word(from, from->words[0].offset, err);
-    }
-    s->base = find_name(l, s->base_name, s->stage->index);
+    auto_(reference) struct reference ref = { 0 };
+    if (reference_parse(s->base_name, &ref, err) == 0)
+        return 0;
+    error_wrap(err, "failed to parse stage name \"%s\"", s->base_name);
+    return error_word(s->stage->from, s->stage->from->words[0].offset, err);
+}
+
+/* `FROM x AS name` where a named context is called so: that is the stage, x is not looked at. */
+static bool replace_stage(struct lowering *l, struct stage_state *s)
+{
     struct image_resolver *resolver = l->options->resolver;
+    const char *name = s->stage->name;
+    if (!name || !resolver->has_context(resolver, name))
+        return false;
+    struct stage *empty = ARENA_NEW(l->arena, struct stage);
+    *empty = *s->stage;
+    empty->count = 0;
+    s->stage = empty;
+    s->replaced = true;
+    s->base_name = name;
+    s->local_base = resolver->local_context(resolver, name);
+    s->base_kind = s->local_base ? BASE_LOCAL : BASE_IMAGE;
+    return true;
+}
+
+static int find_base(struct lowering *l, struct stage_state *s, struct error *err)
+{
+    struct image_resolver *resolver = l->options->resolver;
+    s->base = find_name(l, s->base_name, s->stage->index);
+    s->local_base = s->base ? NULL : resolver->local_context(resolver, s->base_name);
     if (s->base) {
         s->base_kind = BASE_STAGE;
         s->platform = s->base->platform;
     } else if (strcmp(s->base_name, "scratch") == 0) {
         s->base_kind = BASE_SCRATCH;
+    } else if (s->local_base) {
+        s->base_kind = BASE_LOCAL;
     } else {
-        s->base_kind = resolver->is_local_context(resolver, s->base_name) ? BASE_LOCAL : BASE_IMAGE;
+        s->base_kind = BASE_IMAGE;
+        return check_reference(s, err);
     }
     return 0;
+}
+
+static int resolve_stage(struct lowering *l, struct stage_state *s, struct error *err)
+{
+    const struct instruction *from = s->stage->from;
+    struct expander e = global_expander(l);
+    if (expand_word(&e, from->words[0].text, &s->base_name, err) < 0)
+        return error_word(from, from->words[0].offset, err);
+    TRY(resolve_platform(l, s, &e, err));
+    l->expansion_left = e.left;
+    if (replace_stage(l, s))
+        return 0;
+    if (s->base_name[strspn(s->base_name, " \t\r\n")] == '\0') {
+        error_set(err, ERROR_USER, 0, "base name (%s) should not be blank", from->words[0].text);
+        error_hint(err, "declare the variable with ARG above the first FROM, with a default");
+        return error_word(from, from->words[0].offset, err);
+    }
+    return find_base(l, s, err);
 }
 
 int stages_resolve(struct lowering *l, struct error *err)
 {
     for (size_t i = 0; i < l->df->stage_count; i++) {
         struct stage_state *s = &l->stages[i];
+        const char *name = l->df->stages[i].name;
         s->stage = &l->df->stages[i];
-        s->display_name = s->stage->name ? s->stage->name : arena_printf(l->arena, "stage-%zu", i);
+        s->display_name = name ? name : arena_printf(l->arena, "stage-%zu", i);
+        if (!name)
+            continue;
+        s->same_name = map_find(&l->stage_names, name);
+        map_set(&l->stage_names, name, s);
     }
     for (size_t i = 0; i < l->df->stage_count; i++)
         TRY(resolve_stage(l, &l->stages[i], err));
@@ -134,7 +187,49 @@ static void search_add(struct search *q, const struct stage_state *s)
     q->queue[q->tail++] = s->stage->index;
 }
 
-/* Does stage `from` reach stage `to` by FROM or COPY --from, whatever their order? */
+/* A name that says what to copy from; NULL if the flag says nothing of it. */
+static int use_of_flag(struct lowering *l, const struct flag *flag, const char **out,
+                       struct error *err)
+{
+    *out = NULL;
+    if (flag->spec->kind == FLAG_MOUNT)
+        return mount_find_from(flag, l->arena, out, err);
+    if (flag->spec->kind != FLAG_FROM)
+        return 0;
+    *out = flag->value;
+    if (!strchr(flag->value, '$'))
+        return 0;
+    error_set(err, ERROR_USER, 0, "variable expansion is not supported for --from");
+    return error_hint(err, "define a new stage with FROM, using an ARG from the global scope");
+}
+
+int stages_list_uses(struct lowering *l, const struct instruction *in, struct stage_use **out,
+                     size_t *out_count, struct error *err)
+{
+    *out_count = 0;
+    *out = in->flag_count ? arena_alloc(l->arena, in->flag_count, sizeof **out) : NULL;
+    for (size_t i = 0; i < in->flag_count; i++) {
+        struct stage_use use = { .offset = in->flags[i].offset,
+                                 .mount = in->flags[i].spec->kind == FLAG_MOUNT };
+        if (use_of_flag(l, &in->flags[i], &use.name, err) < 0)
+            return error_word(in, use.offset, err);
+        if (use.name)
+            (*out)[(*out_count)++] = use;
+    }
+    return 0;
+}
+
+static void search_uses(struct lowering *l, struct search *q, const struct instruction *in)
+{
+    auto_(error) struct error ignored = { 0 };
+    struct stage_use *uses = NULL;
+    size_t count = 0;
+    (void)!stages_list_uses(l, in, &uses, &count, &ignored);
+    for (size_t i = 0; i < count; i++)
+        search_add(q, find_name(l, uses[i].name, l->df->stage_count));
+}
+
+/* Does stage `from` reach stage `to` by FROM, COPY --from or a mount, whatever their order? */
 static bool reaches(struct lowering *l, const struct stage_state *from,
                     const struct stage_state *to)
 {
@@ -146,59 +241,49 @@ static bool reaches(struct lowering *l, const struct stage_state *from,
     while (q.head < q.tail) {
         const struct stage_state *s = &l->stages[q.queue[q.head++]];
         search_add(&q, s->base);
-        for (size_t i = 0; i < s->stage->count; i++) {
-            const struct flag *flag = instruction_flag(&s->stage->first[i], FLAG_FROM);
-            search_add(&q, flag ? find_name(l, flag->value, count) : NULL);
-        }
+        for (size_t i = 0; i < s->stage->count; i++)
+            search_uses(l, &q, &s->stage->first[i]);
     }
     return seen[to->stage->index];
 }
 
-static int not_earlier(struct lowering *l, const struct stage_state *s,
-                       const struct instruction *in, const struct stage_state *named,
-                       struct error *err)
+static int not_earlier(struct lowering *l, const struct stage_state *s, const struct stage_use *use,
+                       const struct stage_state *named, struct error *err)
 {
-    const struct flag *flag = instruction_flag(in, FLAG_FROM);
-    if (named == s || reaches(l, named, s)) {
-        error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
-                  named->display_name);
-    } else {
-        error_set(err, ERROR_USER, 0,
-                  "cannot copy from stage \"%s\": it must come before stage \"%s\"",
-                  named->display_name, s->display_name);
-    }
-    return error_word(in, flag->offset, err);
+    if (named == s || reaches(l, named, s))
+        return error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
+                         named->display_name);
+    return error_set(err, ERROR_USER, 0,
+                     "cannot %s from stage \"%s\": it must come before stage \"%s\"",
+                     use->mount ? "mount" : "copy", named->display_name, s->display_name);
 }
 
-int stages_find_from(struct lowering *l, const struct stage_state *s, const struct instruction *in,
-                     struct stage_state **out, struct error *err)
+int stages_find(struct lowering *l, const struct stage_state *s, const struct instruction *in,
+                const struct stage_use *use, struct stage_state **out, struct error *err)
 {
-    const struct flag *flag = instruction_flag(in, FLAG_FROM);
-    if (strchr(flag->value, '$')) {
-        error_set(err, ERROR_USER, 0, "variable expansion is not supported for --from");
-        error_hint(err, "define a new stage with FROM, using an ARG from the global scope");
-        return error_word(in, flag->offset, err);
-    }
-    *out = find_name(l, flag->value, s->stage->index);
+    *out = find_name(l, use->name, s->stage->index);
     if (!*out)
-        *out = find_name(l, flag->value, l->df->stage_count);
-    if (!*out && find_number(l, flag->value, out, err) < 0)
-        return error_word(in, flag->offset, err);
-    if (*out && (*out)->stage->index >= s->stage->index)
-        return not_earlier(l, s, in, *out, err);
-    return 0;
+        *out = find_name(l, use->name, l->df->stage_count);
+    if (!*out && !use->mount && find_number(l, use->name, out, err) < 0)
+        return error_word(in, use->offset, err);
+    if (!*out || (*out)->stage->index < s->stage->index)
+        return 0;
+    not_earlier(l, s, use, *out, err);
+    return error_word(in, use->offset, err);
 }
 
 static int mark_instruction(struct lowering *l, struct stage_state *s, const struct instruction *in,
                             struct error *err)
 {
-    struct stage_state *named = NULL;
-    TRY(flags_check_supported(in, err));
-    if (!instruction_flag(in, FLAG_FROM))
-        return 0;
-    TRY(stages_find_from(l, s, in, &named, err));
-    if (named)
-        named->needed = true;
+    struct stage_use *uses = NULL;
+    size_t count = 0;
+    TRY(stages_list_uses(l, in, &uses, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        struct stage_state *named = NULL;
+        TRY(stages_find(l, s, in, &uses[i], &named, err));
+        if (named)
+            named->needed = true;
+    }
     return 0;
 }
 
@@ -256,7 +341,8 @@ int stages_mark_needed(struct lowering *l, struct stage_state *target, struct er
             continue;
         if (s->base_kind == BASE_IMAGE) {
             TRY(from_resolve_image(l, s, err));
-            TRY(collect_image_triggers(l, s, err));
+            if (!s->replaced)
+                TRY(collect_image_triggers(l, s, err));
         } else if (s->base && !s->triggers) {
             collect_stage_triggers(l, s);
         }

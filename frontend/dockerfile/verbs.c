@@ -9,45 +9,45 @@
 static const struct flag_spec no_flags[] = { { .name = NULL } };
 
 static const struct flag_spec from_flags[] = {
-    { "platform", FLAG_PLATFORM, FLAG_STRING, false },
+    { "platform", FLAG_PLATFORM, FLAG_STRING },
     { .name = NULL },
 };
 
 static const struct flag_spec run_flags[] = {
-    { "mount", FLAG_MOUNT, FLAG_LIST, true },
-    { "network", FLAG_NETWORK, FLAG_STRING, false },
-    { "security", FLAG_SECURITY, FLAG_STRING, true },
-    { "device", FLAG_DEVICE, FLAG_LIST, true },
+    { "mount", FLAG_MOUNT, FLAG_LIST },
+    { "network", FLAG_NETWORK, FLAG_STRING },
+    { "security", FLAG_SECURITY, FLAG_STRING },
+    { "device", FLAG_DEVICE, FLAG_LIST },
     { .name = NULL },
 };
 
 static const struct flag_spec copy_flags[] = {
-    { "from", FLAG_FROM, FLAG_STRING, false },
-    { "chown", FLAG_CHOWN, FLAG_STRING, false },
-    { "chmod", FLAG_CHMOD, FLAG_STRING, false },
-    { "link", FLAG_LINK, FLAG_BOOL, true },
-    { "parents", FLAG_PARENTS, FLAG_BOOL, true },
-    { "exclude", FLAG_EXCLUDE, FLAG_LIST, true },
+    { "from", FLAG_FROM, FLAG_STRING },
+    { "chown", FLAG_CHOWN, FLAG_STRING },
+    { "chmod", FLAG_CHMOD, FLAG_STRING },
+    { "link", FLAG_LINK, FLAG_BOOL },
+    { "parents", FLAG_PARENTS, FLAG_BOOL },
+    { "exclude", FLAG_EXCLUDE, FLAG_LIST },
     { .name = NULL },
 };
 
 static const struct flag_spec add_flags[] = {
-    { "chown", FLAG_CHOWN, FLAG_STRING, false },
-    { "chmod", FLAG_CHMOD, FLAG_STRING, false },
-    { "link", FLAG_LINK, FLAG_BOOL, true },
-    { "exclude", FLAG_EXCLUDE, FLAG_LIST, true },
-    { "keep-git-dir", FLAG_KEEP_GIT_DIR, FLAG_BOOL, true },
-    { "checksum", FLAG_CHECKSUM, FLAG_STRING, true },
-    { "unpack", FLAG_UNPACK, FLAG_BOOL, true },
+    { "chown", FLAG_CHOWN, FLAG_STRING },
+    { "chmod", FLAG_CHMOD, FLAG_STRING },
+    { "link", FLAG_LINK, FLAG_BOOL },
+    { "exclude", FLAG_EXCLUDE, FLAG_LIST },
+    { "keep-git-dir", FLAG_KEEP_GIT_DIR, FLAG_BOOL },
+    { "checksum", FLAG_CHECKSUM, FLAG_STRING },
+    { "unpack", FLAG_UNPACK, FLAG_BOOL },
     { .name = NULL },
 };
 
 static const struct flag_spec healthcheck_flags[] = {
-    { "interval", FLAG_INTERVAL, FLAG_STRING, false },
-    { "timeout", FLAG_TIMEOUT, FLAG_STRING, false },
-    { "start-period", FLAG_START_PERIOD, FLAG_STRING, false },
-    { "start-interval", FLAG_START_INTERVAL, FLAG_STRING, false },
-    { "retries", FLAG_RETRIES, FLAG_STRING, false },
+    { "interval", FLAG_INTERVAL, FLAG_STRING },
+    { "timeout", FLAG_TIMEOUT, FLAG_STRING },
+    { "start-period", FLAG_START_PERIOD, FLAG_STRING },
+    { "start-interval", FLAG_START_INTERVAL, FLAG_STRING },
+    { "retries", FLAG_RETRIES, FLAG_STRING },
     { .name = NULL },
 };
 

@@ -72,7 +72,6 @@ struct flag_spec {
     const char *name; /* without the dashes; NULL ends a table */
     enum flag_kind kind;
     enum flag_type type;
-    bool unsupported; /* known, but the build refuses it */
 };
 
 /* What is true of a verb. */

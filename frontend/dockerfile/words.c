@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frontend/dockerfile/words.h"
 
-#include <ctype.h>
-
 #include "lib/base/strbuf.h"
 
 static bool is_blank(char c)
@@ -79,36 +77,4 @@ char *words_next_flag(struct str *rest, char escape, struct arena *arena)
     }
     take(rest, i < rest->len ? i : rest->len);
     return arena_strndup(arena, text.buf, text.len);
-}
-
-static size_t heredoc_marker(struct str word)
-{
-    size_t i = 0;
-    while (i < word.len && isdigit((unsigned char)word.ptr[i]))
-        i++;
-    if (word.len < i + 2 || word.ptr[i] != '<' || word.ptr[i + 1] != '<')
-        return 0;
-    i += 2;
-    return i < word.len && word.ptr[i] == '-' ? i + 1 : i;
-}
-
-struct str words_find_heredoc(struct str text)
-{
-    struct str word = { 0 };
-    while (words_next_quoted(&text, '\\', &word)) {
-        size_t marker = heredoc_marker(word);
-        if (marker == 0)
-            continue;
-        struct str name = { word.ptr + marker, word.len - marker };
-        if (name.len == 0) {
-            struct str ahead = text;
-            /* `$((1 << 2))` is arithmetic: after a blank, only a name or a quote can be meant. */
-            if (!words_next_quoted(&ahead, '\\', &name) ||
-                (!isalpha((unsigned char)name.ptr[0]) && !strchr("_'\"", name.ptr[0])))
-                continue;
-        }
-        if (!memchr(name.ptr, '<', name.len))
-            return (struct str){ word.ptr, (size_t)(name.ptr + name.len - word.ptr) };
-    }
-    return (struct str){ text.ptr, 0 };
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * words: splitting an instruction's text: on blanks, as NAME=value words with quotes, or as a JSON
- * array of strings. Slices of the input are returned, with nothing unquoted or expanded (expand.h
- * does that).
+ * words: splitting an instruction's text: on blanks, as NAME=value words with quotes, as a JSON
+ * array of strings, as comma-separated values. Slices of the input are returned where possible,
+ * with nothing expanded (expand.h does that).
  */
 #ifndef FRONTEND_DOCKERFILE_WORDS_H
 #define FRONTEND_DOCKERFILE_WORDS_H
 
 #include "lib/base/arena.h"
+#include "lib/base/error.h"
 #include "lib/base/str.h"
+#include "lib/base/strbuf.h"
 #include "lib/base/strvec.h"
 
 #define WHITESPACE "\t\v\f\r "
@@ -31,7 +33,8 @@ enum json_words {
  * its first byte in `text` to `offsets` (at least as many as there are commas, plus one). */
 enum json_words words_parse_json(struct str text, struct strvec *out, size_t **out_offsets);
 
-/* The first word of `text` that opens a here-document (`<<EOF`), or an empty slice. */
-struct str words_find_heredoc(struct str text);
+/* Splits one line of comma-separated values (--mount, --device): a field may be quoted, a quote in
+ * it doubled. Errors: USER. */
+int words_parse_csv(const char *text, struct strvec *out, struct error *err) MUST_CHECK;
 
 #endif

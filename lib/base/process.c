@@ -37,12 +37,45 @@ static int pipes_open(struct pipes *p, struct error *err)
     return 0;
 }
 
-static int spawn(const char *const *argv, const struct pipes *p, pid_t *out_pid, struct error *err)
+static bool is_changed(const char *variable, const char *const *changes)
+{
+    size_t len = strcspn(variable, "=");
+    for (; changes && *changes; changes++) {
+        if (strcspn(*changes, "=") == len && memcmp(*changes, variable, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The strings stay where they are; the caller frees the array. */
+static char **make_environment(const char *const *changes)
+{
+    size_t count = 0;
+    size_t kept = 0;
+    for (size_t i = 0; environ && environ[i]; i++)
+        count++;
+    for (size_t i = 0; changes && changes[i]; i++)
+        count++;
+    char **out = xcalloc(count + 1, sizeof *out);
+    for (size_t i = 0; environ && environ[i]; i++) {
+        if (!is_changed(environ[i], changes))
+            out[kept++] = environ[i];
+    }
+    for (; changes && *changes; changes++) {
+        if (strchr(*changes, '='))
+            out[kept++] = (char *)*changes;
+    }
+    return out;
+}
+
+static int spawn(const char *const *argv, const char *const *changes, const struct pipes *p,
+                 pid_t *out_pid, struct error *err)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none;
     sigset_t defaults;
+    auto_free char **environment = make_environment(changes);
     sigemptyset(&none);
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
@@ -56,7 +89,7 @@ static int spawn(const char *const *argv, const struct pipes *p, pid_t *out_pid,
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &defaults);
-    int rc = posix_spawnp(out_pid, argv[0], &actions, &attr, (char *const *)argv, environ);
+    int rc = posix_spawnp(out_pid, argv[0], &actions, &attr, (char *const *)argv, environment);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
     if (rc != 0)
@@ -111,11 +144,17 @@ static void pump(struct pipes *p, const char *input, struct process_result *resu
 int process_run(const char *const *argv, const char *input, struct process_result *result,
                 struct error *err)
 {
+    return process_run_env(argv, NULL, input, result, err);
+}
+
+int process_run_env(const char *const *argv, const char *const *changes, const char *input,
+                    struct process_result *result, struct error *err)
+{
     struct pipes p;
     pid_t pid = -1;
     *result = (struct process_result){ .out = STRBUF_INIT, .err = STRBUF_INIT };
     TRY(pipes_open(&p, err));
-    if (spawn(argv, &p, &pid, err) < 0) {
+    if (spawn(argv, changes, &p, &pid, err) < 0) {
         pipes_close(&p);
         return -1;
     }

@@ -22,6 +22,10 @@ enum { PROCESS_OUTPUT_MAX = 1024 * 1024 };
  * The caller releases the result. The builder's other descriptors are not inherited. */
 int process_run(const char *const *argv, const char *input, struct process_result *result,
                 struct error *err) MUST_CHECK;
+/* The same with another environment: the caller's, but each "NAME=value" of `changes` set, and each
+ * "NAME" of it unset. NULL-terminated. */
+int process_run_env(const char *const *argv, const char *const *changes, const char *input,
+                    struct process_result *result, struct error *err) MUST_CHECK;
 void process_result_release(struct process_result *result);
 
 /* waitpid for one child, EINTR dealt with: exit code, or 128 + signal. */

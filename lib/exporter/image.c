@@ -199,9 +199,11 @@ int image_pack(struct image_record *image, const struct face_options *faces, str
     return run_jobs(jobs, count, faces->pool, &found, err);
 }
 
-int image_put_manifest(struct image_record *image, const struct store *store, struct error *err)
+int image_put_manifest(struct image_record *image, const struct store *store,
+                       const struct map *annotations, struct error *err)
 {
-    auto_(manifest) struct manifest m = { .media_type = MEDIA_MANIFEST };
+    auto_(manifest) struct manifest m = { .media_type = MEDIA_MANIFEST,
+                                          .annotations = annotations };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     int fd = -1;
     m.config = (struct descriptor){ .media_type = MEDIA_CONFIG, .digest = image->config };

@@ -31,8 +31,9 @@ int image_pack(struct image_record *image, const struct face_options *faces,
 /* Do all layers have a blob that is in the store? */
 bool image_is_packed(const struct image_record *image, const struct store *store);
 
-/* Writes the manifest of a packed image into the store and into the record. */
+/* Writes the manifest of a packed image into the store and into the record. `annotations` may be
+ * NULL. */
 int image_put_manifest(struct image_record *image, const struct store *store,
-                       struct error *err) MUST_CHECK;
+                       const struct map *annotations, struct error *err) MUST_CHECK;
 
 #endif

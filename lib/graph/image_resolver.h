@@ -35,8 +35,11 @@ struct image_resolver {
     int (*resolve)(struct image_resolver *resolver, const char *reference,
                    const struct platform *platform, const struct resolved_image **out,
                    struct error *err);
-    /* Is `name` a named context that is a plain directory? (--build-context name=DIR) */
-    bool (*is_local_context)(struct image_resolver *resolver, const char *name);
+    /* The named context that `name` means if that is a plain directory (--build-context name=DIR),
+     * as op_local calls it; else NULL. */
+    const char *(*local_context)(struct image_resolver *resolver, const char *name);
+    /* Is there a named context of any kind for `name`? It stands in for a stage of that name. */
+    bool (*has_context)(struct image_resolver *resolver, const char *name);
 };
 
 #endif

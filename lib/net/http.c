@@ -27,6 +27,7 @@ static const char *const header_names[HTTP_HEADER_COUNT] = {
     [HTTP_CHUNK_MIN_LENGTH] = "OCI-Chunk-Min-Length",
     [HTTP_LINK] = "Link",
     [HTTP_ETAG] = "ETag",
+    [HTTP_LAST_MODIFIED] = "Last-Modified",
 };
 
 /* A handle keeps its own connections, which libcurl does not let threads share safely; so an idle

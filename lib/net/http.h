@@ -45,6 +45,7 @@ enum http_header {
     HTTP_CHUNK_MIN_LENGTH, /* OCI-Chunk-Min-Length */
     HTTP_LINK,
     HTTP_ETAG,
+    HTTP_LAST_MODIFIED,
     HTTP_HEADER_COUNT,
 };
 

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/map.h"
 #include "lib/codec/digest.h"
 #include "lib/codec/json.h"
 #include "lib/oci/platform.h"
@@ -62,6 +63,7 @@ struct manifest {
     struct descriptor config;
     struct descriptor *layers; /* bottom first */
     size_t layer_count;
+    const struct map *annotations; /* to print: char * values, borrowed; NULL: none */
 };
 
 /* `expected` is the type by which it was asked for or delivered, MEDIA_UNKNOWN if nobody said; a

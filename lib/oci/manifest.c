@@ -89,6 +89,24 @@ int manifest_parse(const char *text, size_t len, enum media_type expected, struc
     return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return strcmp((*(const struct map_entry *const *)a)->key,
+                  (*(const struct map_entry *const *)b)->key);
+}
+
+static js *print_annotations(const struct map *annotations)
+{
+    js *out = js_new_object();
+    auto_free const struct map_entry **sorted = xcalloc(annotations->count, sizeof *sorted);
+    for (size_t i = 0; i < annotations->count; i++)
+        sorted[i] = &annotations->entries[i];
+    qsort(sorted, annotations->count, sizeof *sorted, by_key);
+    for (size_t i = 0; i < annotations->count; i++)
+        js_set_text(out, sorted[i]->key, sorted[i]->value);
+    return out;
+}
+
 void manifest_print(const struct manifest *m, struct strbuf *out)
 {
     auto_(js) js *doc = js_new_object();
@@ -100,6 +118,8 @@ void manifest_print(const struct manifest *m, struct strbuf *out)
     for (size_t i = 0; i < m->layer_count; i++)
         js_push_take(layers, descriptor_print(&m->layers[i]));
     js_set_take(doc, "layers", layers);
+    if (m->annotations && m->annotations->count)
+        js_set_take(doc, "annotations", print_annotations(m->annotations));
     js_print_in_order(doc, 2, out);
 }
 

@@ -7,8 +7,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/codec/base64.h"
 #include "lib/codec/json.h"
-#include "lib/registry/base64.h"
 
 enum { EXPIRES_DEFAULT_S = 60, EXPIRES_MAX_S = 24 * 3600 };
 

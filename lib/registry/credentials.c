@@ -7,8 +7,8 @@
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
+#include "lib/codec/base64.h"
 #include "lib/codec/json.h"
-#include "lib/registry/base64.h"
 
 enum { CONFIG_FILE_MAX = 1024 * 1024 };
 

@@ -13,6 +13,7 @@ struct solver *solver_new(const struct solver_options *options)
     s->states = xcalloc(options->graph->count, sizeof *s->states);
     pthread_mutex_init(&s->unpack_lock, NULL);
     pthread_cond_init(&s->unpacked, NULL);
+    pthread_mutex_init(&s->caches_lock, NULL);
     return s;
 }
 
@@ -43,6 +44,8 @@ void solver_free(struct solver *s)
     }
     pthread_mutex_destroy(&s->unpack_lock);
     pthread_cond_destroy(&s->unpacked);
+    pthread_mutex_destroy(&s->caches_lock);
+    map_release(&s->renewed_caches);
     strvec_release(&s->unpacking);
     free(s->states);
     free(s);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/map.h"
 #include "lib/cache/cache.h"
 #include "lib/solver/selection.h"
 #include "lib/solver/solver.h"
@@ -43,6 +44,8 @@ struct solver {
     pthread_mutex_t unpack_lock;
     pthread_cond_t unpacked;
     struct strvec unpacking; /* ids of layers that some thread is unpacking; under unpack_lock */
+    pthread_mutex_t caches_lock;
+    struct map renewed_caches; /* keys of those that this build began anew; under caches_lock */
 };
 
 static inline struct vertex_state *state_of(const struct solver *s, const struct vertex *v)

@@ -267,6 +267,8 @@ static int fake_run(struct executor *executor, const struct exec_request *reques
     strvec_push(&f->ran, request->op->args[1]);
     pthread_mutex_unlock(&f->lock);
     request->output(request->output_arg, 1, "said\n", 5);
+    if (f->look)
+        f->look(f->look_arg, request);
     *out_status = 0;
     if (strcmp(what, "fail") == 0)
         *out_status = 3;

@@ -34,6 +34,9 @@ struct fake_executor {
     pthread_cond_t arrived;
     struct strvec ran; /* argv[1] of the steps, in order of their start; under `lock` */
     size_t together, waiting;
+    /* Called in each step, with what it was asked for. May be NULL. */
+    void (*look)(void *arg, const struct exec_request *request);
+    void *look_arg;
 };
 void fake_executor_init(struct fake_executor *f);
 void fake_executor_release(struct fake_executor *f);

@@ -98,7 +98,9 @@ static void expands(void **state)
     auto_(map) struct map variables = { 0 };
     auto_(error) struct error err = { 0 };
     set_variables(&variables);
-    struct expander e = { &arena, &variables, '\\', EXPAND_TOTAL_MAX };
+    struct expander e = {
+        .arena = &arena, .variables = &variables, .escape = '\\', .left = EXPAND_TOTAL_MAX
+    };
     const char *result = NULL;
     int rc = expand_word(&e, c->word, &result, &err);
     if (c->error) {
@@ -115,7 +117,9 @@ static void other_escape(void **state)
     auto_(arena) struct arena arena = { 0 };
     auto_(map) struct map variables = { 0 };
     struct error err = { 0 };
-    struct expander e = { &arena, &variables, '`', EXPAND_TOTAL_MAX };
+    struct expander e = {
+        .arena = &arena, .variables = &variables, .escape = '`', .left = EXPAND_TOTAL_MAX
+    };
     const char *result = NULL;
     assert_ok(expand_word(&e, "c:\\x`$y", &result, &err), &err);
     assert_string_equal(result, "c:\\x$y");
@@ -141,7 +145,9 @@ static void splits_words(void **state)
     auto_(strbuf) struct strbuf joined = STRBUF_INIT;
     struct error err = { 0 };
     set_variables(&variables);
-    struct expander e = { &arena, &variables, '\\', EXPAND_TOTAL_MAX };
+    struct expander e = {
+        .arena = &arena, .variables = &variables, .escape = '\\', .left = EXPAND_TOTAL_MAX
+    };
     const char *const *words = NULL;
     assert_ok(expand_words(&e, c->word, &words, &err), &err);
     for (; *words; words++)
@@ -155,7 +161,9 @@ static void display(void **state)
     auto_(arena) struct arena arena = { 0 };
     auto_(map) struct map variables = { 0 };
     set_variables(&variables);
-    struct expander e = { &arena, &variables, '\\', EXPAND_TOTAL_MAX };
+    struct expander e = {
+        .arena = &arena, .variables = &variables, .escape = '\\', .left = EXPAND_TOTAL_MAX
+    };
     assert_string_equal(expand_for_display(&e, "echo \"$v\" '$v' $no ${no} \\$v ${no:-d}"),
                         "echo \"value\" '$v' $no ${no} \\$v d");
     assert_string_equal(expand_for_display(&e, "broken ${v"), "broken ${v");
@@ -179,7 +187,9 @@ static void limits(void **state)
     auto_(arena) struct arena arena = { 0 };
     auto_(map) struct map variables = { 0 };
     struct error err = { 0 };
-    struct expander e = { &arena, &variables, '\\', EXPAND_TOTAL_MAX };
+    struct expander e = {
+        .arena = &arena, .variables = &variables, .escape = '\\', .left = EXPAND_TOTAL_MAX
+    };
     const char *result = NULL;
     auto_free char *deep = nested(EXPAND_DEPTH_MAX);
     assert_ok(expand_word(&e, deep, &result, &err), &err);

@@ -26,7 +26,8 @@ struct fake_resolver {
     struct image_resolver base;
     struct resolved_image *images[64];
     size_t count;
-    const char *local; /* the one named context that is a directory */
+    const char *local;   /* the one named context that is a directory */
+    const char *context; /* the one named context that is an image */
 };
 
 static void free_image(struct resolved_image *image)
@@ -37,7 +38,8 @@ static void free_image(struct resolved_image *image)
     free(image);
 }
 
-/* Any name is an image of one layer, but "missing..." is not there and "onbuild" has triggers. */
+/* Any name is an image of one layer, but "missing..." and "alpne" are not there and "onbuild..."
+ * has triggers. */
 static int fake_resolve(struct image_resolver *r, const char *reference,
                         const struct platform *platform, const struct resolved_image **out,
                         struct error *err)
@@ -45,13 +47,14 @@ static int fake_resolve(struct image_resolver *r, const char *reference,
     struct fake_resolver *fake = (struct fake_resolver *)r;
     auto_(reference) struct reference ref = { 0 };
     TRY(reference_parse(reference, &ref, err));
-    if (str_starts_with(reference, "missing"))
+    if (str_starts_with(reference, "missing") || strcmp(reference, "alpne") == 0)
         return error_set(err, ERROR_REMOTE, 0, "%s: not found", reference);
     assert_true(fake->count < COUNT(fake->images));
     struct resolved_image *image = xcalloc(1, sizeof *image);
     fake->images[fake->count++] = image;
     image->name = reference_print(&ref);
-    digest_of(image->name, strlen(image->name), &image->digest);
+    auto_free char *identity = xasprintf("%s %s", image->name, platform->arch);
+    digest_of(identity, strlen(identity), &image->digest);
     image->layer_count = strcmp(reference, "empty") == 0 ? 0 : 1;
     image->layers = xcalloc(1, sizeof *image->layers);
     image_config_init(&image->config);
@@ -61,6 +64,12 @@ static int fake_resolve(struct image_resolver *r, const char *reference,
     image->config.created = xstrdup("2020-01-01T00:00:00Z");
     image->config.has_cmd = true;
     strvec_push(&image->config.cmd, "base-cmd");
+    if (strcmp(reference, "onbuild-heredoc") == 0) {
+        strvec_push(&image->config.on_build, "RUN <<EOF\necho 1\nEOF");
+        strvec_push(&image->config.on_build, "COPY <<-A /x\n\ta $BASE\nA");
+    }
+    if (strcmp(reference, "onbuild-bad") == 0)
+        strvec_push(&image->config.on_build, "RUN <<EOF\necho 1\n");
     if (strcmp(reference, "onbuild") == 0) {
         strvec_push(&image->config.on_build, "ENV triggered=$BASE");
         strvec_push(&image->config.on_build, "COPY --from=helper /a /b");
@@ -69,10 +78,30 @@ static int fake_resolve(struct image_resolver *r, const char *reference,
     return 0;
 }
 
-static bool fake_is_local(struct image_resolver *r, const char *name)
+static const char *fake_local(struct image_resolver *r, const char *name)
 {
     struct fake_resolver *fake = (struct fake_resolver *)r;
-    return fake->local && strcmp(fake->local, name) == 0;
+    return fake->local && strcmp(fake->local, name) == 0 ? fake->local : NULL;
+}
+
+static bool fake_has(struct image_resolver *r, const char *name)
+{
+    struct fake_resolver *fake = (struct fake_resolver *)r;
+    return fake_local(r, name) || (fake->context && strcmp(fake->context, name) == 0);
+}
+
+/* A git repository is all of a context, a URL one file of it. */
+static int fake_fetch(struct source_fetcher *fetcher, const struct remote_source *source,
+                      const char **out_context, const char **out_path, struct error *err)
+{
+    (void)fetcher;
+    if (strstr(source->url, "missing"))
+        return error_set(err, ERROR_REMOTE, 0, "%s: 404", source->url);
+    *out_context = source->checksum                                   ? "fetched, checked"
+                   : source->has_keep_git_dir && source->keep_git_dir ? "fetched, with .git"
+                                                                      : "fetched";
+    *out_path = source->kind == REMOTE_GIT ? "." : path_base(source->url);
+    return 0;
 }
 
 struct options {
@@ -80,6 +109,7 @@ struct options {
     struct map args, labels;
     struct strvec unused;
     struct fake_resolver resolver;
+    struct source_fetcher fetcher;
     char *text;
 };
 
@@ -91,14 +121,27 @@ static void set_pair(struct map *map, struct str pair)
     map_set(map, key, xstrndup(pair.ptr, pair.len));
 }
 
-/* Lines of "arg N=V", "label N=V", "target X", "context X", "platform X", "network none". */
+static const char *const entitlement_names[] = { "network.host", "security.insecure", "device" };
+
+static unsigned parse_entitlement(const char *name)
+{
+    for (size_t i = 0; i < COUNT(entitlement_names); i++)
+        if (strcmp(entitlement_names[i], name) == 0)
+            return 1U << i;
+    fail_msg("unknown entitlement %s", name);
+    return 0;
+}
+
+/* Lines of "arg N=V", "label N=V", "target X", "context X" (a directory), "image-context X",
+ * "platform X", "network none", "allow X", "settings X", "no-fetcher yes". */
 static void parse_options(struct options *o, const char *text)
 {
     struct error err = { 0 };
     *o = (struct options){
         .args = { .free_value = free },
         .labels = { .free_value = free },
-        .resolver = { .base = { fake_resolve, fake_is_local } },
+        .resolver = { .base = { fake_resolve, fake_local, fake_has } },
+        .fetcher = { fake_fetch },
         .text = xstrdup(text),
     };
     o->lower = (struct lower_options){ .build_args = &o->args,
@@ -120,6 +163,14 @@ static void parse_options(struct options *o, const char *text)
             o->lower.target = value;
         else if (strcmp(line, "context") == 0)
             o->resolver.local = value;
+        else if (strcmp(line, "image-context") == 0)
+            o->resolver.context = value;
+        else if (strcmp(line, "allow") == 0)
+            o->lower.allow |= parse_entitlement(value);
+        else if (strcmp(line, "settings") == 0)
+            o->lower.settings = value;
+        else if (strcmp(line, "no-fetcher") == 0)
+            o->fetcher.fetch = NULL;
         else if (strcmp(line, "network") == 0)
             o->lower.network = strcmp(value, "none") == 0 ? NETWORK_NONE : NETWORK_HOST;
         else if (strcmp(line, "platform") == 0)
@@ -181,6 +232,45 @@ static void print_copy(const struct op_copy *op, struct strbuf *out)
         strbuf_addf(out, "  hint %s\n", op->missing_hint);
 }
 
+static void print_mount(const struct exec_mount *m, struct strbuf *out)
+{
+    static const char *const types[] = { "bind", "cache", "tmpfs", "secret", "ssh", "inline" };
+    static const char *const sharing[] = { "shared", "private", "locked" };
+    strbuf_addf(out, "  mount %s %s", types[m->type], m->target ? m->target : "-");
+    if (m->source)
+        strbuf_addf(out, " of input %zu %s", m->input, m->source);
+    if (m->id)
+        strbuf_addf(out, " id <%s>", m->id);
+    if (m->type == EXEC_MOUNT_CACHE)
+        strbuf_addf(out, " %s", sharing[m->sharing]);
+    if (m->env)
+        strbuf_addf(out, " env %s", m->env);
+    if (m->type == EXEC_MOUNT_TMPFS)
+        strbuf_addf(out, " size %llu", (unsigned long long)m->size);
+    if (m->mode)
+        strbuf_addf(out, " %04o %u:%u", m->mode, m->uid, m->gid);
+    strbuf_addf(out, "%s%s\n", m->writable ? " writable" : "", m->required ? " required" : "");
+    if (m->data)
+        strbuf_addf(out, "%.*s\n", (int)m->size, m->data);
+}
+
+static void print_exec(const struct op_exec *op, struct strbuf *out)
+{
+    print_list(out, "args", op->args);
+    print_list(out, "env", op->env);
+    if (op->private_env)
+        print_list(out, "private", op->private_env);
+    strbuf_addf(out, "  cwd %s user <%s> network %s%s\n", op->cwd, op->user,
+                op->network == NETWORK_NONE ? "none" : "host", op->insecure ? " insecure" : "");
+    for (size_t i = 0; i < op->mount_count; i++)
+        print_mount(&op->mounts[i], out);
+    for (size_t i = 0; i < op->device_count; i++)
+        strbuf_addf(out, "  device %s%s\n", op->devices[i].name,
+                    op->devices[i].required ? " required" : "");
+    if (op->settings)
+        strbuf_addf(out, "  settings %s\n", op->settings);
+}
+
 static void print_vertex(const struct vertex *v, struct strbuf *out)
 {
     strbuf_addf(out, "%u %s (line %d)\n  inputs", v->index, v->name, v->where.line);
@@ -190,14 +280,7 @@ static void print_vertex(const struct vertex *v, struct strbuf *out)
     switch (v->kind) {
     case OP_IMAGE: strbuf_addf(out, "  image %s\n", v->image.image->name); break;
     case OP_LOCAL: strbuf_addf(out, "  local %s\n", v->local.name); break;
-    case OP_EXEC:
-        print_list(out, "args", v->exec.args);
-        print_list(out, "env", v->exec.env);
-        if (v->exec.private_env)
-            print_list(out, "private", v->exec.private_env);
-        strbuf_addf(out, "  cwd %s user <%s> network %s\n", v->exec.cwd, v->exec.user,
-                    v->exec.network == NETWORK_NONE ? "none" : "host");
-        break;
+    case OP_EXEC: print_exec(&v->exec, out); break;
     case OP_COPY: print_copy(&v->copy, out); break;
     case OP_MERGE: strbuf_addstr(out, "  merge\n"); break;
     case OP_MKDIR: strbuf_addf(out, "  mkdir %s owner %s\n", v->mkdir.path, v->mkdir.owner); break;
@@ -254,6 +337,8 @@ static int run_lower(const struct golden *g, const struct dockerfile *df, struct
     read_golden(g->dir, "options", &text);
     parse_options(&options, text.buf);
     options.lower.resolver = &options.resolver.base;
+    if (options.fetcher.fetch)
+        options.lower.fetcher = &options.fetcher;
     int rc = dockerfile_lower(df, &options.lower, &def, err);
     if (rc == 0)
         print_definition(&def, &options.unused, out);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "lib/registry/base64.h"
+#include "lib/codec/base64.h"
 #include "lib/registry/tags.h"
 #include "tests/support/test.h"
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The checks that look at the tree alone: spelling, casing, forms, names of stages, comments. */
+#include <ctype.h>
+
+#include "frontend/dockerfile/lint.h"
+#include "lib/base/map.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+
+static bool is_lower(const char *word)
+{
+    return word[strcspn(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
+static bool is_upper(const char *word)
+{
+    return word[strcspn(word, "abcdefghijklmnopqrstuvwxyz")] == '\0';
+}
+
+typedef void instruction_fn(struct lint *lint, const struct instruction *in, void *arg);
+
+/* FROM and what follows it, of all stages. The ARGs above the first FROM are no commands to the
+ * rules about commands. */
+static void each_command(struct lint *lint, instruction_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < lint->df->stage_count; i++) {
+        const struct stage *s = &lint->df->stages[i];
+        fn(lint, s->from, arg);
+        for (size_t k = 0; k < s->count; k++)
+            fn(lint, &s->first[k], arg);
+    }
+}
+
+struct casing {
+    size_t lower, upper;
+};
+
+static void count_casing(struct lint *lint, const struct instruction *in, void *arg)
+{
+    struct casing *c = arg;
+    (void)lint;
+    c->lower += is_lower(in->spelling);
+    c->upper += is_upper(in->spelling);
+}
+
+static void check_casing(struct lint *lint, const struct instruction *in, void *arg)
+{
+    const struct casing *c = arg;
+    bool to_lower = c->lower > c->upper;
+    if (to_lower ? is_lower(in->spelling) : is_upper(in->spelling))
+        return;
+    lint_warn(lint, LINT_CONSISTENT_INSTRUCTION_CASING, in,
+              "Command '%s' should match the case of the command majority (%s)", in->spelling,
+              to_lower ? "lowercase" : "uppercase");
+}
+
+static void check_from(struct lint *lint, const struct instruction *from)
+{
+    if (from->word_count != 3)
+        return;
+    const char *as = from->words[1].text;
+    const char *name = from->words[2].text;
+    if (!is_lower(name))
+        lint_warn(lint, LINT_STAGE_NAME_CASING, from, "Stage name '%s' should be lowercase", name);
+    if ((is_lower(from->spelling) && !is_lower(as)) || (is_upper(from->spelling) && !is_upper(as)))
+        lint_warn(lint, LINT_FROM_AS_CASING, from, "'%s' and '%s' keywords' casing do not match",
+                  as, from->spelling);
+}
+
+/* A comment right above ARG or FROM ... AS is its description, and begins with its name. */
+static void check_description(struct lint *lint, const struct instruction *in)
+{
+    bool is_from = in->verb->kind == VERB_FROM;
+    if (in->line.comment_count == 0 || (is_from && in->word_count != 3) ||
+        (!is_from && in->verb->kind != VERB_ARG))
+        return;
+    const char *comment = in->line.comments[0];
+    size_t len = strcspn(comment, " \t");
+    size_t first = is_from ? 2 : 0;
+    size_t last = is_from ? 3 : in->word_count;
+    for (size_t i = first; i < last; i++) {
+        const char *name = in->words[i].text;
+        if (strlen(name) == len &&
+            (is_from ? strncasecmp(name, comment, len) : strncmp(name, comment, len)) == 0)
+            return;
+    }
+    if (str_starts_with(comment, "check="))
+        return;
+    lint_warn(lint, LINT_INVALID_DEFINITION_DESCRIPTION, in,
+              "Comment for %s should follow the format: `# %s <description>`", in->verb->name,
+              last - first == 1 ? in->words[first].text : "<arg_key>");
+}
+
+static void check_form(struct lint *lint, const struct instruction *in, void *arg)
+{
+    (void)arg;
+    if (in->line.blank_line)
+        lint_warn(lint, LINT_NO_EMPTY_CONTINUATION, in, "Empty continuation line");
+    if (in->legacy) {
+        lint_warn(lint, LINT_LEGACY_KEY_VALUE_FORMAT, in,
+                  "\"%s key=value\" should be used instead of legacy \"%s key value\" format",
+                  in->verb->name, in->verb->name);
+    }
+    if (in->verb->kind == VERB_MAINTAINER)
+        lint_warn(lint, LINT_MAINTAINER_DEPRECATED, in,
+                  "Maintainer instruction is deprecated in favor of using label");
+    if (in->verb->kind == VERB_FROM)
+        check_from(lint, in);
+    check_description(lint, in);
+    if (in->inner)
+        check_form(lint, in->inner, NULL);
+}
+
+static void check_stage_names(struct lint *lint)
+{
+    auto_(map) struct map seen = { 0 };
+    for (size_t i = 0; i < lint->df->stage_count; i++) {
+        const struct stage *s = &lint->df->stages[i];
+        if (!s->name)
+            continue;
+        if (strcmp(s->name, "scratch") == 0 || strcmp(s->name, "context") == 0)
+            lint_warn(lint, LINT_RESERVED_STAGE_NAME, s->from,
+                      "Stage name should not use the same name as reserved stage \"%s\"", s->name);
+        if (map_find(&seen, s->name))
+            lint_warn(lint, LINT_DUPLICATE_STAGE_NAME, s->from,
+                      "Duplicate stage name \"%s\", stage names should be unique", s->name);
+        map_set(&seen, s->name, lint);
+    }
+}
+
+void lint_tree(struct lint *lint)
+{
+    struct casing casing = { 0 };
+    for (size_t i = 0; i < lint->df->global_count; i++)
+        check_form(lint, &lint->df->globals[i], NULL);
+    each_command(lint, count_casing, &casing);
+    each_command(lint, check_casing, &casing);
+    each_command(lint, check_form, NULL);
+    check_stage_names(lint);
+}

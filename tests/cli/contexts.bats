@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Where a build's files can come from: standard input, archives, web addresses, git repositories.
+
+load helpers
+
+setup() {
+    common_setup
+    serve_dir="$BATS_TEST_TMPDIR/www"
+    mkdir -p "$serve_dir"
+}
+
+teardown() {
+    [ -z "$server" ] || kill "$server" || true
+    common_teardown
+}
+
+# Serves $serve_dir; $address is where.
+serve() {
+    python3 "$BATS_TEST_DIRNAME/web.py" "$serve_dir" > "$BATS_TEST_TMPDIR/port" 3>&- &
+    server=$!
+    for _ in $(seq 100); do
+        [ ! -s "$BATS_TEST_TMPDIR/port" ] || break
+        sleep 0.05
+    done
+    address="http://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/port")"
+}
+
+# A repository at $address/git/repo.git with a branch, a tag and a submodule's worth of files.
+make_repository() {
+    git init -q -b main work
+    git -C work config user.email a@example.org
+    git -C work config user.name a
+    mkdir work/sub
+    printf 'FROM scratch\nCOPY . /\n' > work/Dockerfile
+    echo one > work/file
+    echo '#!/bin/sh' > work/tool
+    chmod 755 work/tool
+    printf 'FROM scratch\nCOPY inner /\n' > work/sub/Dockerfile
+    echo inner > work/sub/inner
+    git -C work add .
+    git -C work commit -q -m one
+    git -C work tag v1
+    echo two > work/file
+    git -C work commit -q -a -m two
+    git clone -q --bare work "$serve_dir/repo.git"
+}
+
+@test "a Dockerfile on standard input, without a context" {
+    printf 'FROM base\nRUN echo hello > /x\n' > in
+    mlb -o out - < in
+    same x "$(cat out/x)" hello
+    printf 'FROM base\nCOPY x /x\n' > in
+    fails 1 mlb - < in
+    says '"/x": not found in the build context'
+}
+
+@test "a tar archive on standard input, plain and packed" {
+    printf 'FROM scratch\nCOPY . /\n' | dockerfile
+    echo data > "$CTX/file"
+    ln -s file "$CTX/link"
+    local option
+    for option in "" -z -j -J; do
+        tar -C "$CTX" $option -cf in.tar .
+        mlb -t "img$option" -o out - < in.tar
+        same file "$(cat out/file)" data
+        [ -L out/link ]
+        rm -r out
+    done
+    tar -C "$CTX" -cf in.tar file
+    fails 1 mlb - < in.tar
+    says "there is no Dockerfile in the context"
+    head -c 700 /dev/urandom | cat <(head -c 512 in.tar) - > bad.tar
+    fails 1 mlb - < bad.tar
+}
+
+@test "-f - with a directory; both on standard input is an error" {
+    echo data > "$CTX/file"
+    printf 'FROM scratch\nCOPY file /\n' > in
+    mlb -f - -o out "$CTX" < in
+    same file "$(cat out/file)" data
+    fails 2 mlb -f - - < in
+    says "can't use stdin for both"
+    fails 2 mlb -f in - < in
+    says "ambiguous Dockerfile source"
+}
+
+@test "a git repository: branch, tag, subdirectory, query, checksum" {
+    make_repository
+    serve
+    local repo="$address/git/repo.git"
+    mlb -o out "$repo"
+    same file "$(cat out/file)" two
+    [ ! -e out/.git ]
+    same modes "$(stat -c %a out/file out/tool | tr '\n' ' ')" "644 755 "
+    mlb -o out1 "$repo#v1"
+    same file "$(cat out1/file)" one
+    mlb -o out2 "$repo#main:sub"
+    same inner "$(cat out2/inner)" inner
+    mlb -o out3 "$repo?tag=v1&subdir=sub"
+    same inner "$(cat out3/inner)" inner
+    local commit
+    commit=$(git -C work rev-parse v1)
+    mlb -o out4 "$repo#$commit"
+    same file "$(cat out4/file)" one
+    mlb -o out5 "$repo?ref=v1&checksum=${commit:0:10}"
+    fails 1 mlb "$repo?ref=main&checksum=$commit"
+    says "expected checksum to match $commit"
+    fails 1 mlb "$repo#nothing"
+    says "nothing"
+    fails 1 mlb "$repo?color=red"
+    says 'unexpected query "color"'
+    fails 1 mlb "$repo#main:none"
+    says "the repository has no directory none"
+    mlb -o out6 "$repo?keep-git-dir=1"
+    [ -d out6/.git ]
+}
+
+@test "a git repository does not touch the one the caller stands in" {
+    make_repository
+    serve
+    git init -q here
+    cd here
+    GIT_DIR="$PWD/.git" mlb -o ../out "$address/git/repo.git"
+    same head "$(git symbolic-ref HEAD; git status --porcelain)" "$(git symbolic-ref HEAD)"
+    same file "$(cat ../out/file)" two
+}
+
+@test "a link in a repository leads to no file of the host" {
+    make_repository
+    serve
+    echo secret > secret
+    ln -s "$PWD/secret" work/Dockerfile.link
+    git -C work add .
+    git -C work commit -q -m link
+    git -C work push -q "$serve_dir/repo.git" main
+    fails 1 mlb -f Dockerfile.link "$address/git/repo.git"
+    says_not secret$
+    says "there is no Dockerfile.link in the context"
+}
+
+@test "a web address: an archive, a Dockerfile, -f" {
+    printf 'FROM scratch\nCOPY . /\n' | dockerfile
+    echo data > "$CTX/file"
+    tar -C "$CTX" -czf "$serve_dir/context.tar.gz" .
+    printf 'FROM base\nRUN echo hello\n' > "$serve_dir/plain"
+    serve
+    mlb -o out "$address/context.tar.gz"
+    same file "$(cat out/file)" data
+    mlb "$address/plain"
+    mlb -o out1 -f "$address/redirect/plain" "$CTX"
+    fails 4 mlb "$address/none.tar.gz"
+    says "invalid response status 404"
+}
+
+@test "named contexts: a git repository and a web file, fetched only when used" {
+    make_repository
+    echo "from the web" > "$serve_dir/weights"
+    serve
+    printf 'FROM scratch\nCOPY --from=repo file /\nCOPY --from=web context /weights\n' | dockerfile
+    mlb -o out --build-context "repo=$address/git/repo.git#v1" \
+        --build-context "web=$address/weights" --build-context "unused=$address/none" "$CTX"
+    same file "$(cat out/file)" one
+    same weights "$(cat out/weights)" "from the web"
+    ! grep -q none "$serve_dir/requests.log"
+    fails 2 mlb --build-context x=ftp://host/x "$CTX"
+    says "unsupported context source"
+}
