@@ -71,7 +71,7 @@ int copy_check_lower(const struct copy *c, const char *path, bool is_dir, struct
     return S_ISDIR(st.st_mode) == is_dir ? 0 : copy_conflict(path, is_dir, err);
 }
 
-int pass_write_way(struct pass *p, bool with_dest, struct error *err)
+int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *err)
 {
     const struct copy *c = p->copy;
     struct owner none = { 0, 0 };
@@ -82,8 +82,8 @@ int pass_write_way(struct pass *p, bool with_dest, struct error *err)
     p->way_written = true;
     p->dest_written = with_dest;
     auto_free char *way = xstrndup(c->dest, with_dest ? strlen(c->dest) : above);
-    return write_directories(c->root_fd, way, copy_new_mode(c), c->has_owner ? c->owner : none,
-                             p->facts, p->to, err);
+    return write_directories(c->root_fd, way, mode, c->has_owner ? c->owner : none, p->facts, p->to,
+                             err);
 }
 
 static int copy_item(struct pass *p, const struct selected *item, bool unpack, struct error *err)

@@ -21,8 +21,9 @@ struct pass {
     struct hard_links links; /* by path at the destination, of the source at hand */
 };
 
-/* Writes the directories above the destination, and itself if `with_dest`, unless done before. */
-int pass_write_way(struct pass *p, bool with_dest, struct error *err) MUST_CHECK;
+/* Writes the directories above the destination, and itself if `with_dest`, unless done before; new
+ * ones get `mode`. */
+int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *err) MUST_CHECK;
 /* The mode of a directory that the copy makes. */
 unsigned copy_new_mode(const struct copy *c);
 /* Owner and mode as the flags want them; `from` is NULL for what has no source. */

@@ -64,7 +64,7 @@ static int write_parents(struct tree *t, struct error *err)
     const struct selected *item = t->item;
     auto_free char *pivot = selection_pivot(item);
     t->parents_wanted = false;
-    TRY(pass_write_way(t->pass, true, err));
+    TRY(pass_write_way(t->pass, true, copy_new_mode(t->pass->copy), err));
     for (const char *end = item->name; *end; end += *end == '/') {
         end += strcspn(end, "/");
         if (!*end && !item->is_dir)
@@ -151,7 +151,7 @@ int copy_directory(struct pass *p, const struct selected *item, struct error *er
     if (p->dest == COPY_DEST_OTHER)
         return copy_conflict(c->dest, true, err);
     /* What exists is a fact; what the source directory makes is none. */
-    TRY(pass_write_way(p, c->dest_exists, err));
+    TRY(pass_write_way(p, c->dest_exists, copy_new_mode(c), err));
     p->dest = COPY_DEST_DIR;
     p->dest_written = true;
     TRY(open_source(&t, &fd, err));

@@ -344,7 +344,7 @@ int copy_archive(struct pass *p, const struct selected *item, bool *out_is_archi
     if (p->dest == COPY_DEST_OTHER)
         return copy_conflict(p->copy->dest, true, err);
     p->dest = COPY_DEST_DIR;
-    TRY(pass_write_way(p, true, err));
+    TRY(pass_write_way(p, true, NEW_DIRECTORY_MODE, err));
     TRY(open_lower(&u, &is_empty, err));
     p->facts_missing = p->facts_missing || !is_empty;
     hasher_add_u64(p->facts, is_empty);
