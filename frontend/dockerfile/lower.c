@@ -27,13 +27,20 @@ static lower_fn *const lowerers[VERB_COUNT] = {
     [VERB_WORKDIR] = lower_workdir,
 };
 
+static int check_growth(const struct lowering *l, struct error *err)
+{
+    if (l->expansion_left > 0)
+        return 0;
+    return error_set(err, ERROR_USER, 0, "variables and history grow beyond the limit of %d MiB",
+                     EXPAND_TOTAL_MAX / (1024 * 1024));
+}
+
 static int lower_instruction(struct lowering *l, struct stage_state *s,
                              const struct instruction *in, struct error *err)
 {
     int rc = lowerers[in->verb->kind](l, s, in, err);
-    if (rc == 0 && l->expansion_left == 0)
-        rc = error_set(err, ERROR_USER, 0, "variables and history grow beyond the limit of %d MiB",
-                       EXPAND_TOTAL_MAX / (1024 * 1024));
+    if (rc == 0)
+        rc = check_growth(l, err);
     return rc < 0 ? error_at(err, in->line.where) : 0;
 }
 
@@ -53,6 +60,8 @@ static int lower_stage(struct lowering *l, struct stage_state *s, struct error *
 {
     s->no_cache = is_without_cache(l, s);
     from_lower(l, s);
+    if (check_growth(l, err) < 0)
+        return error_at(err, s->stage->from->line.where);
     s->triggering = true;
     for (size_t i = 0; i < s->trigger_count; i++)
         TRY(lower_instruction(l, s, s->triggers[i], err));
@@ -65,6 +74,7 @@ static int lower_stage(struct lowering *l, struct stage_state *s, struct error *
 static void finish(struct lowering *l, struct stage_state *target)
 {
     struct definition *out = l->out;
+    from_finish(target);
     const struct map *labels = l->options->labels;
     for (size_t i = 0; labels && i < labels->count; i++)
         map_set(&target->config.labels, labels->entries[i].key, xstrdup(labels->entries[i].value));

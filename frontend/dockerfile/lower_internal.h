@@ -35,7 +35,7 @@ struct stage_state {
     const char **args;         /* names that ARG declared, in order, each once */
     size_t arg_count, arg_cap;
     struct map arg_names;
-    struct vertex **history_vertices; /* as many as config.history_count */
+    struct vertex **history_vertices; /* as many as config.history_count: this stage's own */
     size_t history_cap;
     const char *const *run_env; /* of `env`; NULL: to be made again */
     bool cmd_set;               /* CMD was given in this stage */
@@ -76,6 +76,7 @@ int args_globals(struct lowering *l, struct error *err) MUST_CHECK;
 /* lower_from.c: brings the base of a needed stage in: config, environment, root. */
 int from_resolve_image(struct lowering *l, struct stage_state *s, struct error *err) MUST_CHECK;
 void from_lower(struct lowering *l, struct stage_state *s);
+void from_finish(struct stage_state *target);
 /* The stage, image or local directory that `use` of `in` names; `use` NULL: the build context. *out
  * is NULL if there is nothing in it. */
 int from_source(struct lowering *l, struct stage_state *s, const struct instruction *in,

@@ -72,6 +72,7 @@ const char *const *stage_run_env(struct lowering *l, struct stage_state *s)
     if (s->run_env)
         return s->run_env;
     const char **env = arena_alloc(l->arena, s->env.count + 1, sizeof *env);
+    stage_charge(l, s->env.count * sizeof *env);
     for (size_t i = 0; i < s->env.count; i++)
         env[i] = (const char *)s->env.entries[i].value - strlen(s->env.entries[i].key) - 1;
     s->run_env = env;

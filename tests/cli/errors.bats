@@ -215,15 +215,6 @@ END
     step_says "RUN sleep 60" CANCELED
 }
 
-@test "what is to come later is refused, not ignored" {
-    try() { # DOCKERFILE-LINES WORDS
-        printf 'FROM base\n%b' "$1" > "$CTX/Dockerfile"
-        bad 1
-        says "Dockerfile:2" "$2" "not supported"
-    }
-    try 'ADD http://localhost:1/x /x\n' "ADD of a"
-}
-
 @test "hostile layers: what climbs out is refused, what can be kept inside is" {
     hostile() { # KIND CODE WORDS
         image bad "$1" "bad-$1"
