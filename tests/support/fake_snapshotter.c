@@ -22,9 +22,13 @@ static void count(struct fake_snapshotter *f, int change)
     pthread_mutex_unlock(&f->lock);
 }
 
-static int empty_layer(const struct store *store, const char *id, const char *created,
+static int empty_layer(struct fake_snapshotter *f, const char *id, const char *created,
                        struct error *err)
 {
+    const struct store *store = f->store;
+    pthread_mutex_lock(&f->lock);
+    f->committed++;
+    pthread_mutex_unlock(&f->lock);
     char scratch[LAYER_SCRATCH_SIZE];
     struct layer_info info = { .created = (char *)created };
     TRY(layer_begin(store, scratch, err));
@@ -63,9 +67,9 @@ static void fake_discard(struct snapshot *snapshot)
 static int fake_commit(struct snapshot *active, const char *id, const char *created,
                        struct error *err)
 {
-    const struct store *store = fake_of(active->snapshotter)->store;
+    struct fake_snapshotter *f = fake_of(active->snapshotter);
     fake_discard(active);
-    return empty_layer(store, id, created, err);
+    return empty_layer(f, id, created, err);
 }
 
 struct fake_writer {
@@ -186,9 +190,9 @@ static void fake_writer_discard(struct layer_writer *base)
 static int fake_writer_commit(struct layer_writer *w, const char *id, const char *created,
                               struct error *err)
 {
-    const struct store *store = ((struct fake_writer *)w)->fake->store;
+    struct fake_snapshotter *f = ((struct fake_writer *)w)->fake;
     fake_writer_discard(w);
-    return empty_layer(store, id, created, err);
+    return empty_layer(f, id, created, err);
 }
 
 static int fake_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)

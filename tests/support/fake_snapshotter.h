@@ -21,6 +21,7 @@ struct fake_snapshotter {
     pthread_mutex_t lock;
     struct strvec entries; /* paths written by layer writers; under `lock` */
     struct strvec lines;   /* the same with all that they say, as "f 0644 0:0 a/b =content" */
+    size_t committed;      /* layers; under `lock` */
     int open;              /* snapshots and writers that have not ended; under `lock` */
 };
 void fake_snapshotter_init(struct fake_snapshotter *f, const struct store *store, int root_fd);
