@@ -51,10 +51,11 @@ static int add_line(struct pattern_list *list, struct str line, int number, stru
     if (line.ptr[0] != '!')
         return add_pattern(list, line, false, number, err);
     line = str_trim((struct str){ line.ptr + 1, line.len - 1 }, BLANKS);
-    if (line.len == 0)
+    if (line.len == 0) {
         return error_set(err, ERROR_USER, 0,
                          "failed parsing %s: line %d: illegal exclusion pattern: \"!\"", list->file,
                          number);
+    }
     return add_pattern(list, line, true, number, err);
 }
 
