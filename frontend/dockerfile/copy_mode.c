@@ -5,7 +5,7 @@
 
 enum { MODE_MAX = 07777 };
 
-/* [ugoa...] then one or more of an operator with its permissions: letters, or one of u, g, o. */
+/* [ugoa...], then an operator with its permissions, once or more often. */
 static bool is_clause(struct str clause)
 {
     size_t i = 0;
@@ -16,11 +16,8 @@ static bool is_clause(struct str clause)
     while (i < clause.len) {
         if (!strchr("+-=", clause.ptr[i++]))
             return false;
-        if (i < clause.len && strchr("ugo", clause.ptr[i]))
+        while (i < clause.len && strchr("rwxXstugo", clause.ptr[i]))
             i++;
-        else
-            while (i < clause.len && strchr("rwxXst", clause.ptr[i]))
-                i++;
     }
     return true;
 }

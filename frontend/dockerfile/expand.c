@@ -115,8 +115,12 @@ static struct str read_name(struct reader *r)
 static const char *value_of(const struct reader *r, struct str name)
 {
     auto_free char *key = xstrndup(name.ptr, name.len);
-    const char *shadow = r->e->shadows ? map_find(r->e->shadows, key) : NULL;
-    return shadow ? shadow : map_find(r->e->variables, key);
+    const char *value = r->e->shadows ? map_find(r->e->shadows, key) : NULL;
+    if (!value)
+        value = map_find(r->e->variables, key);
+    if (r->e->met)
+        map_set(r->e->met, key, (void *)(uintptr_t)(value ? 1 : 2));
+    return value;
 }
 
 /* What stands before one of `stop` (which is left in place), expanded; quotes are removed. */
@@ -177,6 +181,18 @@ static int apply_default(struct reader *r, const struct substitution *s, char op
     return 0;
 }
 
+/* Work is paid for as text is: a step of matching is less than a byte. */
+enum { STEPS_PER_BYTE = 32 };
+
+static int pay_for_work(struct reader *r, uint64_t steps, struct error *err)
+{
+    uint64_t bytes = steps / STEPS_PER_BYTE;
+    if (bytes > r->e->left)
+        return error_set(err, ERROR_USER, 0, "the patterns of this file take too long to match");
+    r->e->left -= bytes;
+    return 0;
+}
+
 /* ${v#p} ${v##p} ${v%p} ${v%%p} */
 static int apply_strip(struct reader *r, const struct substitution *s, char op, struct strbuf *out,
                        struct error *err)
@@ -184,14 +200,15 @@ static int apply_strip(struct reader *r, const struct substitution *s, char op, 
     auto_(strbuf) struct strbuf pattern = STRBUF_INIT;
     bool longest = peek(r) == op;
     struct str kept = { 0 };
+    uint64_t work = 0;
     if (longest)
         next(r);
     TRY(read_operand(r, "}", RAW_PATTERN, &pattern, err));
     TRY(close_brace(r, err));
     TRY(pattern_strip(str_of(s->value ? s->value : ""), (struct str){ pattern.buf, pattern.len },
-                      op == '%', longest, &kept, err));
+                      op == '%', longest, &kept, &work, err));
     strbuf_add(out, kept.ptr, kept.len);
-    return 0;
+    return pay_for_work(r, work, err);
 }
 
 /* ${v/p/r} ${v//p/r} */
@@ -209,9 +226,10 @@ static int apply_replace(struct reader *r, const struct substitution *s, struct 
     next(r);
     TRY(read_operand(r, "}", RAW_REPLACEMENT, &with, err));
     TRY(close_brace(r, err));
-    return pattern_replace(str_of(s->value ? s->value : ""),
-                           (struct str){ pattern.buf, pattern.len },
-                           (struct str){ with.buf, with.len }, all, out, err);
+    uint64_t work = 0;
+    TRY(pattern_replace(str_of(s->value ? s->value : ""), (struct str){ pattern.buf, pattern.len },
+                        (struct str){ with.buf, with.len }, all, out, &work, err));
+    return pay_for_work(r, work, err);
 }
 
 static int unsupported_modifier(struct str from, struct error *err)
@@ -415,6 +433,7 @@ const char *expand_for_display(struct expander *e, const char *text)
     const char *shown = text;
     struct expander bounded = *e;
     bounded.left = strlen(text) + DISPLAY_GROWTH;
+    bounded.met = NULL;
     if (expand((struct reader){ .e = &bounded, .rest = str_of(text), .keep = true }, &result,
                &ignored) == 0)
         shown = arena_strndup(e->arena, result.text.buf, result.text.len);

@@ -126,19 +126,20 @@ static int match_length(struct matcher *m, struct str text, bool longest, ssize_
 }
 
 int pattern_strip(struct str value, struct str pattern, bool at_end, bool longest, struct str *out,
-                  struct error *err)
+                  uint64_t *work, struct error *err)
 {
     auto_(matcher) struct matcher m = { 0 };
     ssize_t len = -1;
     TRY(matcher_init(&m, pattern, at_end, err));
     TRY(match_length(&m, value, longest, &len, err));
+    *work += m.work;
     size_t cut = len > 0 ? (size_t)len : 0;
     *out = (struct str){ at_end ? value.ptr : value.ptr + cut, value.len - cut };
     return 0;
 }
 
 int pattern_replace(struct str value, struct str pattern, struct str with, bool all,
-                    struct strbuf *out, struct error *err)
+                    struct strbuf *out, uint64_t *work, struct error *err)
 {
     auto_(matcher) struct matcher m = { 0 };
     bool done = false;
@@ -162,5 +163,6 @@ int pattern_replace(struct str value, struct str pattern, struct str with, bool 
         if (out->len > (1 << 20))
             return error_set(err, ERROR_USER, 0, "the result is longer than 1 MiB");
     }
+    *work += m.work;
     return 0;
 }

@@ -75,14 +75,6 @@ static const char *make_dest(struct lowering *l, const struct stage_state *s, co
     return arena_printf(l->arena, "%s%s", path, folder && path[1] ? "/" : "");
 }
 
-static bool is_opener(const struct instruction *in, size_t word)
-{
-    for (size_t i = 0; i < in->heredoc_count; i++)
-        if (in->heredocs[i].word == word)
-            return true;
-    return false;
-}
-
 /* All words expanded, but those that open here-documents; the last is the destination. */
 static int expand_words_of(struct lowering *l, struct stage_state *s, const struct instruction *in,
                            struct copy_words *out, struct error *err)
@@ -90,9 +82,12 @@ static int expand_words_of(struct lowering *l, struct stage_state *s, const stru
     const char **files = arena_alloc(l->arena, in->word_count, sizeof *files);
     const struct word **origins = arena_alloc(l->arena, in->word_count, sizeof *origins);
     *out = (struct copy_words){ .files = files, .origins = origins };
+    size_t seen = 0;
     for (size_t i = 0; i + 1 < in->word_count; i++) {
-        if (is_opener(in, i))
+        if (seen < in->heredoc_count && in->heredocs[seen].word == i) {
+            seen++;
             continue;
+        }
         origins[out->file_count] = &in->words[i];
         TRY(stage_expand(l, s, in, &in->words[i], &files[out->file_count++], err));
     }

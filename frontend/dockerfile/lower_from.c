@@ -55,7 +55,8 @@ int from_source(struct lowering *l, struct stage_state *s, const struct instruct
     if (use)
         TRY(stages_find(l, s, in, use, &stage, err));
     *out = stage ? stage->root : NULL;
-    if (stage || (use && strcmp(use->name, "scratch") == 0))
+    /* For a stage that is only checked nobody is asked for an image. */
+    if (stage || !s->needed || (use && strcmp(use->name, "scratch") == 0))
         return 0;
     const char *context = use ? resolver->local_context(resolver, use->name) : "context";
     if (context) {
@@ -100,24 +101,31 @@ static void drop_own_fields(struct image_config *c)
     free(take_ptr(c->created));
 }
 
-static void begin_with_history(struct stage_state *s, struct vertex *const *vertices)
+/* What an inherited variable, label or port costs at least. */
+enum { INHERITED_BYTES = 32 };
+
+static size_t inherited_count(const struct stage_state *base)
 {
-    s->history_cap = s->config.history_count;
-    s->history_vertices = xcalloc(s->history_cap + 1, sizeof(struct vertex *));
-    if (vertices && s->history_cap)
-        memcpy(s->history_vertices, vertices, s->history_cap * sizeof(struct vertex *));
+    const struct image_config *c = &base->config;
+    return base->env.count + base->arg_count + c->labels.count + c->exposed_ports.count +
+           c->volumes.count + c->diff_id_count;
 }
 
-/* What an inherited history entry or variable costs at least. */
-enum { INHERITED_BYTES = 32 };
+/* All of it but the history, which is put together for the target only: from_finish. */
+static void copy_config(struct stage_state *s, const struct image_config *from)
+{
+    struct image_config plain = *from;
+    plain.history = NULL;
+    plain.history_count = 0;
+    image_config_copy(&s->config, &plain);
+}
 
 static void from_stage(struct lowering *l, struct stage_state *s)
 {
     const struct stage_state *base = s->base;
-    stage_charge(l, (base->config.history_count + base->env.count) * INHERITED_BYTES);
-    image_config_copy(&s->config, &base->config);
+    stage_charge(l, inherited_count(base) * INHERITED_BYTES);
+    copy_config(s, &base->config);
     drop_own_fields(&s->config);
-    begin_with_history(s, base->history_vertices);
     for (size_t i = 0; i < base->env.count; i++)
         map_set(&s->env, base->env.entries[i].key, base->env.entries[i].value);
     for (size_t i = 0; i < base->arg_count; i++) {
@@ -127,13 +135,28 @@ static void from_stage(struct lowering *l, struct stage_state *s)
     }
     s->root = base->root;
     s->run_env = base->run_env;
+    s->base_known = base->base_known;
+    s->workdir_set = base->workdir_set;
+}
+
+static void from_nothing(struct lowering *l, struct stage_state *s)
+{
+    image_config_init(&s->config);
+    begin_with_defaults(l, s);
 }
 
 static void from_image(struct lowering *l, struct stage_state *s)
 {
+    if (!s->image) {
+        from_nothing(l, s);
+        s->base_known = false;
+        return;
+    }
+    lint_image(l, s);
     image_config_copy(&s->config, &s->image->config);
     drop_own_fields(&s->config);
-    begin_with_history(s, NULL);
+    s->history_cap = s->config.history_count;
+    s->history_vertices = xcalloc(s->history_cap + 1, sizeof(struct vertex *));
     begin_with_defaults(l, s);
     const char *text = arena_printf(l->arena, "FROM %s", s->image->name);
     s->root = add_image(l, s->image, stage_step_name(l, s, text), s->stage->from->line.where);
@@ -171,13 +194,43 @@ static void count_steps(struct stage_state *s)
 void from_lower(struct lowering *l, struct stage_state *s)
 {
     count_steps(s);
+    s->base_known = true;
     switch (s->base_kind) {
     case BASE_STAGE: from_stage(l, s); break;
     case BASE_IMAGE: from_image(l, s); break;
     case BASE_LOCAL: from_local(l, s); break;
-    case BASE_SCRATCH:
-        image_config_init(&s->config);
-        begin_with_defaults(l, s);
-        break;
+    case BASE_SCRATCH: from_nothing(l, s); break;
     }
+}
+
+/* Puts the history of the stages that `target` stands on in front of its own. */
+void from_finish(struct stage_state *target)
+{
+    struct image_config all = { 0 };
+    size_t count = 0;
+    size_t depth = 0;
+    for (const struct stage_state *s = target; s; s = s->base) {
+        count += s->config.history_count;
+        depth++;
+    }
+    auto_free const struct stage_state **chain = xcalloc(depth, sizeof *chain);
+    struct vertex **vertices = xcalloc(count + 1, sizeof(struct vertex *));
+    for (const struct stage_state *s = target; s; s = s->base)
+        chain[--depth] = s;
+    for (size_t i = 0; all.history_count < count; i++) {
+        const struct image_config *c = &chain[i]->config;
+        for (size_t k = 0; k < c->history_count; k++) {
+            vertices[all.history_count] = chain[i]->history_vertices[k];
+            image_config_add_history(&all, &c->history[k]);
+        }
+    }
+    struct history *own = target->config.history;
+    size_t own_count = target->config.history_count;
+    target->config.history = all.history;
+    target->config.history_count = all.history_count;
+    all.history = own;
+    all.history_count = own_count;
+    image_config_release(&all);
+    free(target->history_vertices);
+    target->history_vertices = vertices;
 }

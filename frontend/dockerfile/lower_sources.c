@@ -153,6 +153,15 @@ static int fetch(struct lowering *l, const struct remote_source *source, const c
                      where.line, source->kind == REMOTE_GIT ? "git ref" : "URL", source->url);
 }
 
+/* The address as it may be shown: without user and password. */
+static const char *shown(struct lowering *l, const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme ? scheme + 3 : url;
+    const char *at = scheme ? memchr(host, '@', strcspn(host, "/?#")) : NULL;
+    return at ? arena_printf(l->arena, "%.*s%s", (int)(host - url), url, at + 1) : url;
+}
+
 /* What was fetched is a local context. */
 static int add_remote(struct lowering *l, const struct instruction *in,
                       const struct remote_source *source, struct copy_inputs *inputs,
@@ -163,7 +172,7 @@ static int add_remote(struct lowering *l, const struct instruction *in,
     TRY(fetch(l, source, &context, &path, in->line.where, err));
     struct op_local local = { arena_strdup(l->arena, context) };
     struct vertex v = {
-        .kind = OP_LOCAL, .name = source->url, .where = in->line.where, .local = local
+        .kind = OP_LOCAL, .name = shown(l, source->url), .where = in->line.where, .local = local
     };
     bool unpack = flag_is_on(instruction_flag(in, FLAG_UNPACK));
     out->input = add_input(inputs, graph_add(&l->out->graph, &v));
@@ -195,32 +204,36 @@ static int refuse_remote(const char *source, enum source_kind kind, struct error
     return error_hint(err, "ADD takes those");
 }
 
-/* The last document of that name, as BuildKit takes it. */
-static const struct heredoc *find_heredoc(const struct instruction *in, size_t opener)
-{
-    for (size_t i = in->heredoc_count; i > 0; i--)
-        if (strcmp(in->heredocs[i - 1].name, in->heredocs[opener].name) == 0)
-            return &in->heredocs[i - 1];
-    return NULL;
-}
-
+/* `data` is the document of that name: the last, as BuildKit takes it. */
 static int add_heredoc(struct lowering *l, struct stage_state *s, const struct instruction *in,
-                       size_t opener, struct copy_source *out, struct error *err)
+                       const struct heredoc *doc, const struct heredoc *data,
+                       struct copy_source *out, struct error *err)
 {
-    const struct heredoc *written = &in->heredocs[opener];
-    const struct heredoc *doc = find_heredoc(in, opener);
     struct expander e = stage_expander(l, s);
-    struct str data = { doc->data, doc->size };
-    size_t offset = in->words[written->word].offset;
+    struct str text = { data->data, data->size };
+    size_t offset = in->words[doc->word].offset;
     if (strchr(doc->name, '/') || strcmp(doc->name, ".") == 0 || strcmp(doc->name, "..") == 0) {
         error_set(err, ERROR_USER, 0,
                   "heredoc \"%s\": it becomes a file, which cannot be called so", doc->name);
         return error_word(in, offset, err);
     }
-    if (written->expand && expand_text(&e, data, &data, err) < 0)
+    if (doc->expand && expand_text(&e, text, &text, err) < 0)
         return error_word(in, offset, err);
     l->expansion_left = e.left;
-    *out = (struct copy_source){ .path = doc->name, .data = data.ptr, .size = data.len };
+    *out = (struct copy_source){ .path = doc->name, .data = text.ptr, .size = text.len };
+    return 0;
+}
+
+static int add_heredocs(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                        struct copy_source *out, struct error *err)
+{
+    auto_(map) struct map by_name = { 0 };
+    for (size_t i = 0; i < in->heredoc_count; i++)
+        map_set(&by_name, in->heredocs[i].name, (void *)&in->heredocs[i]);
+    for (size_t i = 0; i < in->heredoc_count; i++) {
+        const struct heredoc *data = map_find(&by_name, in->heredocs[i].name);
+        TRY(add_heredoc(l, s, in, &in->heredocs[i], data, &out[i], err));
+    }
     return 0;
 }
 
@@ -243,6 +256,8 @@ static int add_source(struct lowering *l, struct stage_state *s, const struct in
 {
     enum source_kind kind = kind_of(path);
     const struct flag *keep = instruction_flag(in, FLAG_KEEP_GIT_DIR);
+    if (kind == SOURCE_FILES && !instruction_flag(in, FLAG_FROM))
+        lint_source(l, in, path);
     if (kind == SOURCE_FILES)
         return add_files(l, s, in, path, inputs, out, err);
     if (in->verb->kind == VERB_COPY)
@@ -270,8 +285,8 @@ int sources_lower(struct lowering *l, struct stage_state *s, const struct instru
         if (hinted && !op->missing_hint)
             op->missing_hint = hints_find(l, source->path, words->dest);
     }
-    for (size_t i = 0; i < in->heredoc_count; i++)
-        TRY(add_heredoc(l, s, in, i, &sources[op->source_count++], err));
+    TRY(add_heredocs(l, s, in, sources + op->source_count, err));
+    op->source_count = count;
     op->sources = sources;
     return 0;
 }

@@ -103,7 +103,9 @@ static int digest_source(struct exec_mounts *m, size_t index, struct digest *out
     TRY(open_bind(m, index, err));
     int root_fd = m->sources[index].fd;
     const struct file_source from = { .name = "the source of a mount", .root_fd = root_fd };
-    struct selected one = { m->states[index].path, base, m->sources[index].is_dir };
+    struct selected one = { .path = m->states[index].path,
+                            .name = base,
+                            .is_dir = m->sources[index].is_dir };
     const struct selection selection = { .items = &one, .count = 1 };
     TRY(selection_digest(&from, &selection, s->options.store, s->options.cancel, &files, err));
     auto_close int fd = beneath_open(root_fd, one.path, O_PATH, 0);

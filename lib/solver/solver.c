@@ -17,6 +17,13 @@ struct solver *solver_new(const struct solver_options *options)
     return s;
 }
 
+static void local_files_free(struct local_files *files, size_t count)
+{
+    for (size_t i = 0; files && i < count; i++)
+        selection_release(&files[i].selection);
+    free(files);
+}
+
 static void result_release(struct result *r)
 {
     for (size_t i = 0; i < r->layers.count; i++)
@@ -32,7 +39,7 @@ void solver_free(struct solver *s)
         return;
     for (size_t i = 0; i < s->options.graph->count; i++) {
         result_release(&s->states[i].result);
-        selection_release(&s->states[i].selection);
+        local_files_free(s->states[i].local, s->options.graph->vertices[i]->input_count);
         strvec_release(&s->states[i].recipe);
     }
     pthread_mutex_destroy(&s->unpack_lock);
