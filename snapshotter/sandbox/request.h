@@ -23,6 +23,8 @@ struct call {
 /* Fills the zeroed `out`, which the caller releases also after an error. Errors: USER (too many
  * mounts), SYSTEM. */
 int call_build(const struct exec_request *from, struct call *out, struct error *err) MUST_CHECK;
+/* A copy of the root that a snapshotter made, or -1: then it is handed over itself. */
+int call_clone_root(int fd);
 void call_release(struct call *call);
 DEFINE_AUTO(call, struct call, call_release(value))
 

@@ -92,7 +92,7 @@ static int run_open(struct run *r, struct error *err)
 static int run_send(const struct sandbox *s, struct run *r, struct error *err)
 {
     char network = (char)r->request->op->network;
-    auto_close int copy = tree_clone(r->request->root_fd, "", true);
+    auto_close int copy = call_clone_root(r->request->root_fd);
     int fds[WIRE_FDS_MAX] = { [RUN_REQUEST] = r->request_fd,
                               [RUN_ROOT] = copy >= 0 ? copy : r->request->root_fd,
                               [RUN_OUT] = r->out[1],

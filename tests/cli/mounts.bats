@@ -44,6 +44,8 @@ RUN --mount=type=bind,target=/ctx --mount=source=two,target=/new/place/two,reado
     echo written > /other/hello && cat /other/hello >> /out
 END
     in_both binds
+    # Older kernels copy no mount that is nowhere yet.
+    MLBUILD_TEST_NO_DETACHED_CLONE=1 MLBUILD_STORE=$BATS_TEST_TMPDIR/store-older binds
     # What was written is gone.
     dockerfile << 'END'
 FROM base AS other
@@ -224,6 +226,28 @@ RUN --mount=source=d,target=/t --mount=type=tmpfs,target=/t/none true
 END
     fails 1 mlb "$CTX"
     says "create the mount point /t/none: Read-only file system" "Dockerfile:2" "mount that rw"
+}
+
+@test "targets that lead through links of the image stay inside it" {
+    dockerfile << 'END'
+FROM base AS hostile
+RUN rm -rf /run /var/run /srv; ln -s ../../../../../../etc /run; mkdir -p /var /real; ln -s /run /var/run; ln -s /real/deep /srv
+FROM hostile
+RUN --mount=type=secret,id=s,required=true --mount=type=tmpfs,target=/var/run/dir --mount=type=tmpfs,target=/srv/x/y \
+    cat /etc/secrets/s; touch /etc/dir/in; touch /real/deep/x/y/in; ls /real
+END
+    echo the value > secret
+    ok mlb --secret id=s,src=secret -o image.tar "$CTX"
+    says "the value" "deep"
+    [ -z "$(layer)" ] || { layer; return 1; }
+    [ ! -e /etc/secrets/s ]
+    dockerfile << 'END'
+FROM base
+RUN ln -s /proc /here
+RUN --mount=type=tmpfs,target=/here/sys true
+END
+    fails 1 mlb "$CTX"
+    says "inside /proc" "Dockerfile:3"
 }
 
 SECRET=hunter2-with-a-tail
