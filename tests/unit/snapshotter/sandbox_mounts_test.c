@@ -328,6 +328,21 @@ static void build_options(void **state)
                "search a.example b.example\noptions ndots:2\n1\n0\n");
 }
 
+/* Calls that the filter refuses are allowed with their capability. */
+static void caps_open_the_filter(void **state)
+{
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    struct executor *other = NULL;
+    struct error err = { 0 };
+    const struct sandbox_options options = { .caps_added = UINT64_C(1) << 21 }; /* SYS_ADMIN */
+    (void)state;
+    assert_ok(sandbox_new(&options, &other, &err), &err);
+    run_on(other, &o, SEE_PRIVILEGES "; unshare -m true && echo unshared", (struct op_exec){ 0 },
+           NULL);
+    sandbox_free(other);
+    expect(&o, "2\nmounted\nother\nunshared\n");
+}
+
 static int run_group(const char *name)
 {
     const struct CMUnitTest tests[] = {
@@ -336,7 +351,7 @@ static int run_group(const char *name)
         cmocka_unit_test(sockets),       cmocka_unit_test(instead_of_ours),
         cmocka_unit_test(refused),       cmocka_unit_test(swapped_source),
         cmocka_unit_test(link_back),     cmocka_unit_test(insecure),
-        cmocka_unit_test(build_options),
+        cmocka_unit_test(build_options), cmocka_unit_test(caps_open_the_filter),
     };
     return _cmocka_run_group_tests(name, tests, COUNT(tests), NULL, NULL);
 }
