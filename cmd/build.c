@@ -14,6 +14,7 @@
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/metadata.h"
+#include "cmd/secrets.h"
 #include "cmd/size_text.h"
 #include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
@@ -42,7 +43,9 @@ struct build {
     struct build_call_options call;
     struct lint lint;
     struct map annotations; /* of the manifest */
-    bool wrote;             /* the store has something new */
+    struct run_settings settings;
+    struct secrets secrets;
+    bool wrote; /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -58,6 +61,8 @@ static void build_release(struct build *b)
     strvec_release(&b->names);
     map_release(&b->annotations);
     lint_release(&b->lint);
+    run_settings_release(&b->settings);
+    secrets_release(&b->secrets);
     image_record_release(&b->image);
 }
 
@@ -171,6 +176,13 @@ static int lower(struct build *b, struct outline *outline, struct error *err)
     TRY(build_read_epoch(v, &args, &times->has_epoch, &times->epoch_s, err));
     TRY(build_read_network(v->network, &options.network, err));
     TRY(build_read_platform(v->platform, &options.platform, &options.platform_given, err));
+    TRY(run_settings_read(&v->run, &args, &b->settings, err));
+    b->session->sandbox = &b->settings.sandbox;
+    options.settings = b->settings.key;
+    options.allow = b->settings.allow;
+    /* Who asks for it for all steps has allowed it. */
+    if (v->network && strcmp(v->network, "host") == 0)
+        options.allow |= ALLOW_NETWORK_HOST;
     int rc = dockerfile_lower(b->dockerfile, &options, &b->definition, err);
     lint_sort(&b->lint);
     if (rc == 0 && !only_look)
@@ -275,6 +287,7 @@ static int solve(struct build *b, struct error *err)
                                       .store = &s->store,
                                       .contexts = b->contexts.items,
                                       .context_count = b->contexts.count,
+                                      .lent = &b->secrets.lent,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
     b->solver = solver_new(&options);
@@ -379,14 +392,18 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(build_read_call(b->values, &b->call, err));
     TRY(read_names(b, err));
-    bool is_quiet = b->values->quiet || b->call.call != CALL_BUILD;
+    bool is_call = b->call.call != CALL_BUILD;
+    bool is_quiet = b->values->quiet || is_call;
     TRY(session_open_progress(s, is_quiet ? "quiet" : b->values->progress, err));
+    /* An agent that this starts must hold nothing of the store. */
+    if (!is_call)
+        TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
     TRY(session_open_store(s, err));
     TRY(build_contexts_open(&b->contexts, s, context, b->values->file, err));
     TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
     TRY(choose_compression(b, &b->request.faces.compression, err));
-    if (b->call.call != CALL_BUILD)
+    if (is_call)
         return answer(b, err);
     TRY(lower(b, NULL, err));
     TRY(lint_verdict(&b->lint, err));

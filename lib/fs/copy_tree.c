@@ -112,10 +112,11 @@ static int copy_entry(void *arg, const struct walk_item *item, struct error *err
     if (S_ISDIR(item->st.st_mode) || e.tar.type == TAR_DIR)
         return error_set(err, ERROR_SYSTEM, 0, "%s changed while it was copied", item->path);
     hard_links_apply(&c->links, &e);
-    if (e.tar.type == TAR_HARDLINK)
+    if (e.tar.type == TAR_HARDLINK) {
         return linkat(c->to_fd, e.tar.link, dir, item->name, 0) < 0
                    ? failed(err, "link", item->path)
                    : 0;
+    }
     return e.tar.type == TAR_FILE ? copy_file(c, dir, item, &e, err)
                                   : copy_node(dir, item, &e, err);
 }

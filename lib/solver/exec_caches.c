@@ -45,10 +45,11 @@ static int copy_initial(const struct wanted_cache *w, int root_fd, int dir_fd, s
     const struct exec_mount *mount = mount_of(w);
     auto_close int from =
         root_open(root_fd, mount->source ? mount->source : "/", O_RDONLY | O_DIRECTORY);
-    if (from < 0)
+    if (from < 0) {
         return error_set(err, ERROR_NOT_FOUND, errno,
                          "--mount=type=cache,source=%s,target=%s: the initial content",
                          mount->source, mount->target);
+    }
     TRY(copy_tree(from, dir_fd, w->mounts->solver->options.cancel, err));
     if (has_subdirectory(mount))
         return 0;

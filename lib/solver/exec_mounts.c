@@ -21,8 +21,8 @@ static struct snapshot *find_view(const struct exec_mounts *m, size_t index)
 {
     const struct exec_mount *mounts = m->vertex->exec.mounts;
     for (size_t i = 0; i < m->vertex->exec.mount_count; i++) {
-        if (i != index && m->states[i].root && mounts[i].input == mounts[index].input &&
-            !mounts[i].writable)
+        bool is_view = mounts[i].type == EXEC_MOUNT_CACHE || !mounts[i].writable;
+        if (i != index && m->states[i].root && mounts[i].input == mounts[index].input && is_view)
             return m->states[i].root;
     }
     return NULL;
@@ -34,8 +34,9 @@ static int missing(const struct exec_mount *mount, int root_fd, struct error *er
     auto_(error) struct error ignored = { 0 };
     const char *slash = strrchr(mount->source, '/');
     auto_free char *dir = xstrndup(mount->source, slash ? (size_t)(slash - mount->source) : 0);
-    error_set(err, ERROR_NOT_FOUND, 0, "--mount=type=bind,source=%s,target=%s: \"%s\": not found",
-              mount->source, mount->target, mount->source);
+    error_set(err, ERROR_NOT_FOUND, 0, "--mount=type=%s,source=%s,target=%s: \"%s\": not found",
+              mount->type == EXEC_MOUNT_BIND ? "bind" : "cache", mount->source, mount->target,
+              mount->source);
     auto_close int fd = root_open(root_fd, dir, O_RDONLY | O_DIRECTORY);
     if (fd < 0 || dir_list(fd, dir, &names, &ignored) < 0)
         return -1;
@@ -70,12 +71,13 @@ static int open_bind(struct exec_mounts *m, size_t index, struct error *err)
     struct exec_mount_state *state = &m->states[index];
     struct snapshotter *snapshotter = m->solver->workers.snapshotter;
     struct layer_list layers = layers_of(m, mount);
-    struct snapshot *shared = mount->writable ? NULL : find_view(m, index);
+    bool scratch = mount->writable && mount->type == EXEC_MOUNT_BIND;
+    struct snapshot *shared = scratch ? NULL : find_view(m, index);
     struct stat st;
+    if (!state->root && scratch)
+        TRY(snapshotter->ops->prepare(snapshotter, &layers, NULL, 0, &state->root, err));
     if (!state->root && !shared)
-        TRY(mount->writable
-                ? snapshotter->ops->prepare(snapshotter, &layers, NULL, 0, &state->root, err)
-                : snapshotter->ops->view(snapshotter, &layers, &state->root, err));
+        TRY(snapshotter->ops->view(snapshotter, &layers, &state->root, err));
     int root_fd = shared && !state->root ? shared->root_fd : state->root->root_fd;
     TRY(resolve_source(m, index, root_fd, &st, err));
     m->sources[index].fd = root_fd;
@@ -119,8 +121,8 @@ static int digest_source(struct exec_mounts *m, size_t index, struct digest *out
 }
 
 /* What a stack holds at a path never changes, so it is remembered under both. */
-static int identify_bind(struct exec_mounts *m, size_t index, struct cache_key *key,
-                         struct error *err)
+static int identify_files(struct exec_mounts *m, size_t index, struct cache_key *key,
+                          struct error *err)
 {
     const struct store *store = m->solver->options.store;
     const struct exec_mount *mount = &m->vertex->exec.mounts[index];
@@ -159,8 +161,10 @@ int exec_mounts_identify(struct exec_mounts *m, struct solver *s, const struct v
         m->states[i].cache = (struct cache_mount)CACHE_MOUNT_INIT;
     }
     for (size_t i = 0; i < count; i++) {
-        if (v->exec.mounts[i].type == EXEC_MOUNT_BIND)
-            TRY(identify_bind(m, i, key, err));
+        const struct exec_mount *mount = &v->exec.mounts[i];
+        /* Of a cache it is what it begins with that counts, never what became of it. */
+        if (mount->type == EXEC_MOUNT_BIND || (mount->type == EXEC_MOUNT_CACHE && mount->input))
+            TRY(identify_files(m, i, key, err));
     }
     return 0;
 }

@@ -18,8 +18,9 @@
 
 /* What stands behind one mount; most of it is empty for any type. */
 struct exec_mount_state {
-    struct snapshot *root;    /* BIND: the first of an input that needs it owns it */
-    char *path;               /* BIND: in that root, resolved */
+    struct snapshot *root;    /* of BIND's input, and of CACHE's if it was looked into; the first
+                               * mount that needs a view owns it */
+    char *path;               /* in that root, resolved */
     struct cache_mount cache; /* CACHE */
     struct ssh_proxy *proxy;  /* SSH */
 };
@@ -34,8 +35,8 @@ struct exec_mounts {
     size_t point_count;
 };
 
-/* Adds the content of what is bound to `key`. Sources are looked for only if their digest is not
- * known. Errors: NOT_FOUND. */
+/* Adds to `key` the content of what is bound, and of what a cache begins with. Sources are looked
+ * for only if their digest is not known. Errors: NOT_FOUND. */
 int exec_mounts_identify(struct exec_mounts *m, struct solver *s, const struct vertex *v,
                          struct cache_key *key, struct error *err) MUST_CHECK;
 /* Opens everything. Errors: NOT_FOUND (a source, a secret, an agent), CANCELLED, SYSTEM. */

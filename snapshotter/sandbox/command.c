@@ -159,6 +159,8 @@ int command_capabilities(struct init *in, struct error *err)
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
         syscall(SYS_capset, &header, data) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "capset");
+    if (in->config->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "no_new_privs");
     return 0;
 }
 

@@ -269,6 +269,7 @@ static void config_init(struct config *c, const struct sandbox_options *o)
         .open_files = DEFAULT_OPEN_FILES,
         .caps = (command_default_caps() | o->caps_added) & ~o->caps_dropped,
         .unconfined = o->unconfined,
+        .no_new_privs = o->no_new_privs,
         .limits = xcalloc(o->limit_count, sizeof *c->limits),
         .limit_count = o->limit_count,
     };

@@ -62,7 +62,11 @@ struct sandbox_options {
     size_t limit_count;
     uint64_t caps_added, caps_dropped; /* bit masks, against the default 14 */
     bool unconfined;                   /* no seccomp filter */
+    bool no_new_privs;                 /* set-user-id programs have no effect */
     bool allow_insecure;               /* steps may ask for op_exec.insecure */
+    bool allow_all_devices;            /* and for any of op_exec.devices, */
+    struct strvec allowed_devices;     /* or for these */
+    struct strvec devices;             /* CDI names that every step gets */
     const struct sandbox_volume *volumes;
     size_t volume_count;
 };

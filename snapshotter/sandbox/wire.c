@@ -106,6 +106,7 @@ int config_encode(const struct config *c, int *out_fd, struct error *err)
     put_number(&text, c->open_files);
     put_number(&text, c->caps);
     put_number(&text, c->unconfined);
+    put_number(&text, c->no_new_privs);
     put_number(&text, c->limit_count);
     strbuf_add(&text, c->limits, c->limit_count * sizeof *c->limits);
     put_text(&text, c->hostname);
@@ -124,6 +125,7 @@ int config_decode(int fd, struct config *out, struct error *err)
     out->open_files = get_number(&c);
     out->caps = get_number(&c);
     out->unconfined = get_number(&c) != 0;
+    out->no_new_privs = get_number(&c) != 0;
     out->limit_count = (size_t)get_number(&c);
     if (out->limit_count > LIMITS_MAX)
         return error_set(err, ERROR_CORRUPT, 0, "the zygote got half a message");

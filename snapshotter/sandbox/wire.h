@@ -43,6 +43,7 @@ struct config {
     uint64_t open_files;
     uint64_t caps;   /* bit mask: the bounding set, and what root has */
     bool unconfined; /* no seccomp filter */
+    bool no_new_privs;
     struct wire_limit *limits;
     size_t limit_count;
 };
