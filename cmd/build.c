@@ -60,9 +60,9 @@ static void build_release(struct build *b)
     free(b->outputs);
     strvec_release(&b->names);
     map_release(&b->annotations);
+    lint_release(&b->lint);
     run_settings_release(&b->settings);
     secrets_release(&b->secrets);
-    lint_release(&b->lint);
     image_record_release(&b->image);
 }
 
@@ -392,17 +392,19 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(build_read_call(b->values, &b->call, err));
     TRY(read_names(b, err));
-    bool is_quiet = b->values->quiet || b->call.call != CALL_BUILD;
+    bool is_call = b->call.call != CALL_BUILD;
+    bool is_quiet = b->values->quiet || is_call;
     TRY(session_open_progress(s, is_quiet ? "quiet" : b->values->progress, err));
     /* An agent that this starts must hold nothing of the store. */
-    if (b->call.call == CALL_BUILD)
+    if (!is_call)
         TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
     TRY(session_open_store(s, err));
-    TRY(build_contexts_open(&b->contexts, s, context, b->values->file, err));
+    b->contexts.commit_times = build_wants_epoch(b->values);
+    TRY(build_contexts_open(&b->contexts, s, context, b->values->file, &b->secrets.lent, err));
     TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
     TRY(choose_compression(b, &b->request.faces.compression, err));
-    if (b->call.call != CALL_BUILD)
+    if (is_call)
         return answer(b, err);
     TRY(lower(b, NULL, err));
     TRY(lint_verdict(&b->lint, err));
