@@ -34,8 +34,8 @@ static int check_size(struct unpack *u, const struct tar_entry *e, struct error 
     u->bytes += e->size < UNPACKED_MAX ? e->size : UNPACKED_MAX;
     if (u->entries <= ENTRIES_MAX && u->bytes <= UNPACKED_MAX)
         return 0;
-    return error_set(err, ERROR_USER, 0, "%s unpacks to more than 64 GiB or 10 million files",
-                     u->name);
+    error_set(err, ERROR_USER, 0, "%s unpacks to more than 64 GiB or 10 million files", u->name);
+    return error_hint(err, "ADD --unpack=false copies it as it is");
 }
 
 static int write_placed(struct unpack *u, struct tar_entry *e, struct error *err)
@@ -178,6 +178,8 @@ int copy_archive(struct pass *p, const struct selected *item, bool *out_is_archi
     p->to->keeps_types = false;
     int rc = write_all(&u, fd, err);
     p->to->keeps_types = true;
+    if (rc < 0 && err->kind == ERROR_CORRUPT)
+        return error_hint(err, "COPY, or ADD --unpack=false, copies the archive as it is");
     TRY(rc);
     warn_of_devices(&u);
     return 0;

@@ -113,6 +113,7 @@ static int enter(struct unpack *u, struct way *w, const char *name, struct error
     auto_free char *target = NULL;
     auto_free char *path = join(w->done, name);
     auto_free char *whole = join(u->pass->copy->dest, path);
+    TRY(cancel_check(u->pass->copy->cancel, err));
     TRY(copy_check_name(whole, err));
     TRY(to->ops->look(to, whole, &found, &target, err));
     if (found == LAYER_LOOK_NOTHING)
