@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(build unit asan tsan cli quickstart bench)
+steps=(build unit asan tsan cli conformance quickstart bench)
 [ $# -eq 0 ] || steps=("$@")
 
 examples/install-deps.sh build run test
@@ -18,6 +18,7 @@ asan() { cmake --preset asan >/dev/null && cmake --build --preset asan | tail -n
 # A process under the thread sanitizer has threads of its own and cannot enter a user namespace.
 tsan() { cmake --preset tsan >/dev/null && cmake --build --preset tsan | tail -n 1 && ctest --preset tsan -j2 -E '^(lint|arch)\.|sandbox|userns|registry|expand'; }
 cli() { tests/cli/run.sh; }
+conformance() { tests/conformance/run.sh && tests/conformance/run.sh --peer; }
 quickstart() { examples/quickstart.sh >/tmp/mlbuild-quickstart.log 2>&1 || { cat /tmp/mlbuild-quickstart.log; return 1; }; }
 bench() { tests/bench/run.sh --quick; }
 
