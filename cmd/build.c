@@ -10,9 +10,11 @@
 #include "cmd/build_context.h"
 #include "cmd/build_options.h"
 #include "cmd/builder.h"
+#include "cmd/call.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/metadata.h"
+#include "cmd/secrets.h"
 #include "cmd/size_text.h"
 #include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
@@ -38,8 +40,12 @@ struct build {
     struct image_request request;
     struct image_record image;
     enum pull_policy pull;
+    struct build_call_options call;
+    struct lint lint;
     struct map annotations; /* of the manifest */
-    bool wrote;             /* the store has something new */
+    struct run_settings settings;
+    struct secrets secrets;
+    bool wrote; /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -54,6 +60,9 @@ static void build_release(struct build *b)
     free(b->outputs);
     strvec_release(&b->names);
     map_release(&b->annotations);
+    lint_release(&b->lint);
+    run_settings_release(&b->settings);
+    secrets_release(&b->secrets);
     image_record_release(&b->image);
 }
 
@@ -119,32 +128,88 @@ static int parse(struct build *b, struct error *err)
         dockerfile_parse(source->text.buf, source->text.len, source->name, &b->dockerfile, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
+    if (rc < 0 && b->call.call == CALL_CHECK && b->call.json) {
+        call_print_check(stdout, &b->lint, &b->report, err, true);
+        s->reported = true;
+    }
     return rc;
 }
 
-static int lower(struct build *b, struct error *err)
+/* For the checks nothing is fetched: what ADD names is taken as it is. */
+static int fetch_nothing(struct source_fetcher *fetcher, const struct remote_source *source,
+                         const char **out_context, const char **out_path, struct error *err)
+{
+    (void)fetcher;
+    (void)err;
+    *out_context = source->url;
+    *out_path = ".";
+    return 0;
+}
+
+static int lower(struct build *b, struct outline *outline, struct error *err)
 {
     const struct build_values *v = b->values;
+    bool only_look = b->call.call != CALL_BUILD;
     auto_(map) struct map args = { .free_value = free };
     auto_(map) struct map labels = { .free_value = free };
     auto_(strvec) struct strvec unused = { 0 };
     struct diff_options *times = &b->request.faces.diff;
-    struct lower_options options = { .build_args = &args,
-                                     .labels = &labels,
-                                     .target = v->target,
-                                     .resolver = base_images_resolver(b->bases),
-                                     .fetcher = fetcher_base(b->contexts.fetcher),
-                                     .no_cache = v->no_cache,
-                                     .no_cache_of = &v->no_cache_filter,
-                                     .unused_build_args = &unused };
+    struct source_fetcher no_fetcher = { fetch_nothing };
+    struct lower_options options = {
+        .build_args = &args,
+        .labels = &labels,
+        .target = v->target,
+        .resolver = base_images_resolver(b->bases),
+        .fetcher = only_look ? &no_fetcher : fetcher_base(b->contexts.fetcher),
+        .no_cache = v->no_cache,
+        .no_cache_of = &v->no_cache_filter,
+        .lint = &b->lint,
+        .ignore = &b->contexts.ignore,
+        .check_all = b->call.call == CALL_CHECK && !v->target,
+        .outline = outline,
+        .unused_build_args = &unused,
+    };
     TRY(build_read_args(v, &args, err));
+    TRY(lint_init(&b->lint, b->dockerfile, map_find(&args, "BUILDKIT_DOCKERFILE_CHECK"), err));
+    lint_tree(&b->lint);
     TRY(build_read_pairs("label", &v->labels, &labels, err));
     TRY(build_read_epoch(v, &args, &times->has_epoch, &times->epoch_s, err));
     TRY(build_read_network(v->network, &options.network, err));
     TRY(build_read_platform(v->platform, &options.platform, &options.platform_given, err));
-    TRY(dockerfile_lower(b->dockerfile, &options, &b->definition, err));
-    warn_unused(b->session, &unused);
-    return 0;
+    TRY(run_settings_read(&v->run, &args, &b->settings, err));
+    b->session->sandbox = &b->settings.sandbox;
+    options.settings = b->settings.key;
+    options.allow = b->settings.allow;
+    /* Who asks for it for all steps has allowed it. */
+    if (v->network && strcmp(v->network, "host") == 0)
+        options.allow |= ALLOW_NETWORK_HOST;
+    int rc = dockerfile_lower(b->dockerfile, &options, &b->definition, err);
+    lint_sort(&b->lint);
+    if (rc == 0 && !only_look)
+        warn_unused(b->session, &unused);
+    return rc;
+}
+
+/* The Dockerfile is asked about, not built. */
+static int answer(struct build *b, struct error *err)
+{
+    auto_(outline) struct outline outline = { 0 };
+    bool is_check = b->call.call == CALL_CHECK;
+    if (b->call.call == CALL_TARGETS) {
+        call_print_targets(stdout, b->dockerfile, &b->report, b->call.json);
+        return 0;
+    }
+    int rc = lower(b, &outline, err);
+    if (is_check)
+        call_print_check(stdout, &b->lint, &b->report, rc < 0 ? err : NULL, b->call.json);
+    else if (rc == 0)
+        call_print_outline(stdout, &outline, &b->report, b->call.json);
+    if (rc < 0 && is_check && b->call.json)
+        b->session->reported = true;
+    if (rc < 0 || !is_check || b->lint.count == 0 || b->call.ignore_status)
+        return rc;
+    b->session->reported = true;
+    return error_set(err, ERROR_GATE, 0, "the checks have findings");
 }
 
 static bool any_output(const struct build *b, bool (*wants)(const struct output *o))
@@ -222,6 +287,7 @@ static int solve(struct build *b, struct error *err)
                                       .store = &s->store,
                                       .contexts = b->contexts.items,
                                       .context_count = b->contexts.count,
+                                      .lent = &b->secrets.lent,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
     b->solver = solver_new(&options);
@@ -324,14 +390,23 @@ static int build(struct build *b, const char *context, struct error *err)
     struct session *s = b->session;
     TRY(build_read_pull(b->values->pull, &b->pull, err));
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
+    TRY(build_read_call(b->values, &b->call, err));
     TRY(read_names(b, err));
-    TRY(session_open_progress(s, b->values->quiet ? "quiet" : b->values->progress, err));
+    bool is_call = b->call.call != CALL_BUILD;
+    bool is_quiet = b->values->quiet || is_call;
+    TRY(session_open_progress(s, is_quiet ? "quiet" : b->values->progress, err));
+    /* An agent that this starts must hold nothing of the store. */
+    if (!is_call)
+        TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
     TRY(session_open_store(s, err));
     TRY(build_contexts_open(&b->contexts, s, context, b->values->file, err));
     TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
     TRY(choose_compression(b, &b->request.faces.compression, err));
-    TRY(lower(b, err));
+    if (is_call)
+        return answer(b, err);
+    TRY(lower(b, NULL, err));
+    TRY(lint_verdict(&b->lint, err));
     TRY(build_contexts_select(&b->contexts, &b->definition.graph, base_images_directories(b->bases),
                               err));
     TRY(solve(b, err));
@@ -353,8 +428,10 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
     int rc = build(&b, args->items[0], err);
-    if (rc < 0 && s->child_status == 0) {
-        session_finish_progress(s);
+    session_finish_progress(s);
+    if (b.call.call == CALL_BUILD && !b.values->quiet && b.report.text)
+        call_print_warnings(stderr, &b.lint, &b.report, b.values->debug);
+    if (rc < 0 && s->child_status == 0 && !s->reported) {
         report_error(err, b.report.text ? &b.report : NULL);
         s->reported = true;
     }

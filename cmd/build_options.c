@@ -25,7 +25,10 @@ enum { ARG_FILE_MAX = 1024 * 1024 };
 
 #define NO_ATTESTATIONS "mlbuild makes no attestations"
 #define ONE_ISOLATION   "a step always has namespaces of its own"
-#define FROM_THE_FILES  "credentials are those of docker's and podman's configuration files"
+#define NO_CGROUP                                                                                  \
+    "steps stay in the caller's cgroup; limit the whole build: systemd-run --user --scope -p "     \
+    "MemoryMax=4G mlbuild ..."
+#define FROM_THE_FILES "credentials are those of docker's and podman's configuration files"
 
 const struct option build_options[] = {
     { "tag", 't', OPTION_LIST, VALUE(tags), "NAME[:TAG]", "name of the image; may be repeated" },
@@ -53,6 +56,32 @@ const struct option build_options[] = {
       "platform of the image (this host's only)" },
     { "network", 0, OPTION_TEXT, VALUE(network), "MODE",
       "network of RUN steps: default, host or none" },
+    { "secret", 0, OPTION_LIST, VALUE(secrets), "id=ID[,src=FILE|env=NAME]",
+      "value that RUN --mount=type=secret gets" },
+    { "ssh", 0, OPTION_LIST, VALUE(ssh), "default|ID[=SOCKET|KEY]",
+      "ssh agent that RUN --mount=type=ssh gets" },
+    { "allow", 0, OPTION_LIST, VALUE(run.allows), "WHAT",
+      "let RUN ask for network.host, security.insecure, device[=NAME]" },
+    { "add-host", 0, OPTION_LIST, VALUE(run.add_hosts), "NAME:ADDRESS",
+      "line of /etc/hosts in RUN steps" },
+    { "shm-size", 0, OPTION_TEXT, VALUE(run.shm_size), "SIZE",
+      "of /dev/shm in RUN steps (default: 64m)" },
+    { "ulimit", 0, OPTION_LIST, VALUE(run.ulimits), "TYPE=SOFT[:HARD]",
+      "limit of RUN steps, as nofile=4096" },
+    { "dns", 0, OPTION_LIST, VALUE(run.dns), "ADDRESS", "name server of RUN steps" },
+    { "dns-search", 0, OPTION_LIST, VALUE(run.dns_searches), "DOMAIN",
+      "search domain of RUN steps" },
+    { "dns-option", 0, OPTION_LIST, VALUE(run.dns_options), "OPTION",
+      "resolver option of RUN steps" },
+    { "cap-add", 0, OPTION_LIST, VALUE(run.cap_adds), "NAME", "capability that RUN steps get" },
+    { "cap-drop", 0, OPTION_LIST, VALUE(run.cap_drops), "NAME",
+      "capability that RUN steps do without" },
+    { "security-opt", 0, OPTION_LIST, VALUE(run.security_opts), "OPTION",
+      "seccomp=unconfined, no-new-privileges" },
+    { "device", 0, OPTION_LIST, VALUE(run.devices), "DEVICE",
+      "CDI name, or path of a device, for RUN steps" },
+    { "volume", 'v', OPTION_LIST, VALUE(run.volumes), "HOST:PATH[:ro]",
+      "path of the host that RUN steps see" },
     { "epoch", 0, OPTION_TEXT, VALUE(epoch), "SECONDS",
       "newest time in the image (default: $SOURCE_DATE_EPOCH)" },
     { "source-date-epoch", 0, OPTION_TEXT, VALUE(epoch), "SECONDS", "the same" },
@@ -87,6 +116,14 @@ const struct option build_options[] = {
     REFUSED("policy", "source policies are not evaluated"),
     REFUSED("source-policy-file", "source policies are not evaluated"),
     REFUSED("cgroup-parent", "steps stay in the caller's cgroup"),
+    REFUSED("memory", NO_CGROUP),
+    REFUSED("memory-swap", NO_CGROUP),
+    REFUSED("cpu-shares", NO_CGROUP),
+    REFUSED("cpu-period", NO_CGROUP),
+    REFUSED("cpu-quota", NO_CGROUP),
+    REFUSED("cpuset-cpus", NO_CGROUP),
+    REFUSED("cpuset-mems", NO_CGROUP),
+    REFUSED("resource", NO_CGROUP),
     REFUSED("isolation", ONE_ISOLATION),
     REFUSED("ipc", ONE_ISOLATION),
     REFUSED("pid", ONE_ISOLATION),

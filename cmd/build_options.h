@@ -9,13 +9,15 @@
 
 #include "cmd/base_image.h"
 #include "cmd/options.h"
+#include "cmd/run_settings.h"
 #include "lib/base/map.h"
 #include "lib/graph/graph.h"
 
 /* Texts as they were given; borrowed from argv. */
 struct build_values {
     struct strvec tags, build_args, build_arg_files, build_contexts, labels, annotations, outputs,
-        insecure, no_cache_filter;
+        insecure, no_cache_filter, secrets, ssh;
+    struct run_setting_texts run;
     const char *file, *target, *network, *progress, *platform, *iidfile, *epoch, *pull, *call,
         *metadata_file, *ignore_file;
     bool push, no_cache, quiet, check, debug;

@@ -42,7 +42,8 @@ static int with_workers(const struct builder *b, struct error *err)
     struct session *s = b->session;
     struct solver_workers workers = { 0 };
     TRY(store_reopen(&s->store, err));
-    TRY(sandbox_new(&(struct sandbox_options){ 0 }, &workers.executor, err));
+    const struct sandbox_options plain = { 0 };
+    TRY(sandbox_new(s->sandbox ? s->sandbox : &plain, &workers.executor, err));
     workers.pool = thread_pool_new(THREADS_MAX);
     int rc = open_snapshotter(s, workers.pool, &workers.snapshotter, err);
     if (rc == 0) {

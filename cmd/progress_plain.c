@@ -58,7 +58,7 @@ static void switch_to(struct plain *p, unsigned number)
     }
     p->current = number;
     fprintf(stderr, "#%u ", number);
-    report_print_safe(v->name ? v->name : "", v->name ? strlen(v->name) : 0);
+    report_print_safe(stderr, v->name ? v->name : "", v->name ? strlen(v->name) : 0);
     fputc('\n', stderr);
 }
 
@@ -72,7 +72,7 @@ static void print_line(struct plain *p, unsigned number, const char *text, size_
     struct plain_vertex *v = vertex_of(p, number);
     switch_to(p, number);
     fprintf(stderr, "#%u %.3f ", number, seconds_since(v->start_ns));
-    report_print_safe(text, len && text[len - 1] == '\r' ? len - 1 : len);
+    report_print_safe(stderr, text, len && text[len - 1] == '\r' ? len - 1 : len);
     fputc('\n', stderr);
 }
 
@@ -129,7 +129,7 @@ static void print_end(struct plain *p, const struct progress_event *e, const cha
     if (e->kind == PROGRESS_FAILED)
         fprintf(stderr, ": ");
     if (e->kind == PROGRESS_FAILED && e->text)
-        report_print_safe(e->text, e->len);
+        report_print_safe(stderr, e->text, e->len);
     fputc('\n', stderr);
     v->ended = true;
 }
@@ -149,12 +149,12 @@ static void plain_event(struct progress_sink *sink, const struct progress_event 
     case PROGRESS_NOTE:
         switch_to(p, e->vertex);
         fprintf(stderr, "#%u ", e->vertex);
-        report_print_safe(e->text, e->len);
+        report_print_safe(stderr, e->text, e->len);
         fputc('\n', stderr);
         break;
     case PROGRESS_WARNING:
         fprintf(stderr, "WARNING: ");
-        report_print_safe(e->text, e->len);
+        report_print_safe(stderr, e->text, e->len);
         fputc('\n', stderr);
         break;
     case PROGRESS_DONE: print_end(p, e, "DONE"); break;

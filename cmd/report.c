@@ -10,8 +10,8 @@ static const struct {
     enum error_kind kind;
     int code;
 } exit_codes[] = {
-    { ERROR_USAGE, 2 },    { ERROR_REMOTE, 4 }, { ERROR_NETWORK, 4 },     { ERROR_LOCKED, 5 },
-    { ERROR_NO_SPACE, 7 }, { ERROR_HOST, 8 },   { ERROR_CANCELLED, 130 },
+    { ERROR_USAGE, 2 },  { ERROR_GATE, 3 },     { ERROR_REMOTE, 4 }, { ERROR_NETWORK, 4 },
+    { ERROR_LOCKED, 5 }, { ERROR_NO_SPACE, 7 }, { ERROR_HOST, 8 },   { ERROR_CANCELLED, 130 },
 };
 
 int report_exit_code(const struct error *err, int signal)
@@ -25,22 +25,22 @@ int report_exit_code(const struct error *err, int signal)
     return err->kind == ERROR_NONE ? 0 : 1;
 }
 
-void report_print_safe(const char *text, size_t len)
+void report_print_safe(FILE *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         /* C0 and DEL; C1 as UTF-8 writes it, c2 80 .. c2 9f. */
         bool c1 = c == 0xc2 && i + 1 < len && (unsigned char)text[i + 1] < 0xa0;
         if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f || c1)
-            fprintf(stderr, "\\x%02x", c);
+            fprintf(out, "\\x%02x", c);
         else
-            fputc(c, stderr);
+            fputc(c, out);
     }
 }
 
 static void print_safe(const char *text)
 {
-    report_print_safe(text, strlen(text));
+    report_print_safe(stderr, text, strlen(text));
 }
 
 /* Line `number` of the source, without its end. */
@@ -61,31 +61,31 @@ static int count_lines(const struct report_source *source)
     return lines;
 }
 
-static void print_caret(const struct position *where, struct str line)
+static void print_caret(FILE *out, const struct position *where, struct str line)
 {
-    fprintf(stderr, "     |     ");
+    fprintf(out, "     |     ");
     for (int i = 1; i < where->column && (size_t)i <= line.len; i++)
-        fputc(line.ptr[i - 1] == '\t' ? '\t' : ' ', stderr);
-    fprintf(stderr, "^\n");
+        fputc(line.ptr[i - 1] == '\t' ? '\t' : ' ', out);
+    fprintf(out, "^\n");
 }
 
-static void print_excerpt(const struct position *where, const struct report_source *source)
+void report_excerpt(FILE *out, const struct position *where, const struct report_source *source)
 {
     int last = where->end_line > where->line ? where->end_line : where->line;
     int total = count_lines(source);
     int from = where->line > CONTEXT_LINES ? where->line - CONTEXT_LINES : 1;
     int to = last + CONTEXT_LINES < total ? last + CONTEXT_LINES : total;
-    fprintf(stderr, "%s:%d\n--------------------\n", source->name, where->line);
+    fprintf(out, "%s:%d\n--------------------\n", source->name, where->line);
     for (int i = from; i <= to; i++) {
         struct str line = line_of(source, i);
         bool marked = i >= where->line && i <= last;
-        fprintf(stderr, "%4d | %s ", i, marked ? ">>>" : "   ");
-        report_print_safe(line.ptr, line.len);
-        fputc('\n', stderr);
+        fprintf(out, "%4d | %s ", i, marked ? ">>>" : "   ");
+        report_print_safe(out, line.ptr, line.len);
+        fputc('\n', out);
         if (i == where->line && where->column > 0)
-            print_caret(where, line);
+            print_caret(out, where, line);
     }
-    fprintf(stderr, "--------------------\n");
+    fprintf(out, "--------------------\n");
 }
 
 void report_error(const struct error *err, const struct report_source *source)
@@ -96,7 +96,7 @@ void report_error(const struct error *err, const struct report_source *source)
         fprintf(stderr, "\n------\n");
     }
     if (source && err->where.line > 0)
-        print_excerpt(&err->where, source);
+        report_excerpt(stderr, &err->where, source);
     fprintf(stderr, "ERROR: ");
     print_safe(err->message ? err->message : "failed");
     fputc('\n', stderr);

@@ -11,6 +11,7 @@
 #include "lib/registry/registry.h"
 #include "lib/solver/solver.h"
 #include "lib/store/store.h"
+#include "snapshotter/sandbox/sandbox.h"
 
 struct session {
     struct store store; /* open after session_open_store */
@@ -18,6 +19,7 @@ struct session {
     struct progress *progress; /* in memory that the builder process shares */
     struct registry_client *registry;
     struct strvec insecure_hosts;
+    const struct sandbox_options *sandbox; /* of RUN steps; NULL: the default */
     mode_t umask; /* the caller's: what leaves the store obeys it, the store itself is private */
     int child_status; /* exit code of a builder that has said why itself, else 0 */
     bool reported;    /* the error has been shown, with the lines it is about */

@@ -166,7 +166,23 @@ static int writer_entry(struct layer_writer *base, const struct tar_entry *entry
                         struct error *err)
 {
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    tree_writer_keep_types(w->tree, base->keeps_types);
     return tree_writer_entry(w->tree, entry, &(struct tree_content){ .fd = content_fd }, err);
+}
+
+static int writer_entry_stream(struct layer_writer *base, const struct tar_entry *entry,
+                               struct reader *content, struct error *err)
+{
+    struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    struct tree_content source = { .fd = -1, .stream = content };
+    tree_writer_keep_types(w->tree, base->keeps_types);
+    return tree_writer_entry(w->tree, entry, &source, err);
+}
+
+static int writer_look(struct layer_writer *base, const char *path, enum layer_look *out,
+                       char **out_target, struct error *err)
+{
+    return tree_writer_look(((struct tree_layer_writer *)base)->tree, path, out, out_target, err);
 }
 
 static int writer_whiteout(struct layer_writer *base, const char *path, struct error *err)
@@ -205,8 +221,12 @@ static int writer_commit(struct layer_writer *base, const char *id, const char *
 int layer_tree_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
 {
     const struct store *store = store_of(s);
-    static const struct layer_writer_ops ops = { writer_entry, writer_whiteout, writer_commit,
-                                                 writer_discard };
+    static const struct layer_writer_ops ops = { .entry = writer_entry,
+                                                 .entry_stream = writer_entry_stream,
+                                                 .look = writer_look,
+                                                 .whiteout = writer_whiteout,
+                                                 .commit = writer_commit,
+                                                 .discard = writer_discard };
     auto_free struct tree_layer_writer *w = xcalloc(1, sizeof *w);
     w->base.ops = &ops;
     w->store = store;

@@ -7,13 +7,14 @@
 #include <sys/stat.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/strbuf.h"
 #include "snapshotter/layer_tree.h"
 #include "snapshotter/mount_api.h"
 #include "snapshotter/mount_points.h"
 
 /* A layer below all others that holds nothing but mount points. */
 struct stub {
-    const struct mount_point *points; /* whose stub it is */
+    char *points; /* what it has, as text */
     int fd;
 };
 
@@ -130,8 +131,8 @@ static int set_root(const struct overlay_snapshot *snap, const struct tree_stack
     return 0;
 }
 
-static int make_stub(struct overlay *o, const struct mount_point *points, size_t count, int *out_fd,
-                     struct error *err)
+static int make_stub(struct overlay *o, const struct mount_point *points, size_t count,
+                     const char *name, int *out_fd, struct error *err)
 {
     auto_close int fd = -1;
     auto_(missing_points) struct missing_points all = { 0 };
@@ -139,26 +140,30 @@ static int make_stub(struct overlay *o, const struct mount_point *points, size_t
     missing_points_find(fd, points, count, &all);
     TRY(missing_points_make_stub(&all, fd, err));
     GROW(o->stubs, o->stub_count, o->stub_cap);
-    o->stubs[o->stub_count++] = (struct stub){ points, fd };
+    o->stubs[o->stub_count++] = (struct stub){ xstrdup(name), fd };
     *out_fd = take_fd(&fd);
     return 0;
 }
 
-/* Made once for each table of mount points; it shows only where the image has nothing. */
+/* Made once for each set of mount points; it shows only where the image has nothing. */
 static int find_stub(struct overlay *o, const struct mount_point *points, size_t count, int *out_fd,
                      struct error *err)
 {
     int rc = 0;
+    auto_(strbuf) struct strbuf name = STRBUF_INIT;
     *out_fd = -1;
     if (count == 0)
         return 0;
+    for (size_t i = 0; i < count; i++)
+        strbuf_addf(&name, "%zu:%s%s,", strlen(points[i].path), points[i].path,
+                    points[i].is_dir ? "/" : "");
     pthread_mutex_lock(&o->lock);
     for (size_t i = 0; i < o->stub_count && *out_fd < 0; i++) {
-        if (o->stubs[i].points == points)
+        if (strcmp(o->stubs[i].points, name.buf) == 0)
             *out_fd = o->stubs[i].fd;
     }
     if (*out_fd < 0)
-        rc = make_stub(o, points, count, out_fd, err);
+        rc = make_stub(o, points, count, name.buf, out_fd, err);
     pthread_mutex_unlock(&o->lock);
     return rc;
 }
@@ -251,8 +256,10 @@ static void overlay_free(struct snapshotter *s)
 {
     struct overlay *o = overlay_of(s);
     job_group_wait(&o->closing);
-    for (size_t i = 0; i < o->stub_count; i++)
+    for (size_t i = 0; i < o->stub_count; i++) {
         close(o->stubs[i].fd);
+        free(o->stubs[i].points);
+    }
     for (size_t i = 0; i < COUNT(o->empty_fds); i++) {
         if (o->empty_fds[i] >= 0)
             close(o->empty_fds[i]);

@@ -31,6 +31,7 @@ struct tree_writer {
     struct dir_time *times;
     size_t time_count, time_cap;
     bool lacked;
+    bool keeps_types;
     bool has_root;
     unsigned root_mode;
     uint32_t root_uid, root_gid;
@@ -43,6 +44,11 @@ struct tree_writer *tree_writer_open(int tree_fd, int below_fd, const struct can
         .tree_fd = tree_fd, .below_fd = below_fd, .cancel = cancel, .parent_fd = -1
     };
     return w;
+}
+
+void tree_writer_keep_types(struct tree_writer *w, bool keep)
+{
+    w->keeps_types = keep;
 }
 
 bool tree_writer_lacked(const struct tree_writer *w)
@@ -138,6 +144,15 @@ static bool is_whiteout(const struct stat *st)
     return S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
+/* `fd` is the O_PATH descriptor of a directory. */
+static bool is_opaque(int fd)
+{
+    char value[8];
+    char proc[32];
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+    return getxattr(proc, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
+}
+
 static int set_overlay_mark(int fd, const char *name, const char *value, const char *path,
                             struct error *err)
 {
@@ -147,13 +162,15 @@ static int set_overlay_mark(int fd, const char *name, const char *value, const c
 }
 
 /* Makes or finds directory `name`; whatever else was in its place had hidden a lower one. */
-static int make_directory(int dir_fd, const char *name, const char *path, int *out_fd,
-                          bool *out_made, struct error *err)
+static int make_directory(const struct tree_writer *w, int dir_fd, const char *name,
+                          const char *path, int *out_fd, bool *out_made, struct error *err)
 {
     struct stat st;
     bool opaque = false;
     *out_made = false;
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
+        if (w->keeps_types)
+            return error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
         opaque = true;
         if (unlinkat(dir_fd, name, 0) < 0)
             return failed(err, "replace", path);
@@ -186,7 +203,7 @@ static int open_parent(struct tree_writer *w, const char *path, size_t len, stru
             struct str part = str_cut(&rest, '/');
             snprintf(name, sizeof name, "%.*s", (int)part.len, part.ptr);
             auto_free char *sofar = xstrndup(wanted, (size_t)(part.ptr + part.len - wanted));
-            TRY(make_directory(fd, name, sofar, &next, &made, err));
+            TRY(make_directory(w, fd, name, sofar, &next, &made, err));
             close(fd);
             fd = next;
             if (made)
@@ -209,11 +226,13 @@ static int locate(struct tree_writer *w, const char *path, const char **out_name
 }
 
 /* Makes way for a non-directory. */
-static int clear_way(struct tree_writer *w, const char *name, struct error *err)
+static int clear_way(struct tree_writer *w, const char *name, const char *path, struct error *err)
 {
     struct stat st;
     if (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
+    if (w->keeps_types && S_ISDIR(st.st_mode))
+        return error_set(err, ERROR_USER, 0, "cannot replace to directory /%s with file", path);
     return dir_remove(w->parent_fd, name, err);
 }
 
@@ -235,7 +254,7 @@ static int write_directory(struct tree_writer *w, const struct tar_entry *e, con
 {
     bool made = false;
     auto_close int fd = -1;
-    TRY(make_directory(w->parent_fd, name, e->path, &fd, &made, err));
+    TRY(make_directory(w, w->parent_fd, name, e->path, &fd, &made, err));
     TRY(set_attributes(fd, e, err));
     remember_time(w, e);
     return 0;
@@ -304,6 +323,21 @@ static bool find_entry(int dir_fd, const char *name, struct stat *st)
     return dir_fd >= 0 && fstatat(dir_fd, name, st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* The header of a link speaks of the file that it links to. What is so already is left alone: chown
+ * would clear the file's capabilities. */
+static int set_link_attributes(const struct tree_writer *w, const struct tar_entry *e,
+                               const char *name, const struct stat *st, struct error *err)
+{
+    bool chowned = st->st_uid != e->uid || st->st_gid != e->gid;
+    if (chowned && fchownat(w->parent_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return chown_failed(err, e);
+    if (S_ISLNK(st->st_mode) || (!chowned && (st->st_mode & 07777) == (e->mode & 07777)))
+        return 0;
+    return fchmodat(w->parent_fd, name, e->mode & 07777, 0) < 0
+               ? failed(err, "set the mode of", e->path)
+               : 0;
+}
+
 static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, struct error *err)
 {
     struct stat st;
@@ -334,10 +368,10 @@ static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, stru
     if (strcmp(e->path, e->link) == 0)
         return 0;
     TRY(locate(w, e->path, &name, err));
-    TRY(clear_way(w, name, err));
+    TRY(clear_way(w, name, e->path, err));
     if (linkat(dir, target, w->parent_fd, name, 0) < 0)
         return failed(err, "create hard link", e->path);
-    return 0;
+    return set_link_attributes(w, e, name, &st, err);
 }
 
 static int write_node(struct tree_writer *w, const struct tar_entry *e, const char *name,
@@ -374,7 +408,7 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
     TRY(locate(w, e->path, &name, err));
     if (e->type == TAR_DIR)
         return write_directory(w, e, name, err);
-    TRY(clear_way(w, name, err));
+    TRY(clear_way(w, name, e->path, err));
     switch (e->type) {
     case TAR_FILE: return write_file(w, e, name, content, err);
     case TAR_SYMLINK: return write_symlink(w, e, name, err);
@@ -385,6 +419,31 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
     case TAR_HARDLINK: break;
     }
     __builtin_unreachable();
+}
+
+int tree_writer_look(const struct tree_writer *w, const char *path, enum layer_look *out,
+                     char **out_target, struct error *err)
+{
+    struct stat st;
+    char target[PATH_MAX];
+    *out = LAYER_LOOK_NOTHING;
+    auto_close int fd = beneath_open(w->tree_fd, path, O_PATH | O_NOFOLLOW, 0);
+    bool missing = fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+    if (missing)
+        return 0;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return failed(err, "look for", path);
+    *out = LAYER_LOOK_OTHER;
+    if (S_ISDIR(st.st_mode)) {
+        *out = is_opaque(fd) ? LAYER_LOOK_OPAQUE : LAYER_LOOK_DIR;
+    } else if (S_ISLNK(st.st_mode)) {
+        ssize_t len = readlinkat(fd, "", target, sizeof target);
+        if (len < 0)
+            return failed(err, "read link", path);
+        *out = LAYER_LOOK_LINK;
+        *out_target = xstrndup(target, (size_t)len);
+    }
+    return 0;
 }
 
 int tree_writer_opaque(struct tree_writer *w, const char *path, struct error *err)

@@ -20,6 +20,7 @@
 
 #include "lib/base/cancel.h"
 #include "lib/codec/tar.h"
+#include "lib/solver/snapshotter.h"
 #include "lib/store/layer.h"
 
 struct tree_writer;
@@ -38,6 +39,11 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *entry,
                       const struct tree_content *content, struct error *err) MUST_CHECK;
 int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *err) MUST_CHECK;
 int tree_writer_opaque(struct tree_writer *w, const char *path, struct error *err) MUST_CHECK;
+/* From now on a directory and something else do not replace each other: that is an error (USER). */
+void tree_writer_keep_types(struct tree_writer *w, bool keep);
+/* What was written at `path`; *out_target is a link's, the caller frees it. */
+int tree_writer_look(const struct tree_writer *w, const char *path, enum layer_look *out,
+                     char **out_target, struct error *err) MUST_CHECK;
 /* Sets what had to wait (times of directories) and fills in info's root attributes. */
 int tree_writer_finish(struct tree_writer *w, struct layer_info *info,
                        struct error *err) MUST_CHECK;

@@ -189,7 +189,7 @@ static int finish_dirs(const struct unpacking *u, struct error *err)
 int unpack_archive(struct reader *in, const char *name, int dir_fd, struct error *err)
 {
     auto_(unpacking) struct unpacking u = { .dir_fd = dir_fd, .buffer = xmalloc(BUFFER) };
-    auto_(decompressor) struct decompressor *plain = decompressor_open(in, name);
+    auto_(decompressor) struct decompressor *plain = decompressor_open_any(in, name);
     auto_(tar_reader) struct tar_reader *r = NULL;
     const struct tar_entry *e = NULL;
     TRY(tar_reader_open(decompressor_base(plain), name, &r, err));

@@ -115,8 +115,12 @@ static struct str read_name(struct reader *r)
 static const char *value_of(const struct reader *r, struct str name)
 {
     auto_free char *key = xstrndup(name.ptr, name.len);
-    const char *shadow = r->e->shadows ? map_find(r->e->shadows, key) : NULL;
-    return shadow ? shadow : map_find(r->e->variables, key);
+    const char *value = r->e->shadows ? map_find(r->e->shadows, key) : NULL;
+    if (!value)
+        value = map_find(r->e->variables, key);
+    if (r->e->met)
+        map_set(r->e->met, key, (void *)(uintptr_t)(value ? 1 : 2));
+    return value;
 }
 
 /* What stands before one of `stop` (which is left in place), expanded; quotes are removed. */
@@ -429,6 +433,7 @@ const char *expand_for_display(struct expander *e, const char *text)
     const char *shown = text;
     struct expander bounded = *e;
     bounded.left = strlen(text) + DISPLAY_GROWTH;
+    bounded.met = NULL;
     if (expand((struct reader){ .e = &bounded, .rest = str_of(text), .keep = true }, &result,
                &ignored) == 0)
         shown = arena_strndup(e->arena, result.text.buf, result.text.len);

@@ -26,8 +26,14 @@ struct expander {
     const struct map *variables; /* char * values; what is not in it is unset */
     const struct map *shadows;   /* looked up before `variables`; may be NULL */
     char escape;
-    size_t left; /* start with EXPAND_TOTAL_MAX */
+    size_t left;     /* start with EXPAND_TOTAL_MAX */
+    struct map *met; /* gets the names that were asked for; see expand_met_set. May be NULL */
 };
+/* Did the name of this entry of `met` have a value? */
+static inline bool expand_met_set(const struct map_entry *met)
+{
+    return (uintptr_t)met->value == 1;
+}
 
 /* The word without its quotes, escapes and `$` forms. Errors: USER ("failed to process ..."). */
 int expand_word(struct expander *e, const char *word, const char **out,

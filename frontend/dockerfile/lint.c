@@ -244,7 +244,7 @@ int lint_verdict(const struct lint *lint, struct error *err)
             strbuf_addf(&names, "%s%s", seen ? ", " : "", rules[rule].name);
         seen |= 1U << rule;
     }
-    return error_set(err, ERROR_USER, 0, "lint violation found for rules: %s", names.buf);
+    return error_set(err, ERROR_GATE, 0, "lint violation found for rules: %s", names.buf);
 }
 
 void lint_release(struct lint *lint)

@@ -82,7 +82,7 @@ void lint_warn(struct lint *lint, enum lint_rule rule, const struct instruction 
                const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* By line, then in the order in which they were found. */
 void lint_sort(struct lint *lint);
-/* With error=true and any warning: USER, naming the rules. */
+/* With error=true and any warning: GATE, naming the rules. */
 int lint_verdict(const struct lint *lint, struct error *err) MUST_CHECK;
 void lint_release(struct lint *lint);
 DEFINE_AUTO(lint, struct lint, lint_release(value))

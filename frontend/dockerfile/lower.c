@@ -40,6 +40,8 @@ static int lower_instruction(struct lowering *l, struct stage_state *s,
 {
     int rc = lowerers[in->verb->kind](l, s, in, err);
     if (rc == 0)
+        lint_instruction(l, s, in);
+    if (rc == 0)
         rc = check_growth(l, err);
     return rc < 0 ? error_at(err, in->line.where) : 0;
 }
@@ -71,6 +73,14 @@ static int lower_stage(struct lowering *l, struct stage_state *s, struct error *
     return 0;
 }
 
+/* A stage that is not built is looked at for the checks alone; what is wrong with it else is no
+ * matter. */
+static void check_stage(struct lowering *l, struct stage_state *s)
+{
+    auto_(error) struct error ignored = { 0 };
+    (void)!lower_stage(l, s, &ignored);
+}
+
 static void finish(struct lowering *l, struct stage_state *target)
 {
     struct definition *out = l->out;
@@ -91,11 +101,16 @@ static int lower_all(struct lowering *l, struct error *err)
     TRY(stages_resolve(l, err));
     TRY(stages_find_target(l, &target, err));
     TRY(stages_mark_needed(l, target, err));
-    for (struct stage_state *s = l->stages; s <= target; s++) {
+    for (size_t i = 0; i < l->df->stage_count; i++) {
+        struct stage_state *s = &l->stages[i];
         if (s->needed)
             TRY(lower_stage(l, s, err));
-        hints_add_stage(l, s);
+        else if (l->options->check_all)
+            check_stage(l, s);
+        if (s <= target)
+            hints_add_stage(l, s);
     }
+    outline_make(l, target);
     finish(l, target);
     return 0;
 }
@@ -116,6 +131,8 @@ int dockerfile_lower(const struct dockerfile *df, const struct lower_options *op
         stage_state_release(&l.stages[i]);
     free(l.stages);
     map_release(&l.globals);
+    map_release(&l.global_names);
+    map_release(&l.default_globals);
     map_release(&l.stage_names);
     hints_release(&l);
     return rc;

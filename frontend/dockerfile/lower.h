@@ -16,7 +16,9 @@
 
 #include "frontend/dockerfile/dockerfile.h"
 #include "frontend/dockerfile/lint.h"
+#include "frontend/dockerfile/outline.h"
 #include "lib/base/map.h"
+#include "lib/fs/pattern.h"
 #include "lib/graph/graph.h"
 #include "lib/graph/source_fetcher.h"
 
@@ -34,13 +36,16 @@ struct lower_options {
     struct platform platform;     /* to build for */
     bool platform_given;          /* by the caller: a base image for another one is a fault */
     struct image_resolver *resolver;
-    struct source_fetcher *fetcher;   /* of ADD's URLs and git repositories */
-    enum network_mode network;        /* of a RUN that does not choose */
-    unsigned allow;                   /* enum entitlement */
-    const char *settings;             /* op_exec.settings of every RUN, or NULL */
-    bool no_cache;                    /* every step is to run anew */
-    const struct strvec *no_cache_of; /* or those of these stages; NULL: none */
-    struct lint *lint;                /* gets what is worth a warning; NULL: not wanted */
+    struct source_fetcher *fetcher;    /* of ADD's URLs and git repositories */
+    enum network_mode network;         /* of a RUN that does not choose */
+    unsigned allow;                    /* enum entitlement */
+    const char *settings;              /* op_exec.settings of every RUN, or NULL */
+    bool no_cache;                     /* every step is to run anew */
+    const struct strvec *no_cache_of;  /* or those of these stages; NULL: none */
+    struct lint *lint;                 /* gets what is worth a warning; NULL: not wanted */
+    const struct pattern_list *ignore; /* of the main context, for the checks; or NULL */
+    bool check_all; /* look at the stages that the target does not need as well, for the checks */
+    struct outline *outline;          /* gets what the target can be given; NULL: not wanted */
     struct strvec *unused_build_args; /* gets the names that no ARG declares; NULL: not wanted */
 };
 

@@ -63,6 +63,8 @@ static void set_builtin(struct lowering *l, const char *prefix, const char *name
     const char *full = arena_printf(l->arena, "%s%s", prefix, name);
     const char *given = build_arg(l, full);
     map_set(&l->globals, full, arena_strdup(l->arena, given ? given : value));
+    map_set(&l->default_globals, full, arena_strdup(l->arena, value));
+    map_set(&l->global_names, full, l);
 }
 
 static void set_platform(struct lowering *l, const char *prefix, const struct platform *p)
@@ -123,6 +125,18 @@ struct expander global_expander(struct lowering *l)
                               .left = l->expansion_left };
 }
 
+/* What it is without a build argument, for the checks. */
+static void define_default(struct lowering *l, const struct word *w)
+{
+    auto_(error) struct error ignored = { 0 };
+    const char *value = NULL;
+    struct expander e = global_expander(l);
+    e.variables = &l->default_globals;
+    if (w->value && expand_word(&e, w->value, &value, &ignored) == 0)
+        map_set(&l->default_globals, w->text, arena_strdup(l->arena, value));
+    l->expansion_left = e.left;
+}
+
 static int define_globals(struct lowering *l, const struct instruction *in, struct error *err)
 {
     for (size_t i = 0; i < in->word_count; i++) {
@@ -134,6 +148,8 @@ static int define_globals(struct lowering *l, const struct instruction *in, stru
         l->expansion_left = e.left;
         if (value)
             map_set(&l->globals, w->text, arena_strdup(l->arena, value));
+        map_set(&l->global_names, w->text, l);
+        define_default(l, w);
     }
     return 0;
 }

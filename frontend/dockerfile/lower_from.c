@@ -55,7 +55,8 @@ int from_source(struct lowering *l, struct stage_state *s, const struct instruct
     if (use)
         TRY(stages_find(l, s, in, use, &stage, err));
     *out = stage ? stage->root : NULL;
-    if (stage || (use && strcmp(use->name, "scratch") == 0))
+    /* For a stage that is only checked nobody is asked for an image. */
+    if (stage || !s->needed || (use && strcmp(use->name, "scratch") == 0))
         return 0;
     const char *context = use ? resolver->local_context(resolver, use->name) : "context";
     if (context) {
@@ -134,10 +135,24 @@ static void from_stage(struct lowering *l, struct stage_state *s)
     }
     s->root = base->root;
     s->run_env = base->run_env;
+    s->base_known = base->base_known;
+    s->workdir_set = base->workdir_set;
+}
+
+static void from_nothing(struct lowering *l, struct stage_state *s)
+{
+    image_config_init(&s->config);
+    begin_with_defaults(l, s);
 }
 
 static void from_image(struct lowering *l, struct stage_state *s)
 {
+    if (!s->image) {
+        from_nothing(l, s);
+        s->base_known = false;
+        return;
+    }
+    lint_image(l, s);
     image_config_copy(&s->config, &s->image->config);
     drop_own_fields(&s->config);
     s->history_cap = s->config.history_count;
@@ -179,14 +194,12 @@ static void count_steps(struct stage_state *s)
 void from_lower(struct lowering *l, struct stage_state *s)
 {
     count_steps(s);
+    s->base_known = true;
     switch (s->base_kind) {
     case BASE_STAGE: from_stage(l, s); break;
     case BASE_IMAGE: from_image(l, s); break;
     case BASE_LOCAL: from_local(l, s); break;
-    case BASE_SCRATCH:
-        image_config_init(&s->config);
-        begin_with_defaults(l, s);
-        break;
+    case BASE_SCRATCH: from_nothing(l, s); break;
     }
 }
 

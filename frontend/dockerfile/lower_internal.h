@@ -8,6 +8,9 @@
 
 enum base_kind { BASE_STAGE, BASE_SCRATCH, BASE_IMAGE, BASE_LOCAL };
 
+/* Instructions of which only the last one counts. */
+enum lint_once { LINT_ONCE_CMD, LINT_ONCE_ENTRYPOINT, LINT_ONCE_HEALTHCHECK, LINT_ONCE_COUNT };
+
 /* A stage on its way: first what its FROM means, then what its instructions made. */
 struct stage_state {
     const struct stage *stage;
@@ -39,6 +42,10 @@ struct stage_state {
     size_t history_cap;
     const char *const *run_env; /* of `env`; NULL: to be made again */
     bool cmd_set;               /* CMD was given in this stage */
+    bool base_known;            /* what the base defines is in `env` */
+    bool workdir_set;           /* WORKDIR was given in this file */
+    struct map met;             /* variables that the present instruction asked for */
+    const struct instruction *once[LINT_ONCE_COUNT]; /* the last of each in this stage */
     unsigned step, step_count;
 };
 
@@ -48,9 +55,11 @@ struct lowering {
     const struct dockerfile *df;
     const struct lower_options *options;
     struct definition *out;
-    struct arena *arena;   /* the graph's */
-    struct map globals;    /* built-in and global ARGs that have a value: char *, in the arena */
-    size_t expansion_left; /* bytes that values and history may still take; 0 ends the build */
+    struct arena *arena;     /* the graph's */
+    struct map globals;      /* built-in and global ARGs that have a value: char *, in the arena */
+    struct map global_names; /* of built-in and global ARGs, with or without a value */
+    struct map default_globals; /* as `globals`, if there were no build arguments */
+    size_t expansion_left;      /* bytes that values and history may still take; 0 ends the build */
     const char *const *private_env;
     struct map mentions;    /* hints.c */
     struct map stage_names; /* lower case -> the last struct stage_state of that name */
@@ -123,6 +132,23 @@ int mounts_lower(struct lowering *l, struct stage_state *s, const struct instruc
                  struct error *err) MUST_CHECK;
 void mount_list_release(struct mount_list *list);
 DEFINE_AUTO(mount_list, struct mount_list, mount_list_release(value))
+
+/* lint_lower.c: checks; each does nothing unless they are wanted. */
+/* After an instruction was lowered. */
+void lint_instruction(struct lowering *l, struct stage_state *s, const struct instruction *in);
+/* Values as they were expanded. */
+void lint_workdir(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                  const char *path);
+void lint_expose(struct lowering *l, const struct instruction *in, const char *port);
+void lint_source(struct lowering *l, const struct instruction *in, const char *source);
+/* `met`: the variables in FROM's image and platform. */
+void lint_base(struct lowering *l, const struct stage_state *s, const struct map *met);
+void lint_platform(struct lowering *l, const struct stage_state *s, const struct map *met,
+                   const char *written, const char *text);
+void lint_image(struct lowering *l, const struct stage_state *s);
+
+/* outline.c: fills options->outline; the stages are lowered. */
+void outline_make(struct lowering *l, const struct stage_state *target);
 
 /* lower_state.c */
 /* Expands with the stage's variables; an error is placed at byte `offset` of the instruction. */

@@ -176,6 +176,7 @@ int lower_workdir(struct lowering *l, struct stage_state *s, const struct instru
 {
     const char *path = NULL;
     TRY(stage_expand(l, s, in, &in->words[0], &path, err));
+    lint_workdir(l, s, in, path);
     const char *name = stage_step_name(l, s, stage_step_text(l, s, in, NULL));
     char *dir = path_absolute(stage_working_dir(s), path);
     free(s->config.working_dir);

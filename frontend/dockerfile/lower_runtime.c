@@ -79,15 +79,18 @@ static int add_port(struct stage_state *s, const char *text, struct strbuf *hist
     return 0;
 }
 
-static int add_port_word(struct lowering *l, struct stage_state *s, const struct word *word,
-                         struct strbuf *history, struct error *err)
+static int add_port_word(struct lowering *l, struct stage_state *s, const struct instruction *in,
+                         const struct word *word, struct strbuf *history, struct error *err)
 {
     struct expander e = stage_expander(l, s);
     const char *const *ports = NULL;
+    e.met = NULL;
     TRY(expand_words(&e, word->text, &ports, err));
     l->expansion_left = e.left;
-    for (; *ports; ports++)
+    for (; *ports; ports++) {
         TRY(add_port(s, *ports, history, err));
+        lint_expose(l, in, *ports);
+    }
     return 0;
 }
 
@@ -101,7 +104,7 @@ int lower_expose(struct lowering *l, struct stage_state *s, const struct instruc
     qsort(sorted, in->word_count, sizeof *sorted, compare_words);
     strbuf_addstr(&text, "EXPOSE [");
     for (size_t i = 0; i < in->word_count; i++)
-        if (add_port_word(l, s, sorted[i], &text, err) < 0)
+        if (add_port_word(l, s, in, sorted[i], &text, err) < 0)
             return error_word(in, sorted[i]->offset, err);
     strbuf_addch(&text, ']');
     stage_add_history(l, s, text.buf, NULL);

@@ -256,6 +256,8 @@ static int add_source(struct lowering *l, struct stage_state *s, const struct in
 {
     enum source_kind kind = kind_of(path);
     const struct flag *keep = instruction_flag(in, FLAG_KEEP_GIT_DIR);
+    if (kind == SOURCE_FILES && !instruction_flag(in, FLAG_FROM))
+        lint_source(l, in, path);
     if (kind == SOURCE_FILES)
         return add_files(l, s, in, path, inputs, out, err);
     if (in->verb->kind == VERB_COPY)

@@ -17,7 +17,8 @@ struct expander stage_expander(struct lowering *l, struct stage_state *s)
     return (struct expander){ .arena = l->arena,
                               .variables = &s->env,
                               .escape = l->df->directives.escape,
-                              .left = l->expansion_left };
+                              .left = l->expansion_left,
+                              .met = l->options->lint ? &s->met : NULL };
 }
 
 int stage_expand(struct lowering *l, struct stage_state *s, const struct instruction *in,
@@ -190,6 +191,7 @@ void stage_state_release(struct stage_state *s)
     map_release(&s->ports);
     map_release(&s->volumes);
     map_release(&s->arg_names);
+    map_release(&s->met);
     free(s->args);
     free(s->history_vertices);
 }

@@ -50,7 +50,11 @@ static int resolve_platform(struct lowering *l, struct stage_state *s, struct ex
     s->platform = l->options->platform;
     if (!flag)
         return 0;
-    if (expand_word(e, flag->value, &text, err) < 0)
+    auto_(map) struct map met = { 0 };
+    e->met = &met;
+    int rc = expand_word(e, flag->value, &text, err);
+    e->met = NULL;
+    if (rc < 0)
         return error_word(from, flag->offset, err);
     if (!*text) {
         error_set(err, ERROR_USER, 0, "empty platform value from expression %s", flag->value);
@@ -61,6 +65,7 @@ static int resolve_platform(struct lowering *l, struct stage_state *s, struct ex
         return error_word(from, flag->offset, err);
     }
     s->platform_given = true;
+    lint_platform(l, s, &met, flag->value, text);
     return 0;
 }
 
@@ -113,9 +118,13 @@ static int find_base(struct lowering *l, struct stage_state *s, struct error *er
 static int resolve_stage(struct lowering *l, struct stage_state *s, struct error *err)
 {
     const struct instruction *from = s->stage->from;
+    auto_(map) struct map met = { 0 };
     struct expander e = global_expander(l);
+    e.met = &met;
     if (expand_word(&e, from->words[0].text, &s->base_name, err) < 0)
         return error_word(from, from->words[0].offset, err);
+    e.met = NULL;
+    lint_base(l, s, &met);
     TRY(resolve_platform(l, s, &e, err));
     l->expansion_left = e.left;
     if (replace_stage(l, s))

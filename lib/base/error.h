@@ -27,6 +27,7 @@ enum error_kind {
     ERROR_NONE,
     ERROR_USAGE,       /* the command line */
     ERROR_USER,        /* Dockerfile, context, or anything else the user wrote */
+    ERROR_GATE,        /* a check that was asked for found something */
     ERROR_RUN_FAILED,  /* a RUN step ended with a non-zero status */
     ERROR_NOT_FOUND,   /* a local thing that is not there */
     ERROR_REMOTE,      /* a registry or server said no: 401, 403, 404, ... */

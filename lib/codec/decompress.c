@@ -115,6 +115,13 @@ static ssize_t damaged(const struct decompressor *d, const char *why, struct err
                      why ? why : "unknown");
 }
 
+/* A file of a user's may have something behind its last member, which gzip and bzip2 ignore. */
+static bool is_over(const struct decompressor *d, char begins_with)
+{
+    return d->unit_ended &&
+           (d->pos == d->len || (d->for_archives && d->buf[d->pos] != (unsigned char)begins_with));
+}
+
 static ssize_t read_gzip(struct decompressor *d, void *out, size_t cap, struct error *err)
 {
     d->z.next_out = out;
@@ -123,8 +130,10 @@ static ssize_t read_gzip(struct decompressor *d, void *out, size_t cap, struct e
     while (d->z.avail_out == wanted) {
         if (fill(d, err) < 0)
             return -1;
+        if (is_over(d, '\x1f'))
+            return 0;
         if (d->pos == d->len)
-            return d->unit_ended ? 0 : damaged(d, "it ends early", err);
+            return damaged(d, "it ends early", err);
         if (d->unit_ended) {
             /* zlib stops behind each member; what follows is the next one. */
             inflateReset(&d->z);
@@ -168,8 +177,10 @@ static ssize_t read_bzip2(struct decompressor *d, void *out, size_t cap, struct 
     while (d->bz.avail_out == wanted) {
         if (fill(d, err) < 0)
             return -1;
+        if (is_over(d, 'B'))
+            return 0;
         if (d->pos == d->len)
-            return d->unit_ended ? 0 : damaged(d, "it ends early", err);
+            return damaged(d, "it ends early", err);
         if (d->unit_ended) {
             BZ2_bzDecompressEnd(&d->bz);
             if (BZ2_bzDecompressInit(&d->bz, 0, 0) != BZ_OK)

@@ -51,10 +51,11 @@ static int add_line(struct pattern_list *list, struct str line, int number, stru
     if (line.ptr[0] != '!')
         return add_pattern(list, line, false, number, err);
     line = str_trim((struct str){ line.ptr + 1, line.len - 1 }, BLANKS);
-    if (line.len == 0)
+    if (line.len == 0) {
         return error_set(err, ERROR_USER, 0,
                          "failed parsing %s: line %d: illegal exclusion pattern: \"!\"", list->file,
                          number);
+    }
     return add_pattern(list, line, true, number, err);
 }
 
@@ -170,6 +171,15 @@ bool glob_is_pattern(const char *pattern)
             return true;
         if (*pattern == '\\' && !*++pattern)
             break;
+    }
+    return false;
+}
+
+bool pattern_list_has(const struct pattern_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(pattern_text(&list->patterns[i]), text) == 0)
+            return true;
     }
     return false;
 }

@@ -45,6 +45,8 @@ bool pattern_list_excludes(const struct pattern_list *list, const char *path,
 /* May an exception match something below the excluded folder `dir`, so that a walk must go on
  * there? */
 bool pattern_list_may_reinclude_below(const struct pattern_list *list, const char *dir);
+/* Is one of the patterns `text`, as pattern_text gives it? */
+bool pattern_list_has(const struct pattern_list *list, const char *text);
 /* Where a pattern stands, for messages: the file's name, its line from 1, and the pattern as it is
  * matched (cleaned, without the '!'). Borrowed from the list. */
 const char *pattern_file(const struct pattern *pattern);

@@ -1,45 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy: what COPY, ADD and WORKDIR write, as entries of a layer. Of the root they land on only
- * facts are used (where the destination leads, the directories on the way, that no entry meets one
- * of another type), and the facts have a digest, so the step above need not be repeated because the
- * root is another.
+ * copy: what COPY and ADD write, as entries of a layer: the sources one after the other, as they
+ * are written, from as many inputs as there are. Of the root they land on only facts are used
+ * (where the destination leads, the directories on the way, that no entry meets one of another
+ * type), and the facts have a digest, so the step above need not be repeated because the root is
+ * another.
  *
  *     copy_open -> copy_facts -> copy_write -> copy_release
+ *
+ * An archive that is unpacked onto something has more facts than can be told before it is read:
+ * copy_write gives those.
  */
 #ifndef LIB_SOLVER_COPY_H
 #define LIB_SOLVER_COPY_H
 
+#include "lib/base/progress.h"
+#include "lib/fs/mode_change.h"
 #include "lib/solver/owner.h"
 #include "lib/solver/selection.h"
 #include "lib/solver/snapshotter.h"
 
-struct copy {
-    const struct op_copy *op;
-    const struct file_source *from;
+struct copy_input {
+    struct file_source from;
     const struct selection *selection;
-    int root_fd; /* the root it lands on; borrowed */
+};
+
+enum copy_dest {
+    COPY_DEST_MISSING,
+    COPY_DEST_DIR, /* is one, or is asked for by a slash */
+    COPY_DEST_OTHER,
+};
+
+struct copy {
+    /* the caller's, borrowed */
+    const struct op_copy *op;
+    const struct copy_input *inputs; /* by input of the vertex; the first is not used */
+    int root_fd;                     /* the root it lands on */
+    struct progress *progress;       /* for warnings; may be NULL */
+    const struct cancel *cancel;
+    /* copy_open's */
     bool has_owner;
     struct owner owner;  /* of everything, if has_owner */
     char *unknown_owner; /* a name in --chown that the root does not know, or NULL */
-    char *dest;          /* resolved, relative to the root */
-    bool dest_is_dir;    /* is a directory there already, or is asked for by a slash */
+    bool has_chmod;
+    struct mode_change chmod;
+    char *dest; /* resolved, relative to the root */
+    enum copy_dest kind;
     bool dest_exists;
 };
 
 /* Resolves the destination. Errors: USER. */
 int copy_open(struct copy *c, struct error *err) MUST_CHECK;
-/* The digest of what the layer takes from the root. Errors: USER where an entry would replace a
- * directory by something else or the other way round. */
-int copy_facts(struct copy *c, struct digest *out, struct error *err) MUST_CHECK;
-int copy_write(struct copy *c, struct layer_writer *to, struct error *err) MUST_CHECK;
+/* The digest of what the layer takes from the root; *out_known false: only copy_write can tell.
+ * Errors: USER where an entry would replace a directory by something else or the other way round.
+ */
+int copy_facts(struct copy *c, bool *out_known, struct digest *out, struct error *err) MUST_CHECK;
+/* *out_facts: all facts, those of archives too. */
+int copy_write(struct copy *c, struct layer_writer *to, struct digest *out_facts,
+               struct error *err) MUST_CHECK;
 void copy_release(struct copy *c);
 DEFINE_AUTO(copy, struct copy, copy_release(value))
-
-/* Writes the directories that lead to `path` and `path` itself, as they are in the root, or new
- * ones: `mode`, `owner`, the epoch. Digest of the same through `facts`, if not NULL; `to` may be
- * NULL. */
-int write_directories(int root_fd, const char *path, unsigned mode, struct owner owner,
-                      struct hasher *facts, struct layer_writer *to, struct error *err) MUST_CHECK;
 
 #endif

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 
 /* A missing source gets the frontend's hint, if it had an idea where the file might come from. */
-static int select_files(struct solver *s, const struct vertex *v, const struct vertex *local,
-                        struct error *err)
+static int select_files(struct solver *s, const struct vertex *v, size_t input, struct error *err)
 {
     struct vertex_state *state = state_of(s, v);
+    const struct vertex *local = v->inputs[input];
     const struct local_context *context = find_context(s, local, err);
     if (!context)
         return -1;
+    if (!state->local)
+        state->local = xcalloc(v->input_count, sizeof *state->local);
+    struct local_files *files = &state->local[input];
     struct file_source from = context_source(context);
     if (!state_of(s, local)->progress)
         state_of(s, local)->progress = progress_start(s->options.progress, local->name);
-    if (selection_find(&from, &v->copy, 1, &state->selection, err) < 0) {
+    if (selection_find(&from, &v->copy, input, &files->selection, err) < 0) {
         if (v->copy.missing_hint) {
             free(take_ptr(err->hint));
             error_hint(err, "%s", v->copy.missing_hint);
         }
         return error_at(err, v->where);
     }
-    if (selection_digest(&from, &state->selection, s->options.store, s->options.cancel,
-                         &state->selection_digest, err) < 0)
+    if (selection_digest(&from, &files->selection, s->options.store, s->options.cancel,
+                         &files->digest, err) < 0)
         return error_at(err, v->where);
     return 0;
 }
@@ -33,8 +37,8 @@ static int add_inputs(struct solver *s, const struct vertex *v, struct cache_key
         if (!input) {
             cache_key_add_text(key, "root", "scratch");
         } else if (input->kind == OP_LOCAL) {
-            TRY(select_files(s, v, input, err));
-            cache_key_add_digest(key, "files", &state_of(s, v)->selection_digest);
+            TRY(select_files(s, v, i, err));
+            cache_key_add_digest(key, "files", &state_of(s, v)->local[i].digest);
         } else {
             TRY(key_of(s, input, err));
             cache_key_add_digest(key, input->name, &state_of(s, input)->key);

@@ -3,7 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/solver/solver_internal.h"
+#include "lib/solver/exec_mounts.h"
 
 enum { TAIL_BYTES = 8 * 1024, TAIL_LINES = 10, SPACE_MIN = 1024 * 1024 };
 
@@ -67,13 +67,21 @@ static int step_failed(const struct solver *s, const struct vertex *v, int statu
     return -1;
 }
 
+static void take_warning(void *arg, const char *text)
+{
+    const struct output *o = arg;
+    progress_warning(o->progress, text);
+}
+
 static int run_step(struct solver *s, const struct vertex *v, struct output *o,
-                    struct snapshot *snapshot, struct error *err)
+                    const struct exec_mounts *mounts, struct snapshot *snapshot, struct error *err)
 {
     int status = 0;
     struct exec_request request = { .op = &v->exec,
                                     .root_fd = snapshot->root_fd,
+                                    .sources = mounts->sources,
                                     .output = take_output,
+                                    .warn = take_warning,
                                     .output_arg = o,
                                     .cancel = s->options.cancel };
     struct executor *executor = s->workers.executor;
@@ -83,16 +91,18 @@ static int run_step(struct solver *s, const struct vertex *v, struct output *o,
 
 /* Runs the step on a fresh snapshot and makes its changes a layer. */
 static int make_layer(struct solver *s, const struct vertex *v, unsigned progress,
-                      struct cache_record *layer, struct error *err)
+                      struct exec_mounts *mounts, struct cache_record *layer, struct error *err)
 {
     struct snapshotter *snapshotter = s->workers.snapshotter;
     struct layer_list layers = input_layers(s, v, 0);
     struct snapshot *snapshot = NULL;
     struct output o = { s->options.progress, progress, STRBUF_INIT };
-    TRY(snapshotter->ops->prepare(snapshotter, &layers, s->workers.executor->mount_points,
-                                  s->workers.executor->mount_point_count, &snapshot, err));
-    int rc = run_step(s, v, &o, snapshot, err);
+    TRY(exec_mounts_open(mounts, progress, err));
+    TRY(snapshotter->ops->prepare(snapshotter, &layers, mounts->points, mounts->point_count,
+                                  &snapshot, err));
+    int rc = run_step(s, v, &o, mounts, snapshot, err);
     strbuf_release(&o.tail);
+    exec_mounts_close(mounts);
     if (rc < 0) {
         snapshotter->ops->discard(snapshot);
         return -1;
@@ -107,15 +117,17 @@ int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *
     struct digest digest;
     struct layer_list layers = input_layers(s, v, 0);
     auto_(cache_record) struct cache_record layer = { 0 };
+    auto_(exec_mounts) struct exec_mounts mounts = { 0 };
     auto_(cache_key) struct cache_key key = cache_key_begin("result");
     cache_key_add_digest(&key, "op", &v->digest);
     for (size_t i = 0; i < layers.count; i++)
         cache_key_add_text(&key, "layer", layers.ids[i]);
+    TRY(exec_mounts_identify(&mounts, s, v, &key, err));
     cache_key_finish(&key, &digest);
 
     *out_cached = reuse(s, v, &digest, &layer);
     if (!*out_cached) {
-        TRY(make_layer(s, v, progress, &layer, err));
+        TRY(make_layer(s, v, progress, &mounts, &layer, err));
         set_result(s, v, &layer);
         TRY(cache_put(s->options.store, &digest, &layer, &key.recipe, err));
     }

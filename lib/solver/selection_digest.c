@@ -9,7 +9,7 @@
 #include "lib/fs/walk.h"
 #include "lib/solver/selection.h"
 
-enum { CHUNK = 256 * 1024, SELECTION_VERSION = 1 };
+enum { CHUNK = 256 * 1024, SELECTION_VERSION = 2 };
 
 struct digesting {
     const struct file_source *from;
@@ -131,18 +131,43 @@ static int add_single(struct digesting *d, const struct selected *s, struct erro
     return add_entry(d, &item, err);
 }
 
-static int add_selected(struct digesting *d, const struct selected *s, struct error *err)
+/* With --parents the directories on the way are copied with what they are. */
+static int add_parents(struct digesting *d, const struct selected *item, struct error *err)
 {
-    d->prefix = s->path;
-    hasher_add_text(d->all, s->base);
-    hasher_add_u64(d->all, s->is_dir);
-    if (!s->is_dir)
-        return add_single(d, s, err);
+    auto_free char *pivot = selection_pivot(item);
+    for (const char *end = item->name; *end; end += *end == '/') {
+        end += strcspn(end, "/");
+        if (!*end && !item->is_dir)
+            break;
+        auto_free char *below = xstrndup(item->name, (size_t)(end - item->name));
+        auto_free char *path = xasprintf("%s%s%s", pivot, *pivot ? "/" : "", below);
+        auto_close int fd = beneath_open(d->from->root_fd, path, O_RDONLY | O_DIRECTORY, 0);
+        struct walk_item dir = { .dir_fd = fd, .name = ".", .path = below };
+        if (fd < 0 || fstat(fd, &dir.st) < 0)
+            return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
+        TRY(add_entry(d, &dir, err));
+    }
+    return 0;
+}
+
+static int add_selected(struct digesting *d, const struct selection *s, const struct selected *item,
+                        struct error *err)
+{
+    struct walk_filter filters[SELECTION_FILTERS];
+    d->prefix = item->path;
+    hasher_add_text(d->all, item->name);
+    hasher_add_u64(d->all, item->is_dir);
+    hasher_add_u64(d->all, item->source);
+    if (s->with_parents)
+        TRY(add_parents(d, item, err));
+    if (!item->is_dir)
+        return add_single(d, item, err);
     struct walk_visitor visitor = { .visit = add_entry, .arg = d };
-    auto_close int fd = beneath_open(d->from->root_fd, s->path, O_RDONLY | O_DIRECTORY, 0);
+    auto_close int fd = beneath_open(d->from->root_fd, item->path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open %s", s->path);
-    return walk_tree(fd, s->path, d->from->exclude, &visitor, err);
+        return error_set(err, ERROR_SYSTEM, errno, "open %s", item->path);
+    selection_filters(d->from, s, item, filters);
+    return walk_filtered(fd, filters, SELECTION_FILTERS, &visitor, err);
 }
 
 /* One index for each context and list of sources: the walk of another selection has another order.
@@ -178,7 +203,7 @@ int selection_digest(const struct file_source *from, const struct selection *s,
     int rc = 0;
     hasher_add_u64(d.all, SELECTION_VERSION);
     for (size_t i = 0; rc == 0 && i < s->count; i++)
-        rc = add_selected(&d, &s->items[i], err);
+        rc = add_selected(&d, s, &s->items[i], err);
     if (rc == 0) {
         hasher_finish(d.all, out);
         if (d.index)

@@ -39,6 +39,18 @@ struct snapshot {
  * replaces an earlier one of the same path, except that directories merge. */
 struct layer_writer {
     const struct layer_writer_ops *ops;
+    /* The user's: a directory and something else do not replace each other; it is an error (USER).
+     */
+    bool keeps_types;
+};
+
+/* What a layer under construction has at a path. */
+enum layer_look {
+    LAYER_LOOK_NOTHING,
+    LAYER_LOOK_DIR,
+    LAYER_LOOK_OPAQUE, /* a directory that hides those of lower layers */
+    LAYER_LOOK_LINK,
+    LAYER_LOOK_OTHER,
 };
 
 struct layer_writer_ops {
@@ -46,6 +58,13 @@ struct layer_writer_ops {
      * -1. */
     int (*entry)(struct layer_writer *w, const struct tar_entry *entry, int content_fd,
                  struct error *err);
+    /* The same for a TAR_FILE whose bytes are a stream. */
+    int (*entry_stream)(struct layer_writer *w, const struct tar_entry *entry,
+                        struct reader *content, struct error *err);
+    /* What was written at `path` (no link above it is followed). *out_target is a link's; the
+     * caller frees it. */
+    int (*look)(struct layer_writer *w, const char *path, enum layer_look *out, char **out_target,
+                struct error *err);
     /* Hides what lower layers have at `path`. */
     int (*whiteout)(struct layer_writer *w, const char *path, struct error *err);
     /* Both end the writer, commit even when it fails. `created` (RFC 3339) is kept with the layer.
@@ -59,11 +78,16 @@ struct diff_options {
     int64_t epoch_s;
 };
 
-/* The time that an entry of one of our layers gets. Directories that we made ourselves have the
- * time 0, which stands for the epoch. */
+/* The nanoseconds of a file that is part of the Dockerfile: a file of the user's may well have the
+ * time 0, and keeps it. */
+enum { OUR_FILE_NS = 1 };
+
+/* The time that an entry of one of our layers gets. What we made ourselves has the time 0 (and
+ * OUR_FILE_NS, if a file), which stands for the epoch. */
 static inline void diff_clamp(const struct diff_options *options, struct tar_entry *e)
 {
-    bool is_ours = e->type == TAR_DIR && e->mtime_s == 0 && e->mtime_ns == 0;
+    bool is_ours = e->mtime_s == 0 && ((e->type == TAR_DIR && e->mtime_ns == 0) ||
+                                       (e->type == TAR_FILE && e->mtime_ns == OUR_FILE_NS));
     if (!options->has_epoch || (e->mtime_s <= options->epoch_s && !is_ours))
         return;
     e->mtime_s = options->epoch_s;

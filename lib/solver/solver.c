@@ -13,7 +13,15 @@ struct solver *solver_new(const struct solver_options *options)
     s->states = xcalloc(options->graph->count, sizeof *s->states);
     pthread_mutex_init(&s->unpack_lock, NULL);
     pthread_cond_init(&s->unpacked, NULL);
+    pthread_mutex_init(&s->caches_lock, NULL);
     return s;
+}
+
+static void local_files_free(struct local_files *files, size_t count)
+{
+    for (size_t i = 0; files && i < count; i++)
+        selection_release(&files[i].selection);
+    free(files);
 }
 
 static void result_release(struct result *r)
@@ -31,11 +39,13 @@ void solver_free(struct solver *s)
         return;
     for (size_t i = 0; i < s->options.graph->count; i++) {
         result_release(&s->states[i].result);
-        selection_release(&s->states[i].selection);
+        local_files_free(s->states[i].local, s->options.graph->vertices[i]->input_count);
         strvec_release(&s->states[i].recipe);
     }
     pthread_mutex_destroy(&s->unpack_lock);
     pthread_cond_destroy(&s->unpacked);
+    pthread_mutex_destroy(&s->caches_lock);
+    map_release(&s->renewed_caches);
     strvec_release(&s->unpacking);
     free(s->states);
     free(s);
@@ -138,16 +148,25 @@ static void add_layers(struct hasher *h, struct layer_list layers)
         hasher_add_text(h, layers.ids[i]);
 }
 
-static bool copies_from_stage(const struct vertex *v)
+/* Input `i` is a stage or an image that files are taken from. */
+static bool is_stage(const struct vertex *v, size_t i)
 {
-    return v->kind == OP_COPY && v->input_count > 1 && v->inputs[1] &&
-           v->inputs[1]->kind != OP_LOCAL;
+    return i > 0 && v->inputs[i] && v->inputs[i]->kind != OP_LOCAL;
 }
 
-/* A layer may only return to the root it was made on, and beside the stage it was copied from: with
- * several builders, or after --no-cache, the same definition has led to more than one of each. A
- * stage that is gone counts as no layers. */
-static void record_key(const struct solver *s, const struct vertex *v, bool with_stage,
+static bool takes_from_stages(const struct vertex *v)
+{
+    for (size_t i = 1; (v->kind == OP_COPY || v->kind == OP_EXEC) && i < v->input_count; i++) {
+        if (is_stage(v, i))
+            return true;
+    }
+    return false;
+}
+
+/* A layer may only return to the root it was made on, and beside the stages it took files from:
+ * with several builders, or after --no-cache, the same definition has led to more than one of each.
+ * A stage that is gone counts as no layers. */
+static void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
                        struct digest *out)
 {
     const struct digest *definition = &state_of(s, v)->key;
@@ -155,8 +174,10 @@ static void record_key(const struct solver *s, const struct vertex *v, bool with
     hasher_add_text(h, "record");
     hasher_add(h, definition->bytes, sizeof definition->bytes);
     add_layers(h, input_layers(s, v, 0));
-    if (with_stage)
-        add_layers(h, input_layers(s, v, 1));
+    for (size_t i = 1; with_stages && i < v->input_count; i++) {
+        if (is_stage(v, i))
+            add_layers(h, input_layers(s, v, i));
+    }
     hasher_finish(h, out);
 }
 
@@ -167,7 +188,7 @@ int remember(struct solver *s, const struct vertex *v, const struct cache_record
     const struct strvec *recipe = &state_of(s, v)->recipe;
     record_key(s, v, false, &key);
     TRY(cache_put(s->options.store, &key, layer, recipe, err));
-    if (!copies_from_stage(v))
+    if (!takes_from_stages(v))
         return 0;
     record_key(s, v, true, &key);
     return cache_put(s->options.store, &key, layer, recipe, err);
@@ -211,12 +232,16 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
         return find_merge_cached(s, v, out, err);
     if (v->inputs[0])
         TRY(find_cached(s, v->inputs[0], out, err));
-    bool has_stage = false;
-    if (copies_from_stage(v))
-        TRY(find_cached(s, v->inputs[1], &has_stage, err));
+    bool has_stages = takes_from_stages(v);
+    for (size_t i = 1; i < v->input_count; i++) {
+        bool cached = true;
+        if (is_stage(v, i))
+            TRY(find_cached(s, v->inputs[i], &cached, err));
+        has_stages = has_stages && cached;
+    }
     struct digest key;
     auto_(cache_record) struct cache_record record = { 0 };
-    record_key(s, v, has_stage, &key);
+    record_key(s, v, has_stages, &key);
     *out = *out && reuse(s, v, &key, &record);
     if (*out)
         state->status = VERTEX_CACHED;

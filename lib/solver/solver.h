@@ -29,11 +29,29 @@ struct local_context {
     const struct pattern_list *exclude; /* NULL: nothing */
 };
 
+/* What the caller lends to steps that ask for it by id. It is in no key, no layer and no record. */
+struct lent_secret {
+    char *id;
+    char *data;
+    size_t size;
+};
+struct lent_agent {
+    char *id;
+    char *socket; /* path of the socket of an ssh agent */
+};
+struct lent {
+    struct lent_secret *secrets;
+    size_t secret_count;
+    struct lent_agent *agents;
+    size_t agent_count;
+};
+
 struct solver_options {
     const struct graph *graph;
     const struct store *store;
     const struct local_context *contexts;
     size_t context_count;
+    const struct lent *lent; /* NULL: nothing */
     struct progress *progress;
     struct cancel *cancel;
 };

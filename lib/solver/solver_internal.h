@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/map.h"
 #include "lib/cache/cache.h"
 #include "lib/solver/selection.h"
 #include "lib/solver/solver.h"
@@ -18,13 +19,18 @@ enum vertex_status {
     VERTEX_DONE,
 };
 
+/* What an OP_COPY takes from one of its inputs, a local context. */
+struct local_files {
+    struct selection selection;
+    struct digest digest;
+};
+
 struct vertex_state {
     enum vertex_status status;
     bool has_key;
     struct digest key; /* definition key */
     struct strvec recipe;
-    struct selection selection; /* of an OP_COPY from a local context */
-    struct digest selection_digest;
+    struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */
     struct result result;
     unsigned progress; /* of an OP_LOCAL that is being looked through; 0: not begun */
     /* scheduling, under the scheduler's lock */
@@ -38,6 +44,8 @@ struct solver {
     pthread_mutex_t unpack_lock;
     pthread_cond_t unpacked;
     struct strvec unpacking; /* ids of layers that some thread is unpacking; under unpack_lock */
+    pthread_mutex_t caches_lock;
+    struct map renewed_caches; /* keys of those that this build began anew; under caches_lock */
 };
 
 static inline struct vertex_state *state_of(const struct solver *s, const struct vertex *v)
@@ -76,7 +84,7 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
 int image_run(struct solver *s, const struct vertex *v, unsigned progress,
               struct error *err) MUST_CHECK;
 
-/* Computes the definition key and, for a COPY from a context, the selection and its digest. */
+/* Computes the definition key and, for a COPY from contexts, the selections and their digests. */
 int key_of(struct solver *s, const struct vertex *v, struct error *err) MUST_CHECK;
 
 /* Runs everything that is pending. */

@@ -9,6 +9,7 @@
 #include "lib/base/atomic_file.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
+#include "lib/store/cache_mount.h"
 
 /* A temporary file that is older than any write takes. */
 enum { TEMPORARY_AGE_S = 3600 };
@@ -64,6 +65,7 @@ static void remove_temporaries(int dir_fd)
 
 void janitor_run(const struct store *store)
 {
+    cache_mount_sweep(store);
     empty_trash(store);
     bury_leases(store);
     remove_temporaries(store->images_fd);

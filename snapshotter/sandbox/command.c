@@ -2,6 +2,7 @@
 /* The steps between fork and exec, in the process that becomes the command. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -27,12 +28,17 @@ static const unsigned kept_caps[] = {
     CAP_KILL,    CAP_AUDIT_WRITE,
 };
 
-static uint64_t kept_mask(void)
+uint64_t command_default_caps(void)
 {
     uint64_t mask = 0;
     for (size_t i = 0; i < COUNT(kept_caps); i++)
         mask |= UINT64_C(1) << kept_caps[i];
     return mask;
+}
+
+static uint64_t kept_mask(const struct init *in)
+{
+    return in->request.insecure ? UINT64_MAX : in->config->caps;
 }
 
 int command_session(struct init *in, struct error *err)
@@ -58,6 +64,23 @@ int command_stdio(struct init *in, struct error *err)
     return 0;
 }
 
+/* Only the host's root may raise what it has given this user. */
+static int set_limit(const struct wire_limit *l, struct error *err)
+{
+    struct rlimit now;
+    struct rlimit value = { .rlim_cur = l->soft == UINT64_MAX ? RLIM_INFINITY : l->soft,
+                            .rlim_max = l->hard == UINT64_MAX ? RLIM_INFINITY : l->hard };
+    __rlimit_resource_t resource = (__rlimit_resource_t)l->resource;
+    if (setrlimit(resource, &value) == 0)
+        return 0;
+    if (errno != EPERM || getrlimit(resource, &now) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "set a resource limit");
+    return error_set(err, ERROR_USER, 0,
+                     "--ulimit: limit %" PRIu64 " cannot be raised to %" PRIu64
+                     "; this user may have %" PRIu64 " at most",
+                     l->resource, l->hard, (uint64_t)now.rlim_max);
+}
+
 int command_limits(struct init *in, struct error *err)
 {
     struct rlimit core = { 0, 0 };
@@ -68,13 +91,14 @@ int command_limits(struct init *in, struct error *err)
         in->config->open_files < files.rlim_max ? in->config->open_files : files.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &files) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "limit open files");
+    for (size_t i = 0; i < in->config->limit_count; i++)
+        TRY(set_limit(&in->config->limits[i], err));
     return 0;
 }
 
 int command_drop_bounding(struct init *in, struct error *err)
 {
-    uint64_t kept = kept_mask();
-    (void)in;
+    uint64_t kept = kept_mask(in);
     for (unsigned cap = 0; cap <= CAPS_LAST; cap++) {
         if (kept & (UINT64_C(1) << cap))
             continue;
@@ -124,12 +148,19 @@ int command_capabilities(struct init *in, struct error *err)
 {
     struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
     struct __user_cap_data_struct data[2] = { 0 };
-    uint64_t kept = in->who.uid == 0 ? kept_mask() : 0;
-    for (int i = 0; i < 2; i++)
-        data[i].effective = data[i].permitted = (uint32_t)(kept >> (32 * i));
+    uint64_t kept = in->who.uid == 0 ? kept_mask(in) : 0;
+    if (syscall(SYS_capget, &header, data) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "capget");
+    for (int i = 0; i < 2; i++) {
+        data[i].permitted &= (uint32_t)(kept >> (32 * i));
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = 0;
+    }
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
         syscall(SYS_capset, &header, data) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "capset");
+    if (in->config->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "no_new_privs");
     return 0;
 }
 

@@ -12,17 +12,20 @@
 #include "lib/fs/identity.h"
 #include "snapshotter/sandbox/wire.h"
 
-/* The descriptors of a request, in the order in which they travel. */
+/* The descriptors of a request, in the order in which they travel; behind them the trees that
+ * mounts come from. */
 enum run_fd { RUN_REQUEST, RUN_ROOT, RUN_OUT, RUN_ERR, RUN_CONTROL, RUN_FD_COUNT };
+enum { TREES_MAX = WIRE_FDS_MAX - RUN_FD_COUNT };
 
 struct init {
     const struct config *config;
     const struct sock_fprog *filter;
-    int fds[RUN_FD_COUNT];
-    int sync_fd; /* to the zygote, until the id maps are there */
+    int fds[WIRE_FDS_MAX]; /* -1 behind the last */
+    int sync_fd;           /* to the zygote, until the id maps are there */
     struct request request;
     struct identity who;
-    int proc_fd; /* the mounts at /proc, /dev and /sys; -1: there is none */
+    int *mount_fds; /* the detached mounts of request.mounts, once they are made */
+    int proc_fd;    /* the mounts at /proc, /dev and /sys; -1: there is none */
     int dev_fd;
     int sys_fd;
 };
@@ -52,9 +55,17 @@ int rootfs_bind_network_files(struct init *in, struct error *err) MUST_CHECK;
 int rootfs_mask(struct init *in, struct error *err) MUST_CHECK;
 int rootfs_protect(struct init *in, struct error *err) MUST_CHECK;
 int rootfs_mount_dev_below(struct init *in, struct error *err) MUST_CHECK;
+/* Writes a file of ours that only serves as the source of a bind. */
+int rootfs_write_hidden(int dev_fd, const char *path, const void *data, size_t len,
+                        struct error *err) MUST_CHECK;
 int rootfs_pivot(struct init *in, struct error *err) MUST_CHECK;
 
+/* mounts.c: what this step asked for */
+int mounts_make(struct init *in, struct error *err) MUST_CHECK;
+int mounts_attach(struct init *in, struct error *err) MUST_CHECK;
+
 /* command.c */
+uint64_t command_default_caps(void);
 int command_session(struct init *in, struct error *err) MUST_CHECK;
 int command_stdio(struct init *in, struct error *err) MUST_CHECK;
 int command_limits(struct init *in, struct error *err) MUST_CHECK;

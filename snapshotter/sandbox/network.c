@@ -51,6 +51,45 @@ char *network_resolv_own(const char *host)
     return strbuf_detach(&out);
 }
 
+/* Lines of `host` that begin with `word`, unless there are others to put in their place. */
+static void add_lines(struct strbuf *out, const char *host, const char *word)
+{
+    struct str rest = str_of(host);
+    while (rest.len) {
+        struct str line = str_cut(&rest, '\n');
+        struct str after = str_trim(line, " \t\r");
+        if (str_equal(str_cut(&after, ' '), str_of(word)))
+            strbuf_addf(out, "%.*s\n", (int)line.len, line.ptr);
+    }
+}
+
+static void add_joined(struct strbuf *out, const char *host, const char *word,
+                       const struct strvec *chosen)
+{
+    if (chosen->count == 0) {
+        add_lines(out, host, word);
+        return;
+    }
+    strbuf_addstr(out, word);
+    for (size_t i = 0; i < chosen->count; i++)
+        strbuf_addf(out, " %s", chosen->items[i]);
+    strbuf_addch(out, '\n');
+}
+
+char *network_resolv_chosen(const char *host, const struct sandbox_dns *dns)
+{
+    struct strbuf out = STRBUF_INIT;
+    if (dns->servers.count + dns->searches.count + dns->options.count == 0)
+        return NULL;
+    if (dns->servers.count == 0)
+        add_lines(&out, host, "nameserver");
+    for (size_t i = 0; i < dns->servers.count; i++)
+        strbuf_addf(&out, "nameserver %s\n", dns->servers.items[i]);
+    add_joined(&out, host, "search", &dns->searches);
+    add_joined(&out, host, "options", &dns->options);
+    return strbuf_detach(&out);
+}
+
 static void read_host_file(const char *path, struct strbuf *out)
 {
     struct error ignored = { 0 };

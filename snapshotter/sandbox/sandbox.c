@@ -5,13 +5,14 @@
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
-#include "snapshotter/sandbox/init.h"
 #include "snapshotter/sandbox/network.h"
+#include "snapshotter/sandbox/request.h"
 #include "snapshotter/sandbox/tree.h"
 #include "snapshotter/sandbox/zygote.h"
 
@@ -26,9 +27,19 @@ enum {
     CHUNK = 65536,
 };
 
+/* What the caller has mounted for every step. */
+struct volume {
+    char *source, *target;
+    bool writable, is_device;
+};
+
 struct sandbox {
     struct executor base; /* first: a sandbox is an executor */
-    int socket;           /* to the zygote; each packet is sent whole, so threads need no lock */
+    bool allow_insecure;
+    struct volume *volumes;
+    size_t volume_count;
+    struct mount_point *points; /* base.mount_points */
+    int socket; /* to the zygote; each packet is sent whole, so threads need no lock */
     pid_t zygote;
 };
 
@@ -37,6 +48,7 @@ struct run {
     const struct exec_request *request;
     int out[2], err[2], control[2]; /* [0] is ours, [1] the sandbox's */
     int request_fd;
+    struct call call;
     bool told;            /* SIGTERM was asked for */
     bool forced;          /* SIGKILL was asked for */
     uint64_t deadline_ns; /* of the present stage of a cancellation */
@@ -59,6 +71,7 @@ static void run_release(struct run *r)
         close_one(&r->control[i]);
     }
     close_one(&r->request_fd);
+    call_release(&r->call);
 }
 DEFINE_AUTO(run, struct run, run_release(value))
 
@@ -69,7 +82,7 @@ static int run_open(struct run *r, struct error *err)
         return error_set(err, ERROR_SYSTEM, errno, "connect to the sandbox");
     if (fcntl(r->out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(r->err[0], F_SETFL, O_NONBLOCK) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "fcntl");
-    return request_encode(r->request->op, &r->request_fd, err);
+    return request_encode(&r->call.request, &r->request_fd, err);
 }
 
 /* A detached mount is handed over itself (older kernels copy only attached ones); of an attached
@@ -78,17 +91,20 @@ static int run_send(const struct sandbox *s, struct run *r, struct error *err)
 {
     char network = (char)r->request->op->network;
     auto_close int copy = tree_clone(r->request->root_fd, "", true);
-    int fds[RUN_FD_COUNT] = { [RUN_REQUEST] = r->request_fd,
+    int fds[WIRE_FDS_MAX] = { [RUN_REQUEST] = r->request_fd,
                               [RUN_ROOT] = copy >= 0 ? copy : r->request->root_fd,
                               [RUN_OUT] = r->out[1],
                               [RUN_ERR] = r->err[1],
                               [RUN_CONTROL] = r->control[1] };
-    if (packet_send(s->socket, &network, 1, fds, RUN_FD_COUNT) < 0)
+    for (size_t i = 0; i < r->call.tree_count; i++)
+        fds[RUN_FD_COUNT + i] = r->call.trees[i];
+    if (packet_send(s->socket, &network, 1, fds, RUN_FD_COUNT + r->call.tree_count) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "the sandboxes' parent process is gone");
     close_one(&r->out[1]);
     close_one(&r->err[1]);
     close_one(&r->control[1]);
     close_one(&r->request_fd);
+    call_release(&r->call); /* the secrets in it, too */
     return 0;
 }
 
@@ -184,6 +200,22 @@ static void run_wait(struct run *r, struct error *err)
     }
 }
 
+/* The frontend has asked already; that is said twice, since all hangs on it. */
+static int check_allowed(const struct sandbox *s, const struct op_exec *op, struct error *err)
+{
+    if (!op->insecure || s->allow_insecure)
+        return 0;
+    error_set(err, ERROR_USER, 0, "security.insecure is not allowed");
+    return error_hint(err, "allow it with --allow security.insecure");
+}
+
+static void add_build_mounts(const struct sandbox *s, struct request *r)
+{
+    for (size_t i = 0; i < s->volume_count; i++)
+        request_add_host(r, s->volumes[i].source, s->volumes[i].target, s->volumes[i].writable,
+                         s->volumes[i].is_device);
+}
+
 static int sandbox_run(struct executor *executor, const struct exec_request *request,
                        int *out_status, struct error *err)
 {
@@ -194,6 +226,9 @@ static int sandbox_run(struct executor *executor, const struct exec_request *req
                                 .control = { -1, -1 },
                                 .request_fd = -1 };
     TRY(cancel_check(request->cancel, err));
+    TRY(check_allowed(s, request->op, err));
+    TRY(call_build(request, &r.call, err));
+    add_build_mounts(s, &r.call.request);
     TRY(run_open(&r, err));
     TRY(run_send(s, &r, err));
     run_wait(&r, err);
@@ -215,34 +250,71 @@ static const struct mount_point mount_points[] = {
     { "/etc/hosts", false },
 };
 
+static char *resolv_conf(const struct sandbox_options *o, bool own_net)
+{
+    auto_free char *host = network_resolv_host(own_net);
+    char *chosen = network_resolv_chosen(host, &o->dns);
+    return chosen ? chosen : own_net ? network_resolv_own(host) : take_ptr(host);
+}
+
 static void config_init(struct config *c, const struct sandbox_options *o)
 {
-    auto_free char *resolv_real = network_resolv_host(true);
     const char *hostname = o->hostname ? o->hostname : DEFAULT_HOSTNAME;
     *c = (struct config){
         .hostname = xstrdup(hostname),
         .hosts = network_hosts(hostname, o->extra_hosts),
-        .resolv_host = network_resolv_host(false),
-        .resolv_own = network_resolv_own(resolv_real),
+        .resolv_host = resolv_conf(o, false),
+        .resolv_own = resolv_conf(o, true),
         .shm_size = o->shm_size ? o->shm_size : DEFAULT_SHM_SIZE,
-        .open_files = o->open_files ? o->open_files : DEFAULT_OPEN_FILES,
+        .open_files = DEFAULT_OPEN_FILES,
+        .caps = (command_default_caps() | o->caps_added) & ~o->caps_dropped,
+        .unconfined = o->unconfined,
+        .no_new_privs = o->no_new_privs,
+        .limits = xcalloc(o->limit_count, sizeof *c->limits),
+        .limit_count = o->limit_count,
     };
+    for (size_t i = 0; i < o->limit_count; i++)
+        c->limits[i] = (struct wire_limit){ (uint64_t)o->limits[i].resource, o->limits[i].soft,
+                                            o->limits[i].hard };
+}
+
+/* Mount points of volumes are the image's to have; devices lie in a /dev of ours. */
+static int add_volumes(struct sandbox *s, const struct sandbox_options *o, struct error *err)
+{
+    size_t count = COUNT(mount_points);
+    s->points = xcalloc(count + o->volume_count, sizeof *s->points);
+    s->volumes = xcalloc(o->volume_count, sizeof *s->volumes);
+    memcpy(s->points, mount_points, sizeof mount_points);
+    for (size_t i = 0; i < o->volume_count; i++) {
+        const struct sandbox_volume *v = &o->volumes[i];
+        struct stat st;
+        if (stat(v->source, &st) < 0)
+            return error_set(err, ERROR_USER, errno, "mount %s of the host", v->source);
+        s->volumes[s->volume_count++] =
+            (struct volume){ xstrdup(v->source), xstrdup(v->target), v->writable, v->is_device };
+        s->points[count++] = (struct mount_point){ s->volumes[i].target, S_ISDIR(st.st_mode) != 0 };
+    }
+    s->base.mount_points = s->points;
+    s->base.mount_point_count = count;
+    return 0;
 }
 
 int sandbox_new(const struct sandbox_options *options, struct executor **out, struct error *err)
 {
     auto_(config) struct config config = { 0 };
-    int socket = -1;
-    pid_t pid = -1;
-    config_init(&config, options);
-    if (zygote_start(&config, &socket, &pid, err) < 0)
-        return error_wrap(err, "start the sandboxes' parent process");
     struct sandbox *s = xcalloc(1, sizeof *s);
-    *s = (struct sandbox){ .base = { .run = sandbox_run,
-                                     .mount_points = mount_points,
-                                     .mount_point_count = COUNT(mount_points) },
-                           .socket = socket,
-                           .zygote = pid };
+    *s = (struct sandbox){ .base.run = sandbox_run,
+                           .socket = -1,
+                           .zygote = -1,
+                           .allow_insecure = options->allow_insecure };
+    config_init(&config, options);
+    int rc = add_volumes(s, options, err);
+    if (rc == 0 && zygote_start(&config, &s->socket, &s->zygote, err) < 0)
+        rc = error_wrap(err, "start the sandboxes' parent process");
+    if (rc < 0) {
+        sandbox_free(&s->base);
+        return -1;
+    }
     *out = &s->base;
     return 0;
 }
@@ -252,7 +324,14 @@ void sandbox_free(struct executor *executor)
     struct sandbox *s = (struct sandbox *)executor;
     if (!s)
         return;
-    close(s->socket);
-    process_wait(s->zygote);
+    close_one(&s->socket);
+    if (s->zygote > 0)
+        process_wait(s->zygote);
+    for (size_t i = 0; i < s->volume_count; i++) {
+        free(s->volumes[i].source);
+        free(s->volumes[i].target);
+    }
+    free(s->volumes);
+    free(s->points);
     free(s);
 }

@@ -22,6 +22,7 @@
 #define SNAPSHOTTER_SANDBOX_SANDBOX_H
 
 #include "lib/base/error.h"
+#include "lib/base/strvec.h"
 #include "lib/solver/executor.h"
 
 #define SANDBOX_ZYGOTE_NAME "mlbuild-zygote"
@@ -31,11 +32,43 @@
 #define TEST_NO_MOUNT_SETATTR "MLBUILD_TEST_NO_MOUNT_SETATTR"
 #define TEST_NO_CLOSE_RANGE   "MLBUILD_TEST_NO_CLOSE_RANGE"
 
+/* As for setrlimit; UINT64_MAX is "unlimited". */
+struct sandbox_limit {
+    int resource;
+    uint64_t soft, hard;
+};
+
+/* A path of the host that every step sees. */
+struct sandbox_volume {
+    const char *source; /* absolute; a file, a directory, or with is_device a device node */
+    const char *target; /* absolute, clean */
+    bool writable;
+    bool is_device;
+};
+
+/* Replaces lines of the host's resolv.conf; an empty list leaves them. */
+struct sandbox_dns {
+    struct strvec servers, searches, options;
+};
+
+/* All zero is the default. Borrowed while sandbox_new runs. */
 struct sandbox_options {
-    const char *hostname;     /* NULL: "buildkitsandbox" */
-    const char *extra_hosts;  /* whole lines for /etc/hosts, or NULL */
-    unsigned long shm_size;   /* bytes of /dev/shm; 0: 64 MiB */
-    unsigned long open_files; /* the soft limit; 0: 1024. The hard one stays the caller's */
+    const char *hostname;    /* NULL: "buildkitsandbox" */
+    const char *extra_hosts; /* whole lines for /etc/hosts, or NULL */
+    struct sandbox_dns dns;
+    unsigned long shm_size; /* bytes of /dev/shm; 0: 64 MiB */
+    /* By default 1024 open files (the hard limit stays the caller's) and no core files. */
+    const struct sandbox_limit *limits;
+    size_t limit_count;
+    uint64_t caps_added, caps_dropped; /* bit masks, against the default 14 */
+    bool unconfined;                   /* no seccomp filter */
+    bool no_new_privs;                 /* set-user-id programs have no effect */
+    bool allow_insecure;               /* steps may ask for op_exec.insecure */
+    bool allow_all_devices;            /* and for any of op_exec.devices, */
+    struct strvec allowed_devices;     /* or for these */
+    struct strvec devices;             /* CDI names that every step gets */
+    const struct sandbox_volume *volumes;
+    size_t volume_count;
 };
 
 /* Starts the zygote. The caller is root of the user namespace that the steps get a child of, and

@@ -8,7 +8,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 
-enum { MESSAGE_MAX = 64 * 1024 * 1024 };
+enum { MESSAGE_MAX = 64 * 1024 * 1024, LIMITS_MAX = 64 };
 
 static void put_number(struct strbuf *out, uint64_t n)
 {
@@ -20,18 +20,11 @@ static void put_text(struct strbuf *out, const char *s)
     strbuf_add(out, s, strlen(s) + 1);
 }
 
-static size_t list_length(const char *const *list)
+static void put_list(struct strbuf *out, const struct strvec *list)
 {
-    size_t n = 0;
-    while (list && list[n])
-        n++;
-    return n;
-}
-
-static void put_list(struct strbuf *out, const char *const *list)
-{
-    for (size_t i = 0; i < list_length(list); i++)
-        put_text(out, list[i]);
+    put_number(out, list->count);
+    for (size_t i = 0; i < list->count; i++)
+        put_text(out, list->items[i]);
 }
 
 struct cursor {
@@ -66,10 +59,24 @@ static const char *get_text(struct cursor *c)
     return text;
 }
 
-static void get_list(struct cursor *c, uint64_t count, struct strvec *out)
+static void get_list(struct cursor *c, struct strvec *out)
 {
+    uint64_t count = get_number(c);
     for (uint64_t i = 0; i < count && !c->broken; i++)
         strvec_push(out, get_text(c));
+}
+
+/* `len` bytes and a terminator; the caller frees them. */
+static char *get_bytes(struct cursor *c, uint64_t len)
+{
+    if (len > c->left) {
+        c->broken = true;
+        len = 0;
+    }
+    char *bytes = xstrndup(c->ptr, (size_t)len);
+    c->ptr += len;
+    c->left -= (size_t)len;
+    return bytes;
 }
 
 static int seal(const struct strbuf *text, const char *name, int *out_fd, struct error *err)
@@ -97,6 +104,11 @@ int config_encode(const struct config *c, int *out_fd, struct error *err)
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     put_number(&text, c->shm_size);
     put_number(&text, c->open_files);
+    put_number(&text, c->caps);
+    put_number(&text, c->unconfined);
+    put_number(&text, c->no_new_privs);
+    put_number(&text, c->limit_count);
+    strbuf_add(&text, c->limits, c->limit_count * sizeof *c->limits);
     put_text(&text, c->hostname);
     put_text(&text, c->hosts);
     put_text(&text, c->resolv_host);
@@ -111,6 +123,13 @@ int config_decode(int fd, struct config *out, struct error *err)
     struct cursor c = { text.buf, text.len, false };
     out->shm_size = get_number(&c);
     out->open_files = get_number(&c);
+    out->caps = get_number(&c);
+    out->unconfined = get_number(&c) != 0;
+    out->no_new_privs = get_number(&c) != 0;
+    out->limit_count = (size_t)get_number(&c);
+    if (out->limit_count > LIMITS_MAX)
+        return error_set(err, ERROR_CORRUPT, 0, "the zygote got half a message");
+    out->limits = (struct wire_limit *)get_bytes(&c, out->limit_count * sizeof *out->limits);
     out->hostname = xstrdup(get_text(&c));
     out->hosts = xstrdup(get_text(&c));
     out->resolv_host = xstrdup(get_text(&c));
@@ -118,17 +137,51 @@ int config_decode(int fd, struct config *out, struct error *err)
     return c.broken ? error_set(err, ERROR_CORRUPT, 0, "the zygote got half a message") : 0;
 }
 
-int request_encode(const struct op_exec *op, int *out_fd, struct error *err)
+static void put_mount(struct strbuf *out, const struct request_mount *m)
+{
+    put_number(out, m->kind);
+    put_text(out, m->target);
+    put_text(out, m->source);
+    put_number(out, m->tree);
+    put_number(out, m->attrs);
+    put_number(out, m->mode);
+    put_number(out, m->uid);
+    put_number(out, m->gid);
+    put_number(out, m->size);
+    if (m->kind == MOUNT_FILE)
+        strbuf_add(out, m->data, (size_t)m->size);
+}
+
+static void get_mount(struct cursor *c, struct request_mount *out)
+{
+    out->kind = (enum mount_kind)get_number(c);
+    out->target = xstrdup(get_text(c));
+    out->source = xstrdup(get_text(c));
+    out->tree = get_number(c);
+    out->attrs = get_number(c);
+    out->mode = get_number(c);
+    out->uid = get_number(c);
+    out->gid = get_number(c);
+    out->size = get_number(c);
+    if (out->kind == MOUNT_FILE)
+        out->data = get_bytes(c, out->size);
+}
+
+int request_encode(const struct request *r, int *out_fd, struct error *err)
 {
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    put_number(&text, op->network);
-    put_number(&text, list_length(op->args));
-    put_number(&text, list_length(op->env) + list_length(op->private_env));
-    put_list(&text, op->args);
-    put_list(&text, op->env);
-    put_list(&text, op->private_env);
-    put_text(&text, op->cwd);
-    put_text(&text, op->user ? op->user : "");
+    put_number(&text, r->network);
+    put_number(&text, r->insecure);
+    put_list(&text, &r->args);
+    put_list(&text, &r->env);
+    put_text(&text, r->cwd);
+    put_text(&text, r->user);
+    put_number(&text, r->group_count);
+    for (size_t i = 0; i < r->group_count; i++)
+        put_number(&text, r->groups[i]);
+    put_number(&text, r->mount_count);
+    for (size_t i = 0; i < r->mount_count; i++)
+        put_mount(&text, &r->mounts[i]);
     return seal(&text, "mlbuild-request", out_fd, err);
 }
 
@@ -138,12 +191,20 @@ int request_decode(int fd, struct request *out, struct error *err)
     TRY(unseal(fd, &text, err));
     struct cursor c = { text.buf, text.len, false };
     out->network = get_number(&c) == NETWORK_NONE ? NETWORK_NONE : NETWORK_HOST;
-    uint64_t args = get_number(&c);
-    uint64_t env = get_number(&c);
-    get_list(&c, args, &out->args);
-    get_list(&c, env, &out->env);
+    out->insecure = get_number(&c) != 0;
+    get_list(&c, &out->args);
+    get_list(&c, &out->env);
     out->cwd = xstrdup(get_text(&c));
     out->user = xstrdup(get_text(&c));
+    for (uint64_t left = get_number(&c); left > 0 && !c.broken; left--) {
+        out->groups = xreallocarray(out->groups, out->group_count + 1, sizeof *out->groups);
+        out->groups[out->group_count++] = (gid_t)get_number(&c);
+    }
+    for (uint64_t left = get_number(&c); left > 0 && !c.broken; left--) {
+        GROW(out->mounts, out->mount_count, out->mount_cap);
+        out->mounts[out->mount_count] = (struct request_mount){ 0 };
+        get_mount(&c, &out->mounts[out->mount_count++]);
+    }
     if (c.broken || out->args.count == 0)
         return error_set(err, ERROR_CORRUPT, 0, "the sandbox got half a request");
     return 0;
@@ -155,6 +216,7 @@ void config_release(struct config *c)
     free(c->hosts);
     free(c->resolv_host);
     free(c->resolv_own);
+    free(c->limits);
     *c = (struct config){ 0 };
 }
 
@@ -164,6 +226,13 @@ void request_release(struct request *r)
     strvec_release(&r->env);
     free(r->cwd);
     free(r->user);
+    free(r->groups);
+    for (size_t i = 0; i < r->mount_count; i++) {
+        free(r->mounts[i].target);
+        free(r->mounts[i].source);
+        free(r->mounts[i].data);
+    }
+    free(r->mounts);
     *r = (struct request){ 0 };
 }
 

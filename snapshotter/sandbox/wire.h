@@ -26,7 +26,12 @@ enum packet {
     PACKET_TERMINATE = 'T', /* to the init: SIGTERM to the command */
     PACKET_KILL = 'K',      /* to the init: SIGKILL to all */
 };
-enum { PACKET_MAX = 8192, WIRE_FDS_MAX = 5 };
+enum { PACKET_MAX = 8192, WIRE_FDS_MAX = 128 };
+
+/* A resource limit as setrlimit takes it; UINT64_MAX is "unlimited". */
+struct wire_limit {
+    uint64_t resource, soft, hard;
+};
 
 /* What all steps of a build share. */
 struct config {
@@ -36,14 +41,45 @@ struct config {
     char *resolv_own;  /* and with a network of its own */
     uint64_t shm_size;
     uint64_t open_files;
+    uint64_t caps;   /* bit mask: the bounding set, and what root has */
+    bool unconfined; /* no seccomp filter */
+    bool no_new_privs;
+    struct wire_limit *limits;
+    size_t limit_count;
+};
+
+enum mount_kind {
+    MOUNT_TREE,  /* a detached mount that came as a descriptor */
+    MOUNT_BELOW, /* a path of one; several mounts may come from the same */
+    MOUNT_TMPFS,
+    MOUNT_FILE,   /* a file made of `data` */
+    MOUNT_HOST,   /* a path of the host */
+    MOUNT_DEVICE, /* a device node of the host */
+};
+
+/* One mount of a step, beyond those that every step has. */
+struct request_mount {
+    enum mount_kind kind;
+    char *target;            /* absolute, as the image sees it */
+    char *source;            /* BELOW: relative, without links; HOST, DEVICE: absolute; else "" */
+    uint64_t tree;           /* TREE, BELOW: which of the request's trees */
+    uint64_t attrs;          /* MOUNT_ATTR_ flags */
+    uint64_t mode, uid, gid; /* FILE */
+    uint64_t size;           /* FILE: of `data`; TMPFS: bytes, 0: no limit */
+    char *data;
 };
 
 struct request {
     struct strvec args;
-    struct strvec env; /* private_env included */
+    struct strvec env;
     char *cwd;
     char *user;
     enum network_mode network;
+    bool insecure;
+    gid_t *groups; /* in addition to the user's */
+    size_t group_count;
+    struct request_mount *mounts; /* in the order in which they are made */
+    size_t mount_count, mount_cap;
 };
 
 void config_release(struct config *c);
@@ -54,7 +90,7 @@ DEFINE_AUTO(request, struct request, request_release(value))
 /* A sealed memfd with the encoded value; the caller closes it. */
 int config_encode(const struct config *c, int *out_fd, struct error *err) MUST_CHECK;
 int config_decode(int fd, struct config *out, struct error *err) MUST_CHECK;
-int request_encode(const struct op_exec *op, int *out_fd, struct error *err) MUST_CHECK;
+int request_encode(const struct request *r, int *out_fd, struct error *err) MUST_CHECK;
 int request_decode(int fd, struct request *out, struct error *err) MUST_CHECK;
 
 /* One packet of `len` bytes with `count` descriptors; 0 or -1 with errno set. */

@@ -114,7 +114,7 @@ static void serve(const struct zygote *z, struct error *broken)
             return; /* the builder has ended */
         if (error_is_set(broken))
             packet_send_error(fds[RUN_CONTROL], broken);
-        else if (fds[RUN_FD_COUNT - 1] >= 0 && spawn(z, fds, network == NETWORK_NONE, &err) < 0)
+        else if (fds[RUN_CONTROL] >= 0 && spawn(z, fds, network == NETWORK_NONE, &err) < 0)
             tell(fds[RUN_CONTROL], &err);
         for (int i = 0; i < WIRE_FDS_MAX; i++) {
             if (fds[i] >= 0)

@@ -62,7 +62,7 @@ make_repository() {
     local option
     for option in "" -z -j -J; do
         tar -C "$CTX" $option -cf in.tar .
-        mlb -t "img$option" -o out - < in.tar
+        mlb -o out - < in.tar
         same file "$(cat out/file)" data
         [ -L out/link ]
         rm -r out

@@ -215,19 +215,6 @@ END
     step_says "RUN sleep 60" CANCELED
 }
 
-@test "what is to come later is refused, not ignored" {
-    try() { # DOCKERFILE-LINES WORDS
-        printf 'FROM base\n%b' "$1" > "$CTX/Dockerfile"
-        bad 1
-        says "Dockerfile:2" "$2" "not supported"
-    }
-    tar -cf "$CTX/a.tar" -C "$CTX" .
-    try 'ADD http://localhost:1/x /x\n' "ADD of a"
-    printf 'FROM base\nADD a.tar /x\n' > "$CTX/Dockerfile"
-    bad 1
-    says "Dockerfile:2" "ADD of the archive a.tar" "hint: unpack it in the context"
-}
-
 @test "hostile layers: what climbs out is refused, what can be kept inside is" {
     hostile() { # KIND CODE WORDS
         image bad "$1" "bad-$1"

@@ -54,7 +54,9 @@ DEFINE_AUTO(outcome, struct outcome, outcome_release(value))
 static void run_op(struct outcome *o, const struct op_exec *op, struct cancel *cancel)
 {
     auto_close int root = open_tree(AT_FDCWD, root_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    struct exec_request request = { op, root, collect, o, cancel };
+    struct exec_request request = {
+        .op = op, .root_fd = root, .output = collect, .output_arg = o, .cancel = cancel
+    };
     o->rc = executor->run(executor, &request, &o->status, &o->error);
 }
 

@@ -97,6 +97,19 @@ static void damage_is_noticed(void **state)
     assert_error(unpack(&packed, packed.len, 4096, &out, &err), &err, ERROR_CORRUPT, text);
 }
 
+/* As gzip and bzip2 do; a layer may have nothing behind it. */
+static void what_follows_is_ignored(void **state)
+{
+    struct error err = { 0 };
+    auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+    auto_(strbuf) struct strbuf out = STRBUF_INIT;
+    (void)state;
+    pack_bzip2("text", 4, 0, &packed);
+    strbuf_add(&packed, "\0\0\0garbage", 10);
+    assert_ok(unpack(&packed, packed.len, 4096, &out, &err), &err);
+    assert_string_equal(out.buf, "text");
+}
+
 static void a_large_dictionary_is_refused(void **state)
 {
     struct error err = { 0 };
@@ -132,10 +145,9 @@ static void layers_are_never_packed_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FOR_EACH_CODEC(what_was_packed_comes_back),
-        FOR_EACH_CODEC(damage_is_noticed),
-        FOR_EACH_CODEC(layers_are_never_packed_so),
-        cmocka_unit_test(a_large_dictionary_is_refused),
+        FOR_EACH_CODEC(what_was_packed_comes_back), FOR_EACH_CODEC(damage_is_noticed),
+        FOR_EACH_CODEC(layers_are_never_packed_so), cmocka_unit_test(a_large_dictionary_is_refused),
+        cmocka_unit_test(what_follows_is_ignored),
     };
     return cmocka_run_group_tests_name("decompress", tests, NULL, NULL);
 }

@@ -166,6 +166,35 @@ static void malformed(void **state)
 }
 
 /* What makes a backtracking matcher take years. */
+static void single_patterns(void **state)
+{
+    static const char *const given[] = { " *.md ", "#odd", "!keep.md", "", NULL };
+    static const char *const bad[] = { "a", "!", NULL };
+    struct error err = { 0 };
+    struct pattern_list list;
+    (void)state;
+    assert_ok(pattern_list_from(given, "--exclude", &list, &err), &err);
+    assert_true(pattern_list_excludes(&list, "a.md", NULL));
+    assert_true(pattern_list_excludes(&list, "#odd", NULL));
+    assert_false(pattern_list_excludes(&list, "keep.md", NULL));
+    pattern_list_release(&list);
+    assert_ok(pattern_list_from(NULL, "--exclude", &list, &err), &err);
+    assert_false(pattern_list_excludes(&list, "a", NULL));
+    pattern_list_release(&list);
+    assert_error(pattern_list_from(bad, "--exclude", &list, &err), &err, ERROR_USER,
+                 "failed parsing --exclude: line 2: illegal exclusion pattern");
+
+    assert_ok(pattern_list_only("a/**/ x", "a", &list, &err), &err);
+    assert_false(pattern_list_excludes(&list, "a/b/ x", NULL));
+    assert_false(pattern_list_excludes(&list, "a/ x/below", NULL));
+    assert_true(pattern_list_excludes(&list, "a/b", NULL));
+    assert_true(pattern_list_may_reinclude_below(&list, "a/b"));
+    assert_true(pattern_list_excludes(&list, "b/.x", NULL));
+    assert_false(pattern_list_may_reinclude_below(&list, "b"));
+    pattern_list_release(&list);
+    assert_error(pattern_list_only("[", "a", &list, &err), &err, ERROR_USER, "syntax error");
+}
+
 static void hostile(void **state)
 {
     (void)state;
@@ -187,7 +216,7 @@ static void hostile(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(excludes) + COUNT(belows) + COUNT(globs) + 4];
+    struct CMUnitTest tests[COUNT(excludes) + COUNT(belows) + COUNT(globs) + 5];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(excludes); i++)
         tests[n++] =
@@ -201,6 +230,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(is_pattern);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(says_why);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(malformed);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(single_patterns);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(hostile);
     return cmocka_run_group_tests_name("pattern", tests, NULL, NULL);
 }

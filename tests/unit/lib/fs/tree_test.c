@@ -70,6 +70,24 @@ static void walks_in_order(void **state)
     }
 }
 
+/* What one filter takes another may leave out; each counts from a place of its own. */
+static void filters_add_up(void **state)
+{
+    const struct test_dir *dir = *state;
+    static const char *const exclude[] = { "c/d", "!nothing", NULL };
+    struct error err = { 0 };
+    auto_(strbuf) struct strbuf seen = STRBUF_INIT;
+    auto_(pattern_list) struct pattern_list some = { 0 };
+    auto_(pattern_list) struct pattern_list only = { 0 };
+    struct walk_visitor visitor = { .visit = note, .arg = &seen };
+    auto_close int fd = openat(dir->fd, "b", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_ok(pattern_list_from(exclude, "--exclude", &some, &err), &err);
+    assert_ok(pattern_list_only("b/*", "b/*", &only, &err), &err);
+    const struct walk_filter filters[] = { { NULL, "" }, { &some, "" }, { &only, "b" } };
+    assert_ok(walk_filtered(fd, filters, COUNT(filters), &visitor, &err), &err);
+    assert_string_equal(seen.buf, "c x ");
+}
+
 /* A directory's children get what it kept, and it is taken back when they are done. */
 static int keep(void *arg, const struct walk_item *item, struct error *err)
 {
@@ -192,9 +210,10 @@ static void removes_trees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(walks_in_order),          cmocka_unit_test(leaves_every_directory),
-        cmocka_unit_test(describes_all_types),     cmocka_unit_test(attributes_that_travel),
-        cmocka_unit_test(reads_attributes_sorted), cmocka_unit_test(removes_trees),
+        cmocka_unit_test(walks_in_order),         cmocka_unit_test(filters_add_up),
+        cmocka_unit_test(leaves_every_directory), cmocka_unit_test(describes_all_types),
+        cmocka_unit_test(attributes_that_travel), cmocka_unit_test(reads_attributes_sorted),
+        cmocka_unit_test(removes_trees),
     };
     return cmocka_run_group_tests_name("tree", tests, make_tree, test_dir_teardown);
 }

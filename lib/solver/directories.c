@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/solver/directories.h"
+
+#include <fcntl.h>
+
+#include "lib/base/mem.h"
+#include "lib/fs/entry.h"
+#include "lib/fs/resolve.h"
+
+void hash_entry(struct hasher *h, const struct tar_entry *e)
+{
+    hasher_add_text(h, e->path);
+    hasher_add_u64(h, (uint64_t)e->type);
+    hasher_add_u64(h, e->mode);
+    hasher_add_u64(h, e->uid);
+    hasher_add_u64(h, e->gid);
+    hasher_add_u64(h, (uint64_t)e->mtime_s);
+    hasher_add_u64(h, e->mtime_ns);
+    hasher_add_text(h, e->link);
+    hasher_add_u64(h, e->xattr_count);
+    for (size_t i = 0; i < e->xattr_count; i++) {
+        hasher_add_text(h, e->xattrs[i].name);
+        hasher_add_u64(h, e->xattrs[i].len);
+        hasher_add(h, e->xattrs[i].value, e->xattrs[i].len);
+    }
+}
+
+static int emit(const struct tar_entry *e, struct hasher *facts, struct layer_writer *to,
+                struct error *err)
+{
+    if (facts)
+        hash_entry(facts, e);
+    return to ? to->ops->entry(to, e, -1, err) : 0;
+}
+
+static int write_one(int root_fd, const struct tar_entry *fresh, struct hasher *facts,
+                     struct layer_writer *to, struct error *err)
+{
+    auto_close int fd = beneath_open(root_fd, fresh->path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0 && errno == ENOENT)
+        return emit(fresh, facts, to, err);
+    if (fd < 0)
+        return error_set(err, ERROR_USER, errno, "/%s", fresh->path);
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    TRY(fs_entry_of_dir(fd, fresh->path, &e, err));
+    return emit(&e.tar, facts, to, err);
+}
+
+int write_directories(int root_fd, const char *path, unsigned mode, struct owner owner,
+                      struct hasher *facts, struct layer_writer *to, struct error *err)
+{
+    for (const char *end = path; *end; end += *end == '/') {
+        end += strcspn(end, "/");
+        auto_free char *part = xstrndup(path, (size_t)(end - path));
+        struct tar_entry fresh = {
+            .path = part, .type = TAR_DIR, .mode = mode, .uid = owner.uid, .gid = owner.gid
+        };
+        TRY(write_one(root_fd, &fresh, facts, to, err));
+    }
+    return 0;
+}

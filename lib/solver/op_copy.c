@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* COPY and ADD: what they read, the key of what they lead to, the layer. */
+#include "lib/base/mem.h"
+#include "lib/solver/copy.h"
+#include "lib/solver/solver_internal.h"
+
+/* An input: a context, or a view of another stage's layers. */
+struct opened {
+    struct snapshot *view; /* NULL for a context */
+    struct selection own;  /* found in the view */
+    struct digest digest;
+};
+
+struct copy_job {
+    struct solver *solver;
+    const struct vertex *vertex;
+    struct copy_input *inputs; /* by input of the vertex, as `opened` */
+    struct opened *opened;
+};
+
+static void copy_job_release(struct copy_job *r)
+{
+    for (size_t i = 0; r->opened && i < r->vertex->input_count; i++) {
+        struct opened *o = &r->opened[i];
+        if (o->view)
+            o->view->snapshotter->ops->discard(o->view);
+        selection_release(&o->own);
+    }
+    free(r->opened);
+    free(r->inputs);
+}
+DEFINE_AUTO(copy_job, struct copy_job, copy_job_release(value))
+
+/* What of a stack of layers is selected never changes, so its digest is remembered under both. */
+static void selection_key(const struct copy_job *r, size_t input, struct digest *out)
+{
+    const struct op_copy *op = &r->vertex->copy;
+    struct layer_list layers = input_layers(r->solver, r->vertex, input);
+    auto_(cache_key) struct cache_key key = cache_key_begin("selection-2");
+    for (size_t i = 0; i < layers.count; i++)
+        cache_key_add_text(&key, "layer", layers.ids[i]);
+    cache_key_add_text(&key, "parents", op->parents ? "kept" : "dropped");
+    for (size_t i = 0; op->exclude && op->exclude[i]; i++)
+        cache_key_add_text(&key, "exclude", op->exclude[i]);
+    for (size_t i = 0; i < op->source_count; i++) {
+        char number[32];
+        snprintf(number, sizeof number, "source %zu", i);
+        if (op->sources[i].input == input)
+            cache_key_add_text(&key, number, op->sources[i].path);
+    }
+    cache_key_finish(&key, out);
+}
+
+static int remembered_digest(const struct copy_job *r, size_t input, struct error *err)
+{
+    struct digest key;
+    const struct solver *s = r->solver;
+    const struct copy_input *in = &r->inputs[input];
+    struct digest *out = &r->opened[input].digest;
+    selection_key(r, input, &key);
+    if (cache_find_digest(s->options.store, &key, out))
+        return 0;
+    TRY(selection_digest(&in->from, in->selection, s->options.store, s->options.cancel, out, err));
+    return cache_put_digest(s->options.store, &key, out, err);
+}
+
+static int open_context(const struct copy_job *r, size_t input, struct error *err)
+{
+    const struct local_files *files = &state_of(r->solver, r->vertex)->local[input];
+    const struct local_context *context = find_context(r->solver, r->vertex->inputs[input], err);
+    if (!context)
+        return -1;
+    r->inputs[input] = (struct copy_input){ context_source(context), &files->selection };
+    r->opened[input].digest = files->digest;
+    return 0;
+}
+
+static int open_stage(const struct copy_job *r, size_t input, struct error *err)
+{
+    struct snapshotter *snapshotter = r->solver->workers.snapshotter;
+    struct layer_list layers = input_layers(r->solver, r->vertex, input);
+    struct opened *o = &r->opened[input];
+    struct copy_input *in = &r->inputs[input];
+    TRY(snapshotter->ops->view(snapshotter, &layers, &o->view, err));
+    in->from =
+        (struct file_source){ .name = "the stage it is copied from", .root_fd = o->view->root_fd };
+    in->selection = &o->own;
+    TRY(selection_find(&in->from, &r->vertex->copy, input, &o->own, err));
+    return remembered_digest(r, input, err);
+}
+
+static int open_inputs(const struct copy_job *r, struct error *err)
+{
+    const struct vertex *v = r->vertex;
+    for (size_t i = 1; i < v->input_count; i++) {
+        bool is_local = v->inputs[i] && v->inputs[i]->kind == OP_LOCAL;
+        int rc = is_local ? open_context(r, i, err) : open_stage(r, i, err);
+        if (rc < 0)
+            return v->copy.missing_hint ? error_hint(err, "%s", v->copy.missing_hint) : -1;
+    }
+    return 0;
+}
+
+/* A context may change while it is read: what was written must be what the key says. */
+static int check_unchanged(const struct copy_job *r, struct error *err)
+{
+    const struct solver *s = r->solver;
+    for (size_t i = 1; i < r->vertex->input_count; i++) {
+        struct digest now;
+        const struct copy_input *in = &r->inputs[i];
+        if (!in->from.is_context)
+            continue;
+        TRY(selection_digest(&in->from, in->selection, s->options.store, s->options.cancel, &now,
+                             err));
+        if (digest_equal(&now, &r->opened[i].digest))
+            continue;
+        error_set(err, ERROR_USER, 0, "files in %s changed while they were copied", in->from.name);
+        return error_hint(err, "build again when nothing writes to it");
+    }
+    return 0;
+}
+
+static void result_key(const struct copy_job *r, const struct digest *facts, struct cache_key *key,
+                       struct digest *out)
+{
+    cache_key_add_digest(key, "op", &r->vertex->digest);
+    for (size_t i = 1; i < r->vertex->input_count; i++)
+        cache_key_add_digest(key, "files", &r->opened[i].digest);
+    cache_key_add_digest(key, "destination", facts);
+    cache_key_finish(key, out);
+}
+
+/* Is there a layer already that the root's `facts` lead to? */
+static bool find_layer(const struct copy_job *r, const struct digest *facts,
+                       struct cache_record *layer)
+{
+    struct digest digest;
+    auto_(cache_key) struct cache_key key = cache_key_begin("result");
+    result_key(r, facts, &key, &digest);
+    return reuse(r->solver, r->vertex, &digest, layer);
+}
+
+static int put_layer(const struct copy_job *r, const struct digest *facts,
+                     const struct cache_record *layer, struct error *err)
+{
+    struct digest digest;
+    auto_(cache_key) struct cache_key key = cache_key_begin("result");
+    result_key(r, facts, &key, &digest);
+    set_result(r->solver, r->vertex, layer);
+    return cache_put(r->solver->options.store, &digest, layer, &key.recipe, err);
+}
+
+/* Writes the layer. `known` are the facts if they were told before; if not (NULL), it may turn out
+ * that what was written is there already. */
+static int write_layer(const struct copy_job *r, struct copy *c, const struct digest *known,
+                       struct cache_record *layer, bool *out_cached, struct error *err)
+{
+    struct digest facts;
+    struct layer_writer *writer = NULL;
+    struct snapshotter *snapshotter = r->solver->workers.snapshotter;
+    TRY(snapshotter->ops->layer_write(snapshotter, &writer, err));
+    int rc = copy_write(c, writer, &facts, err);
+    if (rc == 0)
+        rc = check_unchanged(r, err);
+    *out_cached = rc == 0 && !known && find_layer(r, &facts, layer);
+    if (rc < 0 || *out_cached) {
+        writer->ops->discard(writer);
+        return rc;
+    }
+    new_layer(layer);
+    TRY(writer->ops->commit(writer, layer->layer, layer->created, err));
+    return put_layer(r, known ? known : &facts, layer, err);
+}
+
+static void warn_of_owner(const struct copy *c)
+{
+    if (!c->unknown_owner)
+        return;
+    auto_free char *text = xasprintf("--chown=%s: the image knows no %s; its files belong to 0",
+                                     c->op->chown, c->unknown_owner);
+    progress_warning(c->progress, text);
+}
+
+static int copy_onto(const struct copy_job *r, int root_fd, struct cache_record *layer,
+                     bool *out_cached, struct error *err)
+{
+    struct digest facts;
+    bool known = false;
+    auto_(copy) struct copy c = { .op = &r->vertex->copy,
+                                  .inputs = r->inputs,
+                                  .root_fd = root_fd,
+                                  .progress = r->solver->options.progress,
+                                  .cancel = r->solver->options.cancel };
+    TRY(copy_open(&c, err));
+    warn_of_owner(&c);
+    TRY(copy_facts(&c, &known, &facts, err));
+    *out_cached = known && find_layer(r, &facts, layer);
+    return *out_cached ? 0 : write_layer(r, &c, known ? &facts : NULL, layer, out_cached, err);
+}
+
+int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct error *err)
+{
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    struct layer_list layers = input_layers(s, v, 0);
+    struct snapshot *root = NULL;
+    auto_(cache_record) struct cache_record layer = { 0 };
+    auto_(copy_job) struct copy_job r = { .solver = s,
+                                          .vertex = v,
+                                          .inputs = xcalloc(v->input_count, sizeof *r.inputs),
+                                          .opened = xcalloc(v->input_count, sizeof *r.opened) };
+    TRY(open_inputs(&r, err));
+    TRY(snapshotter->ops->view(snapshotter, &layers, &root, err));
+    int rc = copy_onto(&r, root->root_fd, &layer, out_cached, err);
+    snapshotter->ops->discard(root);
+    TRY(rc);
+    return remember(s, v, &layer, err);
+}
