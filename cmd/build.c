@@ -399,7 +399,8 @@ static int build(struct build *b, const char *context, struct error *err)
     if (!is_call)
         TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
     TRY(session_open_store(s, err));
-    TRY(build_contexts_open(&b->contexts, s, context, b->values->file, err));
+    b->contexts.commit_times = build_wants_epoch(b->values);
+    TRY(build_contexts_open(&b->contexts, s, context, b->values->file, &b->secrets.lent, err));
     TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
     TRY(choose_compression(b, &b->request.faces.compression, err));

@@ -90,15 +90,29 @@ static int load_ignore(struct build_contexts *c, struct error *err)
     return context_ignore_load(fd, c->source.dir_fd, c->source.name, &c->ignore, err);
 }
 
+static const char *find_secret(void *arg, const char *id)
+{
+    const struct lent *lent = arg;
+    for (size_t i = 0; i < lent->secret_count; i++) {
+        if (strcmp(lent->secrets[i].id, id) == 0)
+            return lent->secrets[i].data;
+    }
+    return NULL;
+}
+
 int build_contexts_open(struct build_contexts *c, struct session *s, const char *spec,
-                        const char *file, struct error *err)
+                        const char *file, const struct lent *lent, struct error *err)
 {
     c->session = s;
     c->source = (struct dockerfile_source){ .dir_fd = -1 };
     c->http = http_client_new(&s->cancel);
-    struct fetch_options options = {
-        .store = &s->store, .http = c->http, .progress = s->progress, .cancel = &s->cancel
-    };
+    struct fetch_options options = { .store = &s->store,
+                                     .http = c->http,
+                                     .progress = s->progress,
+                                     .cancel = &s->cancel,
+                                     .commit_times = c->commit_times,
+                                     .secret = find_secret,
+                                     .secret_arg = (void *)lent };
     c->fetcher = fetcher_new(&options);
     if (strcmp(spec, "-") == 0)
         TRY(read_stdin(c, file, err));

@@ -21,6 +21,7 @@ struct build_contexts {
     bool is_remote; /* it was fetched: no ignore file counts */
     struct dockerfile_source source;
     const char *ignore_file; /* --ignorefile, or NULL */
+    bool commit_times;       /* files of git repositories get the time of their commit */
     struct pattern_list ignore;
     struct local_context *items;
     struct pattern_list *ignores; /* of items; the main context's is `ignore` */
@@ -30,7 +31,7 @@ struct build_contexts {
 /* Finds the context that the user named and reads the Dockerfile (`file`: -f, or NULL). `contexts`
  * is zeroed; the caller releases it, also after an error. Errors: USER, and those of fetching. */
 int build_contexts_open(struct build_contexts *contexts, struct session *s, const char *spec,
-                        const char *file, struct error *err) MUST_CHECK;
+                        const char *file, const struct lent *lent, struct error *err) MUST_CHECK;
 /* Opens the contexts that vertices of `graph` name: the main one, those of `named` (name ->
  * directory or address), and what was fetched for ADD. */
 int build_contexts_select(struct build_contexts *contexts, const struct graph *graph,

@@ -223,6 +223,15 @@ int build_read_annotations(const struct strvec *texts, struct map *out, struct e
     return build_read_pairs("annotation", &plain, out, err);
 }
 
+bool build_wants_epoch(const struct build_values *v)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    bool wanted = v->epoch || (text && *text);
+    for (size_t i = 0; i < v->build_args.count; i++)
+        wanted = wanted || str_starts_with(v->build_args.items[i], "SOURCE_DATE_EPOCH=");
+    return wanted;
+}
+
 int build_read_epoch(const struct build_values *v, const struct map *args, bool *out_given,
                      int64_t *out_seconds, struct error *err)
 {

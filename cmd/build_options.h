@@ -45,6 +45,8 @@ int build_read_pairs(const char *option, const struct strvec *texts, struct map 
 /* Annotations of the manifest: "[manifest:]NAME=VALUE". */
 int build_read_annotations(const struct strvec *texts, struct map *out,
                            struct error *err) MUST_CHECK;
+/* Is there an epoch, by option, build argument or environment? */
+bool build_wants_epoch(const struct build_values *v);
 /* --epoch, else the build argument SOURCE_DATE_EPOCH, else none. */
 int build_read_epoch(const struct build_values *v, const struct map *args, bool *out_given,
                      int64_t *out_seconds, struct error *err) MUST_CHECK;

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(build unit asan tsan fuzz cli quickstart bench)
+steps=(build unit asan tsan fuzz cli conformance quickstart bench)
 [ $# -eq 0 ] || steps=("$@")
 
 examples/install-deps.sh build run test
@@ -20,6 +20,7 @@ tsan() { cmake --preset tsan >/dev/null && cmake --build --preset tsan | tail -n
 fuzz() { tests/fuzz/run.sh; }
 fuzz_long() { tests/fuzz/run.sh 600; }
 cli() { tests/cli/run.sh; }
+conformance() { tests/conformance/run.sh && tests/conformance/run.sh --peer; }
 quickstart() { examples/quickstart.sh >/tmp/mlbuild-quickstart.log 2>&1 || { cat /tmp/mlbuild-quickstart.log; return 1; }; }
 bench() { tests/bench/run.sh --quick; }
 

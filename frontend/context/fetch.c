@@ -102,9 +102,12 @@ static char *authorization(const struct fetcher *f, const char *kind, const char
         const char *dot = strcmp(kind, "GIT") == 0 ? "." : "_";
         auto_free char *id =
             xasprintf("%s_AUTH_%s%s%s", kind, what, with_host ? dot : "", with_host ? host : "");
-        const char *value = o->secret(o->secret_arg, id);
-        if (value && *value)
-            return i % 2 == 0 ? xstrdup(value) : token_header(kind, value);
+        const char *secret = o->secret(o->secret_arg, id);
+        /* A file ends in a newline, a header must not. */
+        auto_free char *value =
+            xstrndup(secret ? secret : "", strcspn(secret ? secret : "", "\r\n"));
+        if (*value)
+            return i % 2 == 0 ? take_ptr(value) : token_header(kind, value);
     }
     return NULL;
 }

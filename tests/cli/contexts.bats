@@ -166,3 +166,19 @@ make_repository() {
     fails 2 mlb --build-context x=ftp://host/x "$CTX"
     says "unsupported context source"
 }
+
+@test "secrets authorize what is fetched, at the host they are for alone" {
+    make_repository
+    echo weights > "$serve_dir/weights"
+    serve
+    printf 'FROM scratch\nADD %s/weights /\nADD %s/git/repo.git#v1 /src\n' "$address" "$address" | dockerfile
+    printf 'web-token\n' > token
+    GIT_TOKEN=git-token ok mlb --secret id=HTTP_AUTH_TOKEN_127.0.0.1,src=token \
+        --secret id=GIT_AUTH_TOKEN,env=GIT_TOKEN -o out "$CTX"
+    says_not web-token git-token
+    same weights "$(cat out/weights)" weights
+    same file "$(cat out/src/file)" one
+    grep -q '^GET /weights Bearer web-token$' "$serve_dir/requests.log"
+    grep -q "^GET /git/repo.git/info/refs.* basic $(printf 'x-access-token:git-token' | base64)\$" "$serve_dir/requests.log"
+    ! grep -q '/weights.*git-token' "$serve_dir/requests.log"
+}

@@ -7,6 +7,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mlbuild=$(realpath "${MLBUILD:-$here/../../build/dev/mlbuild}")
 user=mlbuild-test
+. "$here/user.sh"
 
 missing=()
 for program in bats python3 busybox skopeo umoci podman buildah setfattr script docker-registry htpasswd newuidmap; do
@@ -88,12 +89,7 @@ if [ "$(id -u)" -ne 0 ]; then
     exit
 fi
 
-id "$user" > /dev/null 2>&1 || useradd -m -s /bin/bash "$user"
-for kind in uid gid; do
-    grep -q "^$user:" "/etc/sub$kind" && continue
-    start=$(awk -F: '$2 + $3 > top { top = $2 + $3 } END { print top < 100000 ? 100000 : top }' "/etc/sub$kind")
-    usermod "--add-sub${kind}s" "$start-$((start + 65535))" "$user"
-done
+make_test_user "$user"
 case " ${files[*]-} " in *" output.bats "*) start_docker ;; esac
 code=0
 if [ ${#files[@]} -gt 0 ]; then
