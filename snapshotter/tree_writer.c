@@ -169,8 +169,10 @@ static int make_directory(const struct tree_writer *w, int dir_fd, const char *n
     bool opaque = false;
     *out_made = false;
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
-        if (w->keeps_types)
-            return error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
+        if (w->keeps_types) {
+            error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
+            return error_hint(err, "a source before this one has put something else there");
+        }
         opaque = true;
         if (unlinkat(dir_fd, name, 0) < 0)
             return failed(err, "replace", path);
@@ -231,8 +233,10 @@ static int clear_way(struct tree_writer *w, const char *name, const char *path, 
     struct stat st;
     if (fstatat(w->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
-    if (w->keeps_types && S_ISDIR(st.st_mode))
-        return error_set(err, ERROR_USER, 0, "cannot replace to directory /%s with file", path);
+    if (w->keeps_types && S_ISDIR(st.st_mode)) {
+        error_set(err, ERROR_USER, 0, "cannot replace to directory /%s with file", path);
+        return error_hint(err, "a source before this one has made that directory");
+    }
     return dir_remove(w->parent_fd, name, err);
 }
 

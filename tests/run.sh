@@ -3,11 +3,11 @@
 # Installs what the tests need, builds, and runs everything: unit, architecture and lint tests, the unit
 # tests under the sanitizers, the binary from end to end as root and as an ordinary user.
 #
-#     tests/run.sh [STEP...]        default: all of them
+#     tests/run.sh [STEP...]        default: all of them but fuzz_long (10 minutes a target)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=(build unit asan tsan cli conformance quickstart bench)
+steps=(build unit asan tsan fuzz cli conformance quickstart bench)
 [ $# -eq 0 ] || steps=("$@")
 
 examples/install-deps.sh build run test
@@ -17,6 +17,8 @@ unit() { ctest --preset dev -j2; }
 asan() { cmake --preset asan >/dev/null && cmake --build --preset asan | tail -n 1 && ctest --preset asan -j2 -E '^(lint|arch)\.'; }
 # A process under the thread sanitizer has threads of its own and cannot enter a user namespace.
 tsan() { cmake --preset tsan >/dev/null && cmake --build --preset tsan | tail -n 1 && ctest --preset tsan -j2 -E '^(lint|arch)\.|sandbox|userns|registry|expand'; }
+fuzz() { tests/fuzz/run.sh; }
+fuzz_long() { tests/fuzz/run.sh 600; }
 cli() { tests/cli/run.sh; }
 conformance() { tests/conformance/run.sh && tests/conformance/run.sh --peer; }
 quickstart() { examples/quickstart.sh >/tmp/mlbuild-quickstart.log 2>&1 || { cat /tmp/mlbuild-quickstart.log; return 1; }; }

@@ -168,7 +168,7 @@ int lower_stopsignal(struct lowering *l, struct stage_state *s, const struct ins
         const char *near = str_nearest(strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text, signals,
                                        COUNT(signals));
         error_set(err, ERROR_USER, 0, "invalid signal: %s", text);
-        if (near)
+        if (near && !isdigit((unsigned char)text[0]))
             error_hint(err, "did you mean SIG%s?", near);
         return error_word(in, in->words[0].offset, err);
     }

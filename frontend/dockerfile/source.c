@@ -17,14 +17,16 @@ static int check_line(struct str line, size_t number, struct error *err)
 {
     struct position where = { (int)number, (int)number, 0 };
     if (line.len > SOURCE_LINE_MAX) {
-        error_set(err, ERROR_USER, 0, "line %zu is longer than the limit of %d bytes", number,
+        error_set(err, ERROR_USER, 0, "dockerfile line greater than max allowed size of %d",
                   SOURCE_LINE_MAX);
+        error_hint(err, "line %zu has %zu bytes; break it with a \\ at the end", number, line.len);
         return error_at(err, where);
     }
     const char *nul = line.len ? memchr(line.ptr, '\0', line.len) : NULL;
     if (nul) {
         where.column = (int)(nul - line.ptr) + 1;
         error_set(err, ERROR_USER, 0, "line %zu holds a NUL byte", number);
+        error_hint(err, "a Dockerfile is UTF-8 text");
         return error_at(err, where);
     }
     return 0;

@@ -55,9 +55,12 @@ void copy_adjust(const struct copy *c, const struct file_source *from, struct ta
 
 int copy_conflict(const char *path, bool new_is_dir, struct error *err)
 {
-    if (new_is_dir)
-        return error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
-    return error_set(err, ERROR_USER, 0, "cannot replace to directory /%s with file", path);
+    if (new_is_dir) {
+        error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
+        return error_hint(err, "remove it in a RUN step before, or copy to another directory");
+    }
+    error_set(err, ERROR_USER, 0, "cannot replace to directory /%s with file", path);
+    return error_hint(err, "remove it in a RUN step before, or give the file another name");
 }
 
 int copy_check_lower(const struct copy *c, const char *path, bool is_dir, struct error *err)

@@ -38,8 +38,10 @@ int copy_entry(struct pass *p, int dir_fd, const char *name, const char *path, s
     if (kind == FS_ENTRY_WHITEOUT)
         return error_set(err, ERROR_USER, 0, "%s is a character device 0:0", path);
     TRY(copy_check_name(path, err));
-    if (e.tar.type == TAR_CHAR || e.tar.type == TAR_BLOCK)
-        return error_set(err, ERROR_UNSUPPORTED, 0, "%s is a device and cannot be copied", path);
+    if (e.tar.type == TAR_CHAR || e.tar.type == TAR_BLOCK) {
+        error_set(err, ERROR_UNSUPPORTED, 0, "%s is a device and cannot be copied", path);
+        return error_hint(err, "leave it out by .dockerignore or --exclude");
+    }
     copy_adjust(p->copy, p->from, &e.tar);
     hard_links_apply(&p->links, &e);
     TRY(p->to->ops->entry(p->to, &e.tar, e.fd, err));

@@ -76,15 +76,24 @@ static void run_job(void *arg)
 }
 
 /* The roots below an input are mounted with it: none of them may be on its way still. */
+static bool roots_are_ready(const struct solver *s, const struct vertex *root)
+{
+    for (; root; root = root->inputs[0]) {
+        if (state_of(s, root)->status == VERTEX_PENDING)
+            return false;
+        if (state_of(s, root)->status == VERTEX_DONE && root->kind != OP_IMAGE)
+            return true;
+        if (root->kind == OP_MERGE && !roots_are_ready(s, root->inputs[1]))
+            return false;
+    }
+    return true;
+}
+
 static bool is_ready(const struct solver *s, const struct vertex *v)
 {
     for (size_t i = 0; i < v->input_count; i++) {
-        for (const struct vertex *root = v->inputs[i]; root; root = root->inputs[0]) {
-            if (state_of(s, root)->status == VERTEX_PENDING)
-                return false;
-            if (state_of(s, root)->status == VERTEX_DONE && root->kind != OP_IMAGE)
-                break;
-        }
+        if (!roots_are_ready(s, v->inputs[i]))
+            return false;
     }
     return true;
 }

@@ -251,8 +251,10 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
 /* A step that runs mounts its inputs: the image at the bottom of each has to be unpacked. */
 static void need_base(struct solver *s, const struct vertex *input)
 {
-    while (input && input->kind != OP_IMAGE)
-        input = input->inputs[0];
+    for (; input && input->kind != OP_IMAGE; input = input->inputs[0]) {
+        if (input->kind == OP_MERGE)
+            need_base(s, input->inputs[1]);
+    }
     if (input)
         state_of(s, input)->status = VERTEX_PENDING;
 }

@@ -75,6 +75,62 @@ static const struct expand_case {
     { "${v:x}", NULL, "unsupported modifier (:x)" },
     { "${v=x}", NULL, "unsupported modifier (=)" },
     { "${v:#x}", NULL, "unsupported modifier (:#)" },
+    { "he'll' o", "hell o", NULL },
+    { "he\"l'l\"", "hel'l", NULL },
+    { "he\\'llo", "he'llo", NULL },
+    { "he\\\\'llo'", "he\\llo", NULL },
+    { "abc\\tdef", "abctdef", NULL },
+    { "\"abc\\tdef\"", "abc\\tdef", NULL },
+    { "'abc\\tdef'", "abc\\tdef", NULL },
+    { "hello\\ there", "hello there", NULL },
+    { "\"hello \\\"there\\\"\"", "hello \"there\"", NULL },
+    { "'a\\'b", "a\\b", NULL },
+    { "a''b\"\"c", "abc", NULL },
+    { "he$v.", "hevalue.", NULL },
+    { "he\\${v}", "he${v}", NULL },
+    { "he${v}xx", "hevaluexx", NULL },
+    { "he$vxx", "he", NULL },
+    { "$-x", "x", NULL },
+    { "$$x", "x", NULL },
+    { "$!x", "x", NULL },
+    { "$*x", "x", NULL },
+    { "${1}x${12}", "x", NULL },
+    { "${v:-000}xx", "valuexx", NULL },
+    { "${unset:-000}xx", "000xx", NULL },
+    { "${unset:-$v}xx", "valuexx", NULL },
+    { "${unset:-${v:-yyy}}xx", "valuexx", NULL },
+    { "${unset:-${none:-yyy}}xx", "yyyxx", NULL },
+    { "${unset:-\\$v:}xx", "$v:xx", NULL },
+    { "${unset:-\\${v}z}xx", "${vz}xx", NULL },
+    { "${unset:+${v}}y", "y", NULL },
+    { "${v:+${unset:-z}}y", "zy", NULL },
+    { "${unset:?$v is missing}", NULL, "unset: value is missing" },
+    { "\"${unset:-a b}\"", "a b", NULL },
+    { "\"${v#v}\"", "alue", NULL },
+    { "'${v#v}'", "${v#v}", NULL },
+    { "${v#}", "value", NULL },
+    { "${v##*}", "", NULL },
+    { "${v%%*}", "", NULL },
+    { "${v%l*}", "va", NULL },
+    { "${unset#x}", "", NULL },
+    { "${p/*\\//}", "c.tar.gz", NULL },
+    { "${p/.\\*/x}", "a/b/c.tar.gz", NULL },
+    { "${p/?\\/b/x}", "x/c.tar.gz", NULL },
+    { "${v/$v/x}", "x", NULL },
+    { "${v/\\}/x}", "value", NULL },
+    { "${v//e/\\/}", "valu\\/", NULL },
+    { "${v//e/$1}", "valu", NULL },
+    { "${empty/x/y}", "", NULL },
+    { "${v/va/${empty:-X}}", "Xlue", NULL },
+    { "$\xec\x95\x88x", "", NULL },
+    { "\xec\x95\x88$v", "\xec\x95\x88value", NULL },
+    { "${v:}", NULL, "unsupported modifier (:})" },
+    { "${v^^}", NULL, "unsupported modifier (^)" },
+    { "${v:1}", NULL, "unsupported modifier (:1)" },
+    { "${ v}", NULL, "bad substitution" },
+    { "${", NULL, "missing '}'" },
+    { "${v:-'a}", NULL, "looking for matching single-quote" },
+    { "${v/\\x/y}", NULL, "invalid escape" },
     { "'open", NULL, "looking for matching single-quote" },
     { "\"open", NULL, "looking for matching double-quote" },
     { "\"open\\", NULL, "looking for matching double-quote" },
@@ -155,6 +211,43 @@ static void splits_words(void **state)
     assert_string_equal(joined.buf, c->joined);
 }
 
+/* Bodies of here-documents. */
+static const struct expand_case bodies[] = {
+    { "$v ${v}\n", "value value\n", NULL },
+    { "'$v' \"$v\" it's \"open\n", "'value' \"value\" it's \"open\n", NULL },
+    { "\\$v \\\\ \\n \\\n.", "$v \\ n \n.", NULL },
+    { "${unset:-'a b'}", "'a b'", NULL },
+    { "${unset:-\\}}", "}", NULL },
+    { "${p##*/} ${v%ue}", "c.tar.gz val", NULL },
+    { "$unset$", "$", NULL },
+    { "end\\", "end", NULL },
+    { "`$v", "`value", NULL },
+    { "", "", NULL },
+    { "${v", NULL, "missing '}'" },
+    { "${v?x} ${unset?gone}", NULL, "unset: gone" },
+};
+
+static void expands_body(void **state)
+{
+    const struct expand_case *c = *state;
+    auto_(arena) struct arena arena = { 0 };
+    auto_(map) struct map variables = { 0 };
+    auto_(error) struct error err = { 0 };
+    set_variables(&variables);
+    struct expander e = {
+        .arena = &arena, .variables = &variables, .escape = '`', .left = EXPAND_TOTAL_MAX
+    };
+    struct str result = { 0 };
+    int rc = expand_text(&e, str_of(c->word), &result, &err);
+    if (c->error) {
+        assert_error(rc, &err, ERROR_USER, c->error);
+        return;
+    }
+    assert_ok(rc, &err);
+    assert_string_equal(result.ptr, c->result);
+    assert_int_equal(result.len, strlen(c->result));
+}
+
 static void display(void **state)
 {
     (void)state;
@@ -213,10 +306,13 @@ static void limits(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(cases) + COUNT(splits) + 3];
+    struct CMUnitTest tests[COUNT(cases) + COUNT(splits) + COUNT(bodies) + 3];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(cases); i++)
         tests[n++] = (struct CMUnitTest){ cases[i].word, expands, NULL, NULL, (void *)&cases[i] };
+    for (size_t i = 0; i < COUNT(bodies); i++)
+        tests[n++] =
+            (struct CMUnitTest){ bodies[i].word, expands_body, NULL, NULL, (void *)&bodies[i] };
     for (size_t i = 0; i < COUNT(splits); i++)
         tests[n++] =
             (struct CMUnitTest){ splits[i].word, splits_words, NULL, NULL, (void *)&splits[i] };

@@ -263,6 +263,27 @@ static void a_copy_survives_a_new_root(void **state)
     assert_int_equal(b->snapshotter.entries.count, 0);
 }
 
+/* A linked copy lands on nothing: it is made once, whatever root it is laid on. */
+static void a_linked_copy_is_made_once(void **state)
+{
+    struct bench *b = *state;
+    struct error err = { 0 };
+    bool complete = false;
+    struct vertex *copy = add_copy(b, NULL, add_context(b), "file");
+    for (int i = 0; i < 3; i++) {
+        static const char *const names[] = { "one", "two", "two" };
+        struct vertex merge = { .kind = OP_MERGE,
+                                .name = "LINK",
+                                .inputs = VERTICES(add_run(b, NULL, "ok", names[i]), copy),
+                                .input_count = 2 };
+        struct vertex *above = add_run(b, graph_add(&b->graph, &merge), "ok", "above");
+        assert_ok(solve(b, above, false, &complete, &err), &err);
+        assert_int_equal(complete, i == 2);
+        assert_int_equal(b->executor.ran.count, i == 2 ? 0 : 2);
+        assert_int_equal(b->snapshotter.entries.count > 0, i == 0);
+    }
+}
+
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -276,6 +297,7 @@ int main(void)
         BENCH_TEST(a_raised_cancel_starts_nothing),
         BENCH_TEST(contexts_count_by_content),
         BENCH_TEST(a_copy_survives_a_new_root),
+        BENCH_TEST(a_linked_copy_is_made_once),
     };
     return cmocka_run_group_tests_name("solver", tests, NULL, NULL);
 }
