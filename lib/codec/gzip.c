@@ -4,14 +4,24 @@
 #include <libdeflate.h>
 
 #include "lib/base/mem.h"
+#include "lib/codec/huffman.h"
 
-enum { SLOTS_MAX = 16 };
+enum {
+    SLOTS_MAX = 16,
+    HEADER_SIZE = 10,
+    TRAILER_SIZE = 8,
+    STORED_MAX = 65535,     /* bytes of a stored block, RFC 1951 3.2.4 */
+    PROBE_MIN = 64 * 1024,  /* a shorter member is not worth a probe */
+    PROBE_SIZE = 48 * 1024, /* sees repetitions that deflate's window of 32 KiB can use */
+    PROBE_LEVEL = 1,
+    WORTH_PERCENT = 98, /* more than this of the input left is not worth unpacking */
+};
 
 /* One member under way. Slots are used round-robin, so `next` to write is always the oldest. */
 struct slot {
     struct job_group group; /* initialised only while the slot is busy */
     bool busy;
-    struct libdeflate_compressor *compressor;
+    struct libdeflate_compressor *compressor, *probe;
     unsigned char *in;
     size_t in_len;
     unsigned char *out;
@@ -30,13 +40,86 @@ struct gzip_writer {
 
 const char *gzip_layout(void)
 {
-    return "gzip-1:1048576:6:libdeflate-" LIBDEFLATE_VERSION_STRING;
+    return "gzip-2:1048576:6:libdeflate-" LIBDEFLATE_VERSION_STRING;
+}
+
+enum method { METHOD_DEFLATE, METHOD_HUFFMAN, METHOD_STORED };
+
+static size_t percent_of(uint64_t part, uint64_t whole)
+{
+    return (size_t)(part * 100 / whole);
+}
+
+/* What matches find in two samples, beside what the bytes' own frequencies give. */
+static enum method choose_method(struct slot *s, const struct huffman *h)
+{
+    uint64_t matched = 0;
+    uint64_t plain = 0;
+    if (s->in_len < PROBE_MIN)
+        return METHOD_DEFLATE;
+    for (size_t i = 1; i <= 3; i += 2) {
+        const unsigned char *sample = s->in + (s->in_len - PROBE_SIZE) * i / 4;
+        size_t n = libdeflate_deflate_compress(s->probe, sample, PROBE_SIZE, s->out, s->out_cap);
+        matched += n ? n : PROBE_SIZE;
+        plain += huffman_bits(h, sample, PROBE_SIZE) / 8;
+    }
+    if (percent_of(matched, 2 * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT &&
+        percent_of(plain, 2 * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT)
+        return METHOD_STORED;
+    return plain * 100 <= matched * 101 ? METHOD_HUFFMAN : METHOD_DEFLATE;
+}
+
+static void put_u16(unsigned char *p, unsigned value)
+{
+    p[0] = (unsigned char)value;
+    p[1] = (unsigned char)(value >> 8);
+}
+
+static void put_u32(unsigned char *p, uint32_t value)
+{
+    put_u16(p, value & 0xffff);
+    put_u16(p + 2, value >> 16);
+}
+
+static size_t store(const struct slot *s, unsigned char *out)
+{
+    unsigned char *p = out;
+    for (size_t at = 0; at < s->in_len;) {
+        size_t n = s->in_len - at < STORED_MAX ? s->in_len - at : STORED_MAX;
+        *p = at + n == s->in_len;
+        put_u16(p + 1, (unsigned)n);
+        put_u16(p + 3, ~(unsigned)n & 0xffff);
+        memcpy(p + 5, s->in + at, n);
+        p += 5 + n;
+        at += n;
+    }
+    return (size_t)(p - out);
+}
+
+/* A member whose deflate stream is not libdeflate's. */
+static void write_member(struct slot *s, const struct huffman *h, enum method method)
+{
+    static const unsigned char header[HEADER_SIZE] = { 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff };
+    unsigned char *body = s->out + HEADER_SIZE;
+    memcpy(s->out, header, HEADER_SIZE);
+    size_t len =
+        method == METHOD_STORED ? store(s, body) : huffman_write(h, s->in, s->in_len, body);
+    put_u32(body + len, libdeflate_crc32(0, s->in, s->in_len));
+    put_u32(body + len + 4, (uint32_t)s->in_len);
+    s->out_len = HEADER_SIZE + len + TRAILER_SIZE;
 }
 
 static void compress_slot(void *arg)
 {
     struct slot *s = arg;
-    s->out_len = libdeflate_gzip_compress(s->compressor, s->in, s->in_len, s->out, s->out_cap);
+    struct huffman h;
+    if (s->in_len)
+        huffman_plan(&h, s->in, s->in_len);
+    enum method method = choose_method(s, &h);
+    if (method == METHOD_DEFLATE)
+        s->out_len = libdeflate_gzip_compress(s->compressor, s->in, s->in_len, s->out, s->out_cap);
+    else
+        write_member(s, &h, method);
 }
 
 static void prepare_slot(struct slot *s)
@@ -44,10 +127,13 @@ static void prepare_slot(struct slot *s)
     if (s->compressor)
         return;
     s->compressor = libdeflate_alloc_compressor(GZIP_LEVEL);
-    if (!s->compressor)
+    s->probe = libdeflate_alloc_compressor(PROBE_LEVEL);
+    if (!s->compressor || !s->probe)
         abort();
     s->in = xmalloc(GZIP_BLOCK);
     s->out_cap = libdeflate_gzip_compress_bound(s->compressor, GZIP_BLOCK);
+    if (s->out_cap < HEADER_SIZE + huffman_bound(GZIP_BLOCK) + TRAILER_SIZE)
+        s->out_cap = HEADER_SIZE + huffman_bound(GZIP_BLOCK) + TRAILER_SIZE;
     s->out = xmalloc(s->out_cap);
 }
 
@@ -130,8 +216,8 @@ void gzip_writer_free(struct gzip_writer *w)
         struct slot *s = &w->slots[i];
         if (s->busy && w->pool)
             job_group_wait(&s->group);
-        if (s->compressor)
-            libdeflate_free_compressor(s->compressor);
+        libdeflate_free_compressor(s->compressor);
+        libdeflate_free_compressor(s->probe);
         free(s->in);
         free(s->out);
     }

@@ -5,8 +5,12 @@
  * any number of threads. (A gzip file may have many members, RFC 1952 2.2; gzip, Go, Python and
  * libarchive read them as one stream.) Headers carry no name and no time.
  *
- * The byte layout is GZIP_LAYOUT: block size, level, and the version of libdeflate that encoded it.
- * It belongs into the key of whatever remembers a packed layer.
+ * Each member is encoded as suits it: a probe of its bytes tells text and code, which deflate
+ * shrinks, from weights, which repeat nothing but prefer some bytes (Huffman codes alone), and from
+ * noise, which is stored. So packing costs time only where it saves space.
+ *
+ * The byte layout is GZIP_LAYOUT: block size, probe, level, and the version of libdeflate. It
+ * belongs into the key of whatever remembers a packed layer.
  *
  *     gzip_writer_open -> writer_write(gzip_writer_base(w), ...) ... -> gzip_writer_finish ->
  * gzip_writer_free
@@ -19,7 +23,7 @@
 
 enum { GZIP_BLOCK = 1024 * 1024, GZIP_LEVEL = 6 };
 
-/* "gzip-1:1048576:6:<libdeflate version>" */
+/* "gzip-2:1048576:6:<libdeflate version>" */
 const char *gzip_layout(void);
 
 struct gzip_writer;

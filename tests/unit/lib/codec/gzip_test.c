@@ -67,8 +67,57 @@ static void threads_do_not_show(void **state)
         assert_memory_equal(packed.buf, alone.buf, alone.len);
         thread_pool_free(pool);
     }
-    if (strcmp(gzip_layout(), "gzip-1:1048576:6:libdeflate-1.14") == 0)
+    if (strcmp(gzip_layout(), "gzip-2:1048576:6:libdeflate-1.14") == 0)
         assert_string_equal(test_digest_text(alone.buf, alone.len), GOLDEN_PACKED);
+}
+
+static void fill_weights(char *data, size_t len)
+{
+    uint32_t x = 99;
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        int sum = 0;
+        for (int k = 0; k < 4; k++) {
+            x = x * 1664525U + 1013904223U;
+            sum += (int)(x >> 24);
+        }
+        data[i] = (char)(x >> 16);
+        data[i + 1] = (char)(sum / 32); /* as exponents: a few values, most of them near the mean */
+    }
+}
+
+/* What repeats nothing is not searched for repetitions: it comes out stored, or in Huffman codes
+ * alone, and no larger than the best deflate would make it. */
+static void each_kind_is_packed_as_it_suits(void **state)
+{
+    static const char *const golden[] = {
+        "sha256:95e6b20f795365c325a5a6a8287569da79565933a282c33be94b45db90f43b29",
+        "sha256:53cea43625e9c796371b74a9a30172803f065f1bcdd82eda20f5fe287417ad83"
+    }; /* of our own encoders: the same everywhere */
+    auto_free char *input = xmalloc(GZIP_BLOCK);
+    uint32_t x = 7;
+    (void)state;
+    for (size_t i = 0; i < GZIP_BLOCK; i++) {
+        x = x * 1664525U + 1013904223U;
+        input[i] = (char)(x >> 24);
+    }
+    for (int weights = 0; weights < 2; weights++) {
+        struct error err = { 0 };
+        auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+        auto_(strbuf) struct strbuf plain = STRBUF_INIT;
+        if (weights)
+            fill_weights(input, GZIP_BLOCK);
+        pack(input, GZIP_BLOCK, NULL, 65536, &packed);
+        unsigned block_type = ((unsigned char)packed.buf[10] >> 1) & 3;
+        assert_int_equal(block_type, weights ? 2 : 0);
+        assert_string_equal(test_digest_text(packed.buf, packed.len), golden[weights]);
+        uLong best = compressBound(GZIP_BLOCK);
+        auto_free Bytef *deflated = xmalloc(best);
+        assert_int_equal(compress2(deflated, &best, (Bytef *)input, GZIP_BLOCK, 6), Z_OK);
+        assert_true(packed.len <= best + best / 100);
+        assert_ok(unpack(packed.buf, packed.len, 0, 65536, &plain, &err), &err);
+        assert_int_equal(plain.len, GZIP_BLOCK);
+        assert_memory_equal(plain.buf, input, GZIP_BLOCK);
+    }
 }
 
 static void sizes_around_the_block(void **state)
@@ -235,6 +284,7 @@ int main(void)
     struct CMUnitTest tests[COUNT(unpacks) + OTHERS] = {
         cmocka_unit_test(threads_do_not_show),
         cmocka_unit_test(sizes_around_the_block),
+        cmocka_unit_test(each_kind_is_packed_as_it_suits),
         cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(a_writer_that_fails_stops),
         cmocka_unit_test(every_truncation_is_noticed),
