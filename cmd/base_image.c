@@ -269,12 +269,13 @@ static int from_store(struct base_images *b, const char *name, const struct plat
     return 0;
 }
 
-/* docker-image://scratch */
+/* docker-image://scratch: no layers, nothing configured. */
 static struct base_image *empty_image(struct base_images *b, const char *name,
                                       const struct platform *platform)
 {
     struct base_image *image = image_new(b, name);
     image->resolved.config.platform = *platform;
+    digest_of(name, strlen(name), &image->resolved.digest);
     return image;
 }
 

@@ -232,20 +232,21 @@ static bool needs_trees(const struct output *o)
 }
 
 /* One image has one set of layers. */
-static int choose_compression(const struct build *b, enum compression *out, struct error *err)
+static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
     const struct output *first = NULL;
-    *out = COMPRESSION_GZIP;
+    *out = (struct packing)PACKING_DEFAULT;
     for (size_t i = 0; i < b->output_count; i++) {
         const struct output *o = &b->outputs[i];
         if (!output_needs_blobs(o))
             continue;
-        if (first && o->compression != first->compression) {
+        if (first && (o->packing.compression != first->packing.compression ||
+                      o->packing.level != first->packing.level)) {
             error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
             return error_hint(err, "build once for each; the second time everything is cached");
         }
         first = o;
-        *out = o->compression;
+        *out = o->packing;
     }
     return 0;
 }
@@ -362,6 +363,8 @@ static void summarise(const struct build *b)
         printf("%s\n", id);
         return;
     }
+    if (b->session->is_raw_progress)
+        return;
     for (size_t i = 0; i < b->image.layer_count; i++) {
         own += b->image.layers[i].tar_size;
         base += b->image.layers[i].tar_size ? 0 : b->image.layers[i].blob_size;
@@ -403,7 +406,7 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_contexts_open(&b->contexts, s, context, b->values->file, &b->secrets.lent, err));
     TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
-    TRY(choose_compression(b, &b->request.faces.compression, err));
+    TRY(choose_packing(b, &b->request.faces.packing, err));
     if (is_call)
         return answer(b, err);
     TRY(lower(b, NULL, err));
@@ -415,6 +418,22 @@ static int build(struct build *b, const char *context, struct error *err)
     session_finish_progress(s);
     summarise(b);
     return 0;
+}
+
+/* What the checks have found, at the end of a build. */
+static void tell_findings(const struct build *b)
+{
+    struct session *s = b->session;
+    bool is_wanted = b->call.call == CALL_BUILD && !b->values->quiet && b->report.text;
+    for (size_t i = 0; is_wanted && s->is_raw_progress && i < b->lint.count; i++) {
+        const struct lint_warning *w = &b->lint.warnings[i];
+        auto_free char *text =
+            xasprintf("%s: %s (line %d)", lint_rule_text(w->rule)->name, w->detail, w->where.line);
+        progress_warning(s->progress, text);
+    }
+    session_finish_progress(s);
+    if (is_wanted && !s->is_raw_progress)
+        call_print_warnings(stderr, &b->lint, &b->report, b->values->debug);
 }
 
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
@@ -429,9 +448,7 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
     int rc = build(&b, args->items[0], err);
-    session_finish_progress(s);
-    if (b.call.call == CALL_BUILD && !b.values->quiet && b.report.text)
-        call_print_warnings(stderr, &b.lint, &b.report, b.values->debug);
+    tell_findings(&b);
     if (rc < 0 && s->child_status == 0 && !s->reported) {
         report_error(err, b.report.text ? &b.report : NULL);
         s->reported = true;

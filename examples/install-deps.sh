@@ -6,7 +6,7 @@ set -euo pipefail
 
 declare -A packages=(
     [build]="gcc cmake ninja-build pkg-config libc6-dev libarchive-dev libssl-dev
-        libcurl4-openssl-dev libjansson-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev
+        libcurl4-openssl-dev libjansson-dev libyaml-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev
         libdeflate-dev libseccomp-dev"
     [run]="uidmap git ca-certificates curl python3 mmdebstrap umoci podman runc crun"
     [test]="libcmocka-dev bats skopeo umoci buildah podman runc crun docker.io docker-registry

@@ -251,7 +251,7 @@ static int collect_points(struct exec_mounts *m, struct error *err)
     const struct mount_point *more = NULL;
     size_t count = 0;
     add_points(m, executor->mount_points, executor->mount_point_count);
-    if (op->device_count && executor->device_points) {
+    if (executor->device_points) {
         TRY(executor->device_points(executor, op, &more, &count, err));
         add_points(m, more, count);
     }

@@ -52,7 +52,7 @@ struct executor {
     /* What every step has mounted below its root; `count` entries, the executor's. */
     const struct mount_point *mount_points;
     size_t mount_point_count;
-    /* What the devices of `op` have mounted beside; the executor's. NULL: nothing. */
+    /* What the devices of a step have mounted beside; the executor's. NULL: nothing. */
     int (*device_points)(struct executor *executor, const struct op_exec *op,
                          const struct mount_point **out, size_t *out_count, struct error *err);
 };

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -189,9 +190,31 @@ static int library_failed(struct error *err, int rc, const char *what)
     return error_set(err, ERROR_SYSTEM, rc < 0 ? -rc : 0, "seccomp filter: %s", what);
 }
 
-static int allow_names(scmp_filter_ctx ctx, struct error *err)
+/* Calls that only make sense with a capability that steps do not have by default. */
+static const struct {
+    unsigned cap;
+    const char *names;
+} allowed_with[] = {
+    { CAP_DAC_READ_SEARCH, "open_by_handle_at" },
+    { CAP_SYS_MODULE, "delete_module init_module finit_module" },
+    { CAP_SYS_RAWIO, "iopl ioperm" },
+    { CAP_SYS_PTRACE, "kcmp pidfd_getfd process_madvise" },
+    { CAP_SYS_PACCT, "acct" },
+    { CAP_SYS_ADMIN, "bpf clone fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount "
+                     "mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd "
+                     "setdomainname sethostname setns syslog umount umount2 unshare" },
+    { CAP_SYS_BOOT, "reboot" },
+    { CAP_SYS_NICE, "get_mempolicy mbind set_mempolicy" },
+    { CAP_SYS_TIME, "settimeofday stime clock_settime clock_settime64" },
+    { CAP_SYS_TTY_CONFIG, "vhangup" },
+    { CAP_SYSLOG, "syslog" },
+    { CAP_PERFMON, "perf_event_open" },
+    { CAP_BPF, "bpf" },
+};
+
+static int allow_names(scmp_filter_ctx ctx, const char *names, struct error *err)
 {
-    struct str rest = { allowed, sizeof allowed - 1 };
+    struct str rest = str_of(names);
     while (rest.len) {
         struct str word = str_cut(&rest, ' ');
         auto_free char *name = xstrndup(word.ptr, word.len);
@@ -259,7 +282,7 @@ static int export_program(scmp_filter_ctx ctx, struct program *p, struct error *
     return 0;
 }
 
-static int compile_with(scmp_filter_ctx ctx, struct program *p, struct error *err)
+static int compile_with(scmp_filter_ctx ctx, uint64_t caps, struct program *p, struct error *err)
 {
     int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
     /* A tree instead of a chain; an older library has only the chain. */
@@ -267,19 +290,23 @@ static int compile_with(scmp_filter_ctx ctx, struct program *p, struct error *er
     if (rc < 0)
         return library_failed(err, rc, "default for unknown architectures");
     TRY(add_architectures(ctx, err));
-    TRY(allow_names(ctx, err));
+    TRY(allow_names(ctx, allowed, err));
     TRY(allow_conditional(ctx, err));
+    for (size_t i = 0; i < COUNT(allowed_with); i++) {
+        if (caps & (UINT64_C(1) << allowed_with[i].cap))
+            TRY(allow_names(ctx, allowed_with[i].names, err));
+    }
     return export_program(ctx, p, err);
 }
 
-int filter_compile(struct sock_fprog *out, struct error *err)
+int filter_compile(uint64_t caps, struct sock_fprog *out, struct error *err)
 {
     struct program p = { 0 };
     emit_unknown_to_library(&p);
     emit_too_new(&p);
     emit_refusals(&p);
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int rc = ctx ? compile_with(ctx, &p, err) : library_failed(err, 0, "init");
+    int rc = ctx ? compile_with(ctx, caps, &p, err) : library_failed(err, 0, "init");
     seccomp_release(ctx);
     if (rc < 0) {
         free(p.items);

@@ -7,10 +7,12 @@
 #define SNAPSHOTTER_SANDBOX_FILTER_H
 
 #include <linux/filter.h>
+#include <stdint.h>
 
 #include "lib/base/error.h"
 
-/* The caller frees out->filter. */
-int filter_compile(struct sock_fprog *out, struct error *err) MUST_CHECK;
+/* `caps` is what root of a step has (bit mask): some calls are allowed with a capability only. The
+ * caller frees out->filter. */
+int filter_compile(uint64_t caps, struct sock_fprog *out, struct error *err) MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 
 #include "lib/base/mem.h"
+#include "snapshotter/sandbox/sandbox.h"
 #include "snapshotter/sandbox/tree.h"
 
 void request_set_env(struct request *r, const char *name, const char *value, size_t len)
@@ -48,9 +49,31 @@ void request_add_host(struct request *r, const char *source, const char *target,
         m->attrs |= MOUNT_ATTR_RDONLY;
 }
 
+static int by_target(const void *a, const void *b)
+{
+    const struct request_mount *one = a;
+    const struct request_mount *two = b;
+    int order = strcmp(one->target, two->target);
+    return order ? order : one->number < two->number ? -1 : 1;
+}
+
+void request_sort_mounts(struct request *r)
+{
+    for (size_t i = 0; i < r->mount_count; i++)
+        r->mounts[i].number = i;
+    if (r->mount_count)
+        qsort(r->mounts, r->mount_count, sizeof *r->mounts, by_target);
+}
+
+int call_clone_root(int fd)
+{
+    return getenv(TEST_NO_DETACHED_CLONE) ? -1 : tree_clone(fd, "", true);
+}
+
 /* The number of the tree at `fd`. A detached mount is handed over itself (older kernels copy only
  * attached ones), and once; of an attached one the sandbox gets a copy. */
-static int add_tree(struct call *c, int fd, int *fds_seen, uint64_t *out, struct error *err)
+static int add_tree(struct call *c, int fd, bool is_root, int *fds_seen, uint64_t *out,
+                    struct error *err)
 {
     for (size_t i = 0; i < c->tree_count; i++) {
         if (fds_seen[i] == fd) {
@@ -60,7 +83,7 @@ static int add_tree(struct call *c, int fd, int *fds_seen, uint64_t *out, struct
     }
     if (c->tree_count == TREES_MAX)
         return error_set(err, ERROR_USER, 0, "more than %d mounts in one step", TREES_MAX);
-    int copy = tree_clone(fd, "", true);
+    int copy = is_root ? call_clone_root(fd) : tree_clone(fd, "", true);
     fds_seen[c->tree_count] = fd;
     c->is_copy[c->tree_count] = copy >= 0;
     c->trees[c->tree_count] = copy >= 0 ? copy : fd;
@@ -105,19 +128,19 @@ static int add_one(struct call *c, const struct exec_mount *m, const struct exec
         to->size = m->size;
         return 0;
     case EXEC_MOUNT_BIND:
-        TRY(add_tree(c, s->fd, fds_seen, &tree, err));
+        TRY(add_tree(c, s->fd, true, fds_seen, &tree, err));
         to = add_mount(r, MOUNT_BELOW, m->target, s->path);
         to->attrs = read_only;
         break;
     case EXEC_MOUNT_CACHE:
-        TRY(add_tree(c, s->fd, fds_seen, &tree, err));
+        TRY(add_tree(c, s->fd, false, fds_seen, &tree, err));
         to = add_mount(r, MOUNT_BELOW, m->target, "");
         to->attrs = read_only;
         break;
     case EXEC_MOUNT_SSH:
         if (s->absent)
             return 0;
-        TRY(add_tree(c, s->fd, fds_seen, &tree, err));
+        TRY(add_tree(c, s->fd, false, fds_seen, &tree, err));
         to = add_mount(r, MOUNT_TREE, m->target, "");
         to->attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
         break;

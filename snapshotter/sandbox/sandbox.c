@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
+#include "snapshotter/sandbox/devices.h"
 #include "snapshotter/sandbox/network.h"
 #include "snapshotter/sandbox/request.h"
 #include "snapshotter/sandbox/tree.h"
@@ -36,6 +37,7 @@ struct volume {
 struct sandbox {
     struct executor base; /* first: a sandbox is an executor */
     bool allow_insecure;
+    struct devices *devices;
     struct volume *volumes;
     size_t volume_count;
     struct mount_point *points; /* base.mount_points */
@@ -90,7 +92,7 @@ static int run_open(struct run *r, struct error *err)
 static int run_send(const struct sandbox *s, struct run *r, struct error *err)
 {
     char network = (char)r->request->op->network;
-    auto_close int copy = tree_clone(r->request->root_fd, "", true);
+    auto_close int copy = call_clone_root(r->request->root_fd);
     int fds[WIRE_FDS_MAX] = { [RUN_REQUEST] = r->request_fd,
                               [RUN_ROOT] = copy >= 0 ? copy : r->request->root_fd,
                               [RUN_OUT] = r->out[1],
@@ -216,6 +218,29 @@ static void add_build_mounts(const struct sandbox *s, struct request *r)
                          s->volumes[i].is_device);
 }
 
+static int add_devices(const struct sandbox *s, const struct exec_request *request,
+                       struct request *to, struct error *err)
+{
+    const struct step_devices *devices = NULL;
+    TRY(devices_of(s->devices, request->op, &devices, err));
+    devices_apply(devices, to);
+    for (size_t i = 0; request->warn && i < devices->edits.warnings.count; i++)
+        request->warn(request->output_arg, devices->edits.warnings.items[i]);
+    return 0;
+}
+
+static int sandbox_device_points(struct executor *executor, const struct op_exec *op,
+                                 const struct mount_point **out, size_t *out_count,
+                                 struct error *err)
+{
+    const struct sandbox *s = (const struct sandbox *)executor;
+    const struct step_devices *devices = NULL;
+    TRY(devices_of(s->devices, op, &devices, err));
+    *out = devices->points;
+    *out_count = devices->edits.bind_count;
+    return 0;
+}
+
 static int sandbox_run(struct executor *executor, const struct exec_request *request,
                        int *out_status, struct error *err)
 {
@@ -229,6 +254,8 @@ static int sandbox_run(struct executor *executor, const struct exec_request *req
     TRY(check_allowed(s, request->op, err));
     TRY(call_build(request, &r.call, err));
     add_build_mounts(s, &r.call.request);
+    TRY(add_devices(s, request, &r.call.request, err));
+    request_sort_mounts(&r.call.request);
     TRY(run_open(&r, err));
     TRY(run_send(s, &r, err));
     run_wait(&r, err);
@@ -304,6 +331,8 @@ int sandbox_new(const struct sandbox_options *options, struct executor **out, st
     auto_(config) struct config config = { 0 };
     struct sandbox *s = xcalloc(1, sizeof *s);
     *s = (struct sandbox){ .base.run = sandbox_run,
+                           .base.device_points = sandbox_device_points,
+                           .devices = devices_new(options),
                            .socket = -1,
                            .zygote = -1,
                            .allow_insecure = options->allow_insecure };
@@ -331,6 +360,7 @@ void sandbox_free(struct executor *executor)
         free(s->volumes[i].source);
         free(s->volumes[i].target);
     }
+    devices_free(s->devices);
     free(s->volumes);
     free(s->points);
     free(s);

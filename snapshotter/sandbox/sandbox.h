@@ -29,8 +29,10 @@
 
 /* Test switches: environment variables that, when set, make the sandbox do without a system call.
  * For openat2 see lib/fs/resolve.c. */
-#define TEST_NO_MOUNT_SETATTR "MLBUILD_TEST_NO_MOUNT_SETATTR"
-#define TEST_NO_CLOSE_RANGE   "MLBUILD_TEST_NO_CLOSE_RANGE"
+#define TEST_NO_MOUNT_SETATTR  "MLBUILD_TEST_NO_MOUNT_SETATTR"
+#define TEST_NO_CLOSE_RANGE    "MLBUILD_TEST_NO_CLOSE_RANGE"
+/* As before Linux 6.15: what is mounted nowhere yet cannot be copied, only handed over. */
+#define TEST_NO_DETACHED_CLONE "MLBUILD_TEST_NO_DETACHED_CLONE"
 
 /* As for setrlimit; UINT64_MAX is "unlimited". */
 struct sandbox_limit {

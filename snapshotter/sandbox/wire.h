@@ -67,6 +67,7 @@ struct request_mount {
     uint64_t mode, uid, gid; /* FILE */
     uint64_t size;           /* FILE: of `data`; TMPFS: bytes, 0: no limit */
     char *data;
+    size_t number; /* in the order in which they were asked for; stays here */
 };
 
 struct request {

@@ -177,7 +177,7 @@ int sandbox_zygote_main(int argc, char **argv)
         return 1;
     /* Takes longer than all the rest; the builder has something to do meanwhile. A failure is told
      * to every request. */
-    (void)!filter_compile(&z.filter, &err);
+    (void)!filter_compile(z.config.caps, &z.filter, &err);
     serve(&z, &err);
     return 0;
 }

@@ -44,6 +44,9 @@ RUN --mount=type=bind,target=/ctx --mount=source=two,target=/new/place/two,reado
     echo written > /other/hello && cat /other/hello >> /out
 END
     in_both binds
+    # Older kernels copy no mount that is nowhere yet.
+    MLBUILD_TEST_NO_DETACHED_CLONE=1 MLBUILD_TEST_OVERLAY_FORM=mount MLBUILD_TEST_NO_OPENAT2=1 \
+        MLBUILD_TEST_NO_MOUNT_SETATTR=1 MLBUILD_STORE=$BATS_TEST_TMPDIR/store-older binds
     # What was written is gone.
     dockerfile << 'END'
 FROM base AS other
@@ -194,6 +197,24 @@ END
     says "held-9"
 }
 
+@test "two builds at once: private caches are two, a shared one is the same" {
+    local mode sees
+    dockerfile << 'END'
+FROM base
+ARG N
+ARG MODE
+RUN --mount=type=cache,target=/c,sharing=$MODE touch /c/$MODE-$N; sleep 1.5; echo "sees $(ls /c | grep -c $MODE)"
+END
+    for mode in private shared; do
+        mlb_in_background --build-arg N=1 --build-arg MODE=$mode "$CTX"
+        ok mlb --build-arg N=2 --build-arg MODE=$mode "$CTX"
+        wait $!
+        [ $mode = private ] && sees=1 || sees=2
+        says "sees $sees"
+        grep "sees $sees" log
+    done
+}
+
 @test "tmpfs: a size, read-only, over a directory of the image; no trace" {
     dockerfile << 'END'
 FROM base
@@ -224,6 +245,28 @@ RUN --mount=source=d,target=/t --mount=type=tmpfs,target=/t/none true
 END
     fails 1 mlb "$CTX"
     says "create the mount point /t/none: Read-only file system" "Dockerfile:2" "mount that rw"
+}
+
+@test "targets that lead through links of the image stay inside it" {
+    dockerfile << 'END'
+FROM base AS hostile
+RUN rm -rf /run /var/run /srv; ln -s ../../../../../../etc /run; mkdir -p /var /real; ln -s /run /var/run; ln -s /real/deep /srv
+FROM hostile
+RUN --mount=type=secret,id=s,required=true --mount=type=tmpfs,target=/var/run/dir --mount=type=tmpfs,target=/srv/x/y \
+    cat /etc/secrets/s; touch /etc/dir/in; touch /real/deep/x/y/in; ls /real
+END
+    echo the value > secret
+    ok mlb --secret id=s,src=secret -o image.tar "$CTX"
+    says "the value" "deep"
+    [ -z "$(layer)" ] || { layer; return 1; }
+    [ ! -e /etc/secrets/s ]
+    dockerfile << 'END'
+FROM base
+RUN ln -s /proc /here
+RUN --mount=type=tmpfs,target=/here/sys true
+END
+    fails 1 mlb "$CTX"
+    says "inside /proc" "Dockerfile:3"
 }
 
 SECRET=hunter2-with-a-tail
@@ -428,4 +471,56 @@ END
     [ -z "$(layer)" ] || { layer; return 1; }
     ok mlb -v "$PWD/vol:/vol" --device /dev/null:/dev/other "$CTX"
     [ -e vol/new ]
+}
+
+@test "devices by name: variables, nodes, files of the host; hooks are named; allowed or not" {
+    mkdir cdi
+    echo library > lib.so
+    chmod 755 . ; chmod 644 lib.so
+    export MLBUILD_CDI_PATH=$PWD/cdi
+    cat > cdi/vendor.yaml << END
+cdiVersion: "0.6.0"
+kind: vendor.com/dev
+devices:
+- name: one
+  containerEdits:
+    deviceNodes:
+    - path: /dev/mine
+      hostPath: /dev/null
+containerEdits:
+  env: [FOUND=yes]
+  mounts:
+  - hostPath: $PWD/lib.so
+    containerPath: /usr/lib/new/lib.so
+    options: [ro]
+  hooks:
+  - hookName: createContainer
+    path: /usr/bin/some-hook
+    args: [some-hook, update-ldcache]
+END
+    dockerfile << 'END'
+# syntax=docker/dockerfile:1-labs
+FROM base
+RUN --device=vendor.com/dev=one --device=vendor.com/dev=none echo "found $FOUND"; test -c /dev/mine && echo x > /dev/mine; cat /usr/lib/new/lib.so
+END
+    fails 1 mlb "$CTX"
+    says "device" "--allow device"
+    ok mlb --allow device -o image.tar "$CTX"
+    says "found yes" "library" "hooks are not run: /usr/bin/some-hook update-ldcache" "vendor.com/dev=none is not known"
+    [ -z "$(layer)" ] || { layer; return 1; }
+    fails 1 mlb --allow device=vendor.com/dev=none --no-cache "$CTX"
+    says "device vendor.com/dev=one is not allowed"
+    dockerfile << 'END'
+# syntax=docker/dockerfile:1-labs
+FROM base
+RUN --device=vendor.com/dev=none,required true
+END
+    fails 1 mlb --allow device "$CTX"
+    says 'required device "vendor.com/dev=none" is not registered' "Dockerfile:3" "$PWD/cdi"
+    dockerfile << 'END'
+FROM base
+RUN echo "found $FOUND"
+END
+    ok mlb --device vendor.com/dev "$CTX"
+    says "found yes"
 }

@@ -65,7 +65,7 @@ with() {
 }
 
 @test "without mount_setattr and close_range" {
-    with MLBUILD_TEST_NO_MOUNT_SETATTR=1 MLBUILD_TEST_NO_CLOSE_RANGE=1
+    with MLBUILD_TEST_NO_MOUNT_SETATTR=1 MLBUILD_TEST_NO_CLOSE_RANGE=1 MLBUILD_TEST_NO_DETACHED_CLONE=1
 }
 
 @test "plain copies see what the steps saw" {

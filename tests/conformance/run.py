@@ -16,8 +16,9 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "cli"))
 import image  # noqa: E402
 
-KNOWN = {"rule", "exit", "error", "stdout", "log", "not", "files", "only", "config", "image",
-         "history", "layers", "cached", "peer"}
+OF_A_BUILD = {"exit", "error", "stdout", "log", "not", "files", "only", "top", "config", "image", "history",
+              "layers", "ran"}
+KNOWN = OF_A_BUILD | {"rule", "cached", "again", "reproducible", "peer"}
 MLBUILD = os.environ.get("MLBUILD", "mlbuild")
 TIMEOUT_S = 120
 
@@ -57,6 +58,7 @@ class Case:
         with open(os.path.join(self.source, "expect.json"), encoding="utf-8") as f:
             self.expect = json.load(f)
         unknown = set(self.expect) - KNOWN
+        unknown |= set(self.expect.get("again", {})) - OF_A_BUILD
         if unknown or not self.expect.get("rule"):
             raise Failed("expect.json: unknown keys %s, or no rule" % sorted(unknown))
         self.dir = os.path.join(top, name)
@@ -88,13 +90,17 @@ class Case:
                 text = self.replace(text.decode()).encode()
             with open(os.path.join(self.context, "Dockerfile"), "wb") as f:
                 f.write(text)
-        if os.path.exists(self.path("prepare")):
-            env = dict(os.environ, OUT=self.out, CTX=self.context, BASE=self.base, CASE=self.source,
-                       WWW=os.path.join(self.web.root, self.name))
-            done = subprocess.run(["sh", "-eu", self.path("prepare")], cwd=self.context, env=env,
-                                  capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise Failed("prepare: " + done.stderr)
+        self.script("prepare")
+
+    def script(self, name):
+        if not os.path.exists(self.path(name)):
+            return
+        env = dict(os.environ, OUT=self.out, CTX=self.context, BASE=self.base, CASE=self.source,
+                   WWW=os.path.join(self.web.root, self.name))
+        done = subprocess.run(["sh", "-eu", self.path(name)], cwd=self.context, env=env,
+                              capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(name + ": " + done.stderr)
 
     def make_repository(self):
         work = os.path.join(self.dir, "repo")
@@ -107,29 +113,35 @@ class Case:
         os.makedirs(os.path.dirname(bare), exist_ok=True)
         git("clone", "-q", "--bare", work, bare, cwd=self.dir)
 
-    def arguments(self):
-        if not os.path.exists(self.path("args")):
+    def lines(self, name):
+        if not os.path.exists(self.path(name)):
             return []
-        with open(self.path("args"), encoding="utf-8") as f:
+        with open(self.path(name), encoding="utf-8") as f:
             return [self.replace(line.rstrip("\n")) for line in f if line.strip()]
+
+    def arguments(self, again=False):
+        other = again and os.path.exists(self.path("args-again"))
+        return self.lines("args-again" if other else "args")
 
     def stdin(self):
         return open(self.path("stdin"), "rb") if os.path.exists(self.path("stdin")) else subprocess.DEVNULL
 
-    def build(self, tar):
-        args = self.arguments()
+    def build(self, tar, again=False, **env):
+        args = self.arguments(again)
+        env.update(line.split("=", 1) for line in self.lines("env"))
         has_context = any(a == "-" or a.startswith(("http://", "git://")) for a in args[-1:])
         command = [MLBUILD, "build", "--progress=plain", "--build-context",
                    "base=oci-layout://" + self.base, "-t", "case"]
         if not any(a.startswith(("-o", "--output", "--call", "--check")) for a in args):
             command += ["-o", "type=oci,dest=" + tar]
         command += args + ([] if has_context else [self.context])
-        return run(command, self.stdin(), self.dir)
+        return run(command, self.stdin(), self.dir, env)
 
 
-def run(command, stdin, cwd):
+def run(command, stdin, cwd, more=None):
     env = {k: v for k, v in os.environ.items()
            if k in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "MLBUILD_STORE", "XDG_RUNTIME_DIR", "USER")}
+    env.update(more or {})
     try:
         return subprocess.run(command, stdin=stdin, cwd=cwd, env=env, capture_output=True,
                               timeout=TIMEOUT_S, check=False)
@@ -179,12 +191,15 @@ def check_file(path, want, tree):
         same("%s: %s" % (path, key), got[key], value)
 
 
-def check_image(expect, img, base):
+def check_image(expect, img, base, ignored=()):
     tree, below = img.merge(), base.merge()
     for path, want in expect.get("files", {}).items():
         check_file(path, want, tree)
     if "only" in expect:
-        same("paths", sorted("/" + p for p in tree if p not in below), sorted(expect["only"]))
+        same("paths", sorted("/" + p for p in tree if p not in below and p not in ignored),
+             sorted(expect["only"]))
+    if "top" in expect:
+        same("topmost layer", img.layer(len(img.manifest["layers"]) - 1).getnames(), expect["top"])
     config = img.config.get("config", {})
     for key, want in expect.get("config", {}).items():
         same("config." + key, config.get(key), want)
@@ -218,31 +233,57 @@ def uncached(log):
     return [name for n, name in names.items() if n not in cached]
 
 
-def check(case, base):
-    case.prepare()
-    tar = os.path.join(case.dir, "image.tar")
-    done = case.build(tar)
-    expect = case.expect
+def check_build(expect, done, tar, base):
     if done.returncode != expect.get("exit", 0):
         raise Failed("exit %d\n%s" % (done.returncode, done.stderr.decode("utf-8", "replace")))
     check_texts(expect, done)
+    if "ran" in expect:
+        same("steps that ran", ran(done), expect["ran"])
     if os.path.exists(tar):
         check_image(expect, image.Image(tar), base)
-    elif set(expect) & {"files", "only", "config", "image", "history", "layers"}:
+    elif set(expect) & {"files", "only", "top", "config", "image", "history", "layers"}:
         raise Failed("there is no image to look at")
+
+
+def ran(done):
+    """Instructions of a build that were not cached; the LINK steps only stack layers."""
+    steps = (name.split("] ", 1)[1] for name in uncached(done.stderr.decode("utf-8", "replace")))
+    return [step for step in steps if not step.startswith(("FROM ", "LINK "))]
+
+
+def check(case, base):
+    case.prepare()
+    tar, expect = os.path.join(case.dir, "image.tar"), case.expect
+    check_build(expect, case.build(tar), tar, base)
     if "cached" in expect:
-        again = case.build(tar)
-        ran = [s for s in uncached(again.stderr.decode()) if not s.split("] ")[1].startswith("FROM ")]
-        if len(ran) != expect["cached"]:
-            raise Failed("the second build ran %s" % ran)
+        steps = ran(case.build(tar))
+        if len(steps) != expect["cached"]:
+            raise Failed("the second build ran %s" % steps)
+    if "again" in expect:
+        case.script("change")
+        if os.path.exists(tar):
+            os.remove(tar)
+        try:
+            check_build(expect["again"], case.build(tar, again=True), tar, base)
+        except Failed as e:
+            raise Failed("second build: %s" % e) from None
+    if expect.get("reproducible"):
+        other = os.path.join(case.dir, "other.tar")
+        done = case.build(other, MLBUILD_STORE=os.path.join(case.dir, "store"))
+        check_build({}, done, other, base)
+        same("digest from an empty store", image.Image(other).digest, image.Image(tar).digest)
+
+
+# What buildah leaves behind of a RUN without a runtime.
+TRACES = ("dev", "proc", "run", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf")
 
 
 def check_peer(case, base):
     """The same by buildah: files, configuration."""
     case.prepare()
     tar, name = os.path.join(case.dir, "image.tar"), "case-" + case.name.lower()
-    done = run(["buildah", "bud", "--quiet", "--format=docker", "--layers=false", "-t", name,
-                *case.arguments(), case.context], case.stdin(), case.dir)
+    done = run(["buildah", "bud", "--quiet", "--isolation=chroot", "--identity-label=false", "--format=docker", "--layers=false",
+                "-t", name, *case.arguments(), case.context], case.stdin(), case.dir)
     if (done.returncode != 0) != (case.expect.get("exit", 0) != 0):
         raise Failed("exit %d\n%s" % (done.returncode, done.stderr.decode("utf-8", "replace")))
     if done.returncode:
@@ -250,7 +291,7 @@ def check_peer(case, base):
     run(["buildah", "push", "--quiet", name, "oci-archive:" + tar], subprocess.DEVNULL, case.dir)
     run(["buildah", "rmi", "-f", name], subprocess.DEVNULL, case.dir)
     wanted = {k: v for k, v in case.expect.items() if k in ("files", "only", "config")}
-    check_image(wanted, image.Image(tar), base)
+    check_image(wanted, image.Image(tar), base, TRACES)
 
 
 def run_case(name, top, web, base_path, base, fn):
@@ -264,9 +305,9 @@ def run_case(name, top, web, base_path, base, fn):
 
 
 def remove(path):
-    """Also what has modes that forbid it."""
+    """Also what has modes that forbid it; what sub-ids own is left to run.sh."""
     for folder, _, _ in os.walk(path):
-        with contextlib.suppress(PermissionError):  # another's: run.sh removes it
+        with contextlib.suppress(PermissionError):
             os.chmod(folder, stat.S_IRWXU)
     shutil.rmtree(path, ignore_errors=True)
 

@@ -20,7 +20,7 @@ static int try_filter(void)
     struct sock_fprog filter;
     struct error err = { 0 };
     int zero = 0;
-    if (filter_compile(&filter, &err) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+    if (filter_compile(0, &filter, &err) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
         return 1;
 #define REFUSED(call, with) ((call) == -1 && errno == (with))

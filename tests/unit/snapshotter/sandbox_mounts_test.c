@@ -207,7 +207,6 @@ static void expect_refused(const struct exec_mount *mount, int fd, const char *p
 
 static void refused(void **state)
 {
-    auto_close int tree = clone_of("tree");
     (void)state;
     static const struct {
         const char *target, *source, *text;
@@ -223,6 +222,7 @@ static void refused(void **state)
         { "/nowhere", "dir", "the mount point /nowhere leads to /nowhere, which is not", true },
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
+        auto_close int tree = clone_of("tree");
         struct exec_mount m = MOUNT(BIND, bad[i].target);
         expect_refused(&m, tree, bad[i].source, bad[i].is_dir, bad[i].text);
     }
@@ -304,7 +304,8 @@ static void build_options(void **state)
                                        .shm_size = 8192,
                                        .caps_added = UINT64_C(1) << 21,
                                        .caps_dropped = UINT64_C(1) << 1,
-                                       .unconfined = true };
+                                       .unconfined = true,
+                                       .no_new_privs = true };
     (void)state;
     if (getenv(TEST_NO_MOUNT_SETATTR)) /* a directory of the host needs it */
         skip();
@@ -317,14 +318,29 @@ static void build_options(void **state)
            "ulimit -n; ulimit -Hn; cat /mnt/all/file; echo x 2>&- >/mnt/all/file || echo read-only;"
            "echo x >/dev/other && wc -c </dev/other; head -c 9000 /dev/zero 2>&- >/dev/shm/x;"
            "stat -c %s /dev/shm/x; grep CapBnd /proc/self/status | cut -f2; cat /etc/resolv.conf;"
-           "grep ^Seccomp: /proc/self/status | cut -f2",
+           "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status | cut -f2",
            (struct op_exec){ 0 }, NULL);
     sandbox_free(other);
     strvec_release(&options.dns.servers);
     strvec_release(&options.dns.searches);
     strvec_release(&options.dns.options);
     expect(&o, "100\n200\ntext\nread-only\n0\n8192\n00000000a82425f9\nnameserver 192.0.2.1\n"
-               "search a.example b.example\noptions ndots:2\n0\n");
+               "search a.example b.example\noptions ndots:2\n1\n0\n");
+}
+
+/* Calls that the filter refuses are allowed with their capability. */
+static void caps_open_the_filter(void **state)
+{
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    struct executor *other = NULL;
+    struct error err = { 0 };
+    const struct sandbox_options options = { .caps_added = UINT64_C(1) << 21 }; /* SYS_ADMIN */
+    (void)state;
+    assert_ok(sandbox_new(&options, &other, &err), &err);
+    run_on(other, &o, SEE_PRIVILEGES "; unshare -m true && echo unshared", (struct op_exec){ 0 },
+           NULL);
+    sandbox_free(other);
+    expect(&o, "2\nmounted\nother\nunshared\n");
 }
 
 static int run_group(const char *name)
@@ -335,7 +351,7 @@ static int run_group(const char *name)
         cmocka_unit_test(sockets),       cmocka_unit_test(instead_of_ours),
         cmocka_unit_test(refused),       cmocka_unit_test(swapped_source),
         cmocka_unit_test(link_back),     cmocka_unit_test(insecure),
-        cmocka_unit_test(build_options),
+        cmocka_unit_test(build_options), cmocka_unit_test(caps_open_the_filter),
     };
     return _cmocka_run_group_tests(name, tests, COUNT(tests), NULL, NULL);
 }
