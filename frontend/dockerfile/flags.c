@@ -22,7 +22,7 @@ static int unknown_flag(const struct verb *verb, struct str name, struct error *
         names[count++] = s->name;
     auto_free char *text = xstrndup(name.ptr, name.len);
     const char *near = str_nearest(text, names, count);
-    error_set(err, ERROR_USER, 0, "unknown flag: %s has no --%s", verb->name, text);
+    error_set(err, ERROR_USER, 0, "unknown flag: --%s (of %s)", text, verb->name);
     return near ? error_hint(err, "did you mean --%s?", near) : -1;
 }
 
