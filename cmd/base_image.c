@@ -269,6 +269,16 @@ static int from_store(struct base_images *b, const char *name, const struct plat
     return 0;
 }
 
+/* docker-image://scratch: no layers, nothing configured. */
+static struct base_image *empty_image(struct base_images *b, const char *name,
+                                      const struct platform *platform)
+{
+    struct base_image *image = image_new(b, name);
+    image->resolved.config.platform = *platform;
+    digest_of(name, strlen(name), &image->resolved.digest);
+    return image;
+}
+
 static int find(struct base_images *b, const char *reference, const struct platform *platform,
                 struct base_image **out, struct error *err)
 {
@@ -279,6 +289,10 @@ static int find(struct base_images *b, const char *reference, const struct platf
     const char *other = map_find(&b->images, full);
     if (layout)
         return from_layout(b, layout, full, platform, out, err);
+    if (other && strcmp(other, "scratch") == 0) {
+        *out = empty_image(b, full, platform);
+        return 0;
+    }
     if (other) {
         reference_release(&ref);
         TRY(reference_parse(other, &ref, err));

@@ -232,20 +232,21 @@ static bool needs_trees(const struct output *o)
 }
 
 /* One image has one set of layers. */
-static int choose_compression(const struct build *b, enum compression *out, struct error *err)
+static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
     const struct output *first = NULL;
-    *out = COMPRESSION_GZIP;
+    *out = (struct packing)PACKING_DEFAULT;
     for (size_t i = 0; i < b->output_count; i++) {
         const struct output *o = &b->outputs[i];
         if (!output_needs_blobs(o))
             continue;
-        if (first && o->compression != first->compression) {
+        if (first && (o->packing.compression != first->packing.compression ||
+                      o->packing.level != first->packing.level)) {
             error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
             return error_hint(err, "build once for each; the second time everything is cached");
         }
         first = o;
-        *out = o->compression;
+        *out = o->packing;
     }
     return 0;
 }
@@ -403,7 +404,7 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_contexts_open(&b->contexts, s, context, b->values->file, &b->secrets.lent, err));
     TRY(parse(b, err));
     TRY(base_images_open(s, &b->values->build_contexts, b->pull, &b->bases, err));
-    TRY(choose_compression(b, &b->request.faces.compression, err));
+    TRY(choose_packing(b, &b->request.faces.packing, err));
     if (is_call)
         return answer(b, err);
     TRY(lower(b, NULL, err));

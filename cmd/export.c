@@ -259,12 +259,11 @@ static int pack_in_builder(struct session *s, const struct solver_workers *worke
     return image_record_save(&s->store, s->store.scratch_fd, "packed", r->image, err);
 }
 
-int export_pack(struct session *s, struct image_record *image, enum compression compression,
+int export_pack(struct session *s, struct image_record *image, struct packing packing,
                 struct error *err)
 {
     struct pack_request r = {
-        image,
-        { .store = &s->store, .cancel = &s->cancel, .compression = compression, .pack = true }
+        image, { .store = &s->store, .cancel = &s->cancel, .packing = packing, .pack = true }
     };
     TRY(image_pack(image, &r.faces, err));
     if (image_is_packed(image, &s->store))

@@ -19,7 +19,7 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
 int export_text(struct session *s, const char *dest, const char *text,
                 struct error *err) MUST_CHECK;
 /* Packs what is not packed yet, in a builder if it has to be made. */
-int export_pack(struct session *s, struct image_record *image, enum compression compression,
+int export_pack(struct session *s, struct image_record *image, struct packing packing,
                 struct error *err) MUST_CHECK;
 /* A recorded image by the name a person typed, or by the id (or its first digits). */
 int export_find(struct session *s, const char *name, struct image_record *out,

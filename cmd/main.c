@@ -37,9 +37,10 @@ static void print_help(void)
            "       mlbuild COMMAND --help\n\n");
     for (size_t i = 0; i < COUNT(commands); i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    printf(
-        "\nexit codes: 0 done; 1 Dockerfile, context, failed step; 2 command line; 3 findings of a\n"
-        "check; 4 network or registry; 5 locked; 7 no space; 8 this host cannot; 130, 143 interrupted\n");
+    printf("\nexit codes: 0 done; 1 Dockerfile, context, failed step; 2 command line; 3 findings "
+           "of a\n"
+           "check; 4 network or registry; 5 locked; 7 no space; 8 this host cannot; 130, 143 "
+           "interrupted\n");
 }
 
 static int run_command(const struct command *c, char **argv, struct session *s, struct error *err)

@@ -45,13 +45,42 @@ static int set_type(struct output *o, const char *value, struct error *err)
 
 static int set_compression(struct output *o, const char *value, struct error *err)
 {
-    if (strcmp(value, "gzip") == 0)
-        o->compression = COMPRESSION_GZIP;
-    else if (strcmp(value, "uncompressed") == 0 || strcmp(value, "none") == 0)
-        o->compression = COMPRESSION_NONE;
-    else
-        return error_set(err, ERROR_UNSUPPORTED, 0, "compression=%s: gzip or uncompressed", value);
+    static const struct {
+        const char *name;
+        enum compression compression;
+    } names[] = { { "gzip", COMPRESSION_GZIP },
+                  { "auto", COMPRESSION_GZIP },
+                  { "zstd", COMPRESSION_ZSTD },
+                  { "uncompressed", COMPRESSION_NONE },
+                  { "none", COMPRESSION_NONE } };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (strcmp(value, names[i].name) == 0) {
+            o->packing.compression = names[i].compression;
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_UNSUPPORTED, 0, "compression=%s: gzip, zstd or uncompressed",
+                     value);
+}
+
+static int set_level(struct output *o, const char *value, struct error *err)
+{
+    uint64_t level = 0;
+    if (!str_to_u64(str_of(value), 10, PACK_LEVEL_MAX, &level))
+        return error_set(err, ERROR_USAGE, 0, "compression-level=%s: a number from 0 to %d", value,
+                         PACK_LEVEL_MAX);
+    o->packing.level = (int)level;
     return 0;
+}
+
+/* Which levels there are is known when the format is. */
+static int check_level(const struct output *o, struct error *err)
+{
+    const struct pack_encoder *encoder = layer_encoder(o->packing.compression);
+    if (!encoder || o->packing.level <= encoder->level_max)
+        return 0;
+    return error_set(err, ERROR_USAGE, 0, "compression-level=%d: the highest level is %d",
+                     o->packing.level, encoder->level_max);
 }
 
 static int set_bool(const char *key, const char *value, bool *out, struct error *err)
@@ -74,6 +103,8 @@ static int set_field(struct output *o, struct fields *f, const char *key, const 
         return set_type(o, value, err);
     if (strcmp(key, "compression") == 0)
         return set_compression(o, value, err);
+    if (strcmp(key, "compression-level") == 0)
+        return set_level(o, value, err);
     if (strcmp(key, "push") == 0)
         return set_bool(key, value, &f->push, err);
     if (strcmp(key, "tar") == 0)
@@ -81,7 +112,7 @@ static int set_field(struct output *o, struct fields *f, const char *key, const 
     char **text = strcmp(key, "dest") == 0 ? &o->dest : strcmp(key, "name") == 0 ? &o->name : NULL;
     if (!text) {
         error_set(err, ERROR_USAGE, 0, "unknown output attribute %s", key);
-        return error_hint(err, "type, dest, name, push, tar, compression");
+        return error_hint(err, "type, dest, name, push, tar, compression, compression-level");
     }
     free(*text);
     *text = xstrdup(value);
@@ -116,6 +147,7 @@ static int parse_fields(const char *text, struct output *o, struct error *err)
         has_type |= strcmp(field, "type") == 0;
         TRY(set_field(o, &f, field, value ? value : "", err));
     }
+    TRY(check_level(o, err));
     if (!has_type)
         return error_set(err, ERROR_USAGE, 0, "--output %s: type is missing", text);
     if (f.push && o->type == OUTPUT_IMAGE)
@@ -133,7 +165,7 @@ static int parse_fields(const char *text, struct output *o, struct error *err)
 
 int output_parse(const char *text, struct output *out, struct error *err)
 {
-    auto_(output) struct output o = { .compression = COMPRESSION_GZIP };
+    auto_(output) struct output o = { .packing = PACKING_DEFAULT };
     if (strcmp(text, "-") == 0 || !strchr(text, '=')) {
         bool is_archive = str_ends_with(text, ".tar");
         o.dest = xstrdup(text);

@@ -6,7 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/strvec.h"
-#include "lib/oci/descriptor.h"
+#include "lib/exporter/layer_face.h"
 
 enum output_type {
     OUTPUT_OCI,      /* the hybrid tarball; type=docker is the same */
@@ -22,7 +22,7 @@ struct output {
     enum output_type type;
     char *dest; /* "-" is standard output */
     char *name; /* comma-separated references in place of -t, or NULL */
-    enum compression compression;
+    struct packing packing;
 };
 
 /* Errors: USAGE. The caller releases *out. */

@@ -97,10 +97,17 @@ void report_error(const struct error *err, const struct report_source *source)
     }
     if (source && err->where.line > 0)
         report_excerpt(stderr, &err->where, source);
+    /* What was probably meant is said where people look for it. */
+    bool is_guess = err->hint && str_starts_with(err->hint, "did you mean ");
     fprintf(stderr, "ERROR: ");
     print_safe(err->message ? err->message : "failed");
+    if (is_guess) {
+        fprintf(stderr, " (");
+        print_safe(err->hint);
+        fputc(')', stderr);
+    }
     fputc('\n', stderr);
-    if (err->hint) {
+    if (err->hint && !is_guess) {
         fprintf(stderr, "hint: ");
         print_safe(err->hint);
         fputc('\n', stderr);

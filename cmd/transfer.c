@@ -70,7 +70,7 @@ static int load_packed(struct session *s, const char *name, struct image_record 
     TRY(export_find(s, name, out, err));
     auto_free char *full = xstrdup(out->name);
     if (!image_is_packed(out, &s->store)) {
-        TRY(export_pack(s, out, COMPRESSION_GZIP, err));
+        TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
         free(out->name);
         out->name = take_ptr(full);
         out->has_manifest = false;

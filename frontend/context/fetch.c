@@ -112,11 +112,19 @@ static char *authorization(const struct fetcher *f, const char *kind, const char
     return NULL;
 }
 
+/* Whose secrets an address may have: what stands before an "@" is a user's name, not a host's. */
 static char *host_of(const char *address)
 {
-    const char *host = strstr(address, "://");
-    host = host ? host + 3 : address;
-    return xstrndup(host, strcspn(host, "/:?#"));
+    const char *scheme = strstr(address, "://");
+    const char *host = scheme ? scheme + 3 : address;
+    size_t len = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', len);
+    if (at) {
+        len -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    size_t name = *host == '[' ? strcspn(host, "]/?#") + 1 : strcspn(host, ":");
+    return xstrndup(host, name < len ? name : len);
 }
 
 static int get(struct fetcher *f, const char *address, const char *checksum, struct downloaded *out,
@@ -247,8 +255,10 @@ static int fetch(struct source_fetcher *base, const struct remote_source *source
     struct remote_source s = *source;
     auto_free char *file_name = s.file_name ? xstrdup(s.file_name) : name_in(s.url);
     s.file_name = file_name;
+    /* With the checksum: what was fetched without one has not been compared with any. */
     auto_free char *name =
-        xasprintf("%s %s %d", s.url, s.kind == REMOTE_HTTP ? file_name : "git", s.keep_git_dir);
+        xasprintf("%s %s %d %s", s.url, s.kind == REMOTE_HTTP ? file_name : "git", s.keep_git_dir,
+                  s.checksum ? s.checksum : "-");
     if (!map_find(&f->items, name))
         TRY(s.kind == REMOTE_HTTP ? fetch_file(f, &s, name, err) : fetch_git(f, &s, name, err));
     for (size_t i = 0; i < f->items.count; i++) {

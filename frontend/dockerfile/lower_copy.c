@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "frontend/dockerfile/copy_mode.h"
 #include "frontend/dockerfile/lower_internal.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/base/strbuf.h"
+#include "lib/fs/mode_change.h"
 
 static int expand_flag(struct lowering *l, struct stage_state *s, const struct instruction *in,
                        const struct flag *flag, const char **out, struct error *err)
@@ -20,11 +20,9 @@ static int expand_flag(struct lowering *l, struct stage_state *s, const struct i
 
 static int check_mode(const struct instruction *in, const char *text, struct error *err)
 {
-    if (!text || copy_mode_is_valid(text))
+    auto_(mode_change) struct mode_change change = { 0 };
+    if (!text || mode_change_parse(text, &change, err) == 0)
         return 0;
-    error_set(err, ERROR_USER, 0,
-              "invalid chmod parameter: '%s'. it should be octal string and between 0 and 07777",
-              text);
     error_hint(err, "or symbolic, as in u=rwX,go=rX");
     return error_word(in, instruction_flag(in, FLAG_CHMOD)->offset, err);
 }

@@ -418,8 +418,10 @@ static int parse_lines(struct dockerfile *df, struct instruction_list *list, str
         GROW(list->items, list->count, list->cap);
         struct instruction *in = &list->items[list->count++];
         *in = (struct instruction){ .line = line };
-        if (parse_instruction(&p, in, str_of(line.text), err) < 0)
+        if (parse_instruction(&p, in, str_of(line.text), err) < 0) {
+            error_wrap(err, "dockerfile parse error on line %d", line.where.line);
             return error_at(err, line.where);
+        }
     }
     return 0;
 }

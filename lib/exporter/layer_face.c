@@ -2,18 +2,32 @@
 #include "lib/exporter/layer_face.h"
 
 #include "lib/cache/cache.h"
-#include "lib/codec/gzip.h"
 #include "lib/store/blob.h"
 #include "lib/store/record.h"
 
-static const char *layout_of(const struct face_options *o)
+static const struct {
+    enum media_type media_type;
+    const struct pack_encoder *encoder;
+} formats[] = { [COMPRESSION_NONE] = { MEDIA_LAYER, NULL },
+                [COMPRESSION_GZIP] = { MEDIA_LAYER_GZIP, &pack_gzip },
+                [COMPRESSION_ZSTD] = { MEDIA_LAYER_ZSTD, &pack_zstd } };
+
+const struct pack_encoder *layer_encoder(enum compression compression)
 {
-    return o->compression == COMPRESSION_GZIP ? gzip_layout() : "tar-1";
+    return formats[compression].encoder;
+}
+
+static void layout_of(const struct face_options *o, char out[static PACK_LAYOUT_SIZE])
+{
+    const struct pack_encoder *encoder = formats[o->packing.compression].encoder;
+    snprintf(out, PACK_LAYOUT_SIZE, "tar-1");
+    if (encoder)
+        encoder->layout(o->packing.level, out);
 }
 
 static enum media_type media_type_of(const struct face_options *o)
 {
-    return o->compression == COMPRESSION_GZIP ? MEDIA_LAYER_GZIP : MEDIA_LAYER;
+    return formats[o->packing.compression].media_type;
 }
 
 /* `layout` NULL: the key of the diff_id alone. */
@@ -56,8 +70,10 @@ static int remember_diff_id(const struct face_options *o, const char *id,
 static bool find_blob(const struct face_options *o, const char *id, struct layer_face *out)
 {
     struct digest key;
+    char layout[PACK_LAYOUT_SIZE];
     auto_(error) struct error ignored = { 0 };
-    face_key(o, id, layout_of(o), &key);
+    layout_of(o, layout);
+    face_key(o, id, layout, &key);
     auto_(js) js *body = record_find(o->store, &key);
     const char *digest = body ? js_text(js_member(body, "blob")) : NULL;
     if (!digest || !digest_parse(digest, &out->blob.digest) ||
@@ -72,8 +88,10 @@ static int remember_blob(const struct face_options *o, const char *id,
                          const struct layer_face *face, struct error *err)
 {
     struct digest key;
+    char layout[PACK_LAYOUT_SIZE];
     js *body = js_new_object();
-    face_key(o, id, layout_of(o), &key);
+    layout_of(o, layout);
+    face_key(o, id, layout, &key);
     js_set_text(body, "layer", id);
     js_set_digest(body, "blob", &face->blob.digest);
     js_set_take(body, "size", js_new_int((int64_t)face->blob.size));
@@ -115,16 +133,17 @@ static int pack(const struct face_options *o, const char *id, struct layer_face 
                 struct error *err)
 {
     auto_(blob_writer) struct blob_writer blob = { .fd = -1 };
-    auto_(gzip_writer) struct gzip_writer *gzip = NULL;
+    auto_(pack_writer) struct pack_writer *packed = NULL;
+    const struct pack_encoder *encoder = formats[o->packing.compression].encoder;
     struct writer *next = &blob.base;
     TRY(blob_writer_open(o->store, &blob, err));
-    if (o->compression == COMPRESSION_GZIP) {
-        gzip = gzip_writer_open(&blob.base, o->pool);
-        next = gzip_writer_base(gzip);
+    if (encoder) {
+        packed = pack_writer_open(encoder, o->packing.level, &blob.base, o->pool);
+        next = pack_writer_base(packed);
     }
     TRY(write_tar(o, id, next, out, err));
-    if (gzip)
-        TRY(gzip_writer_finish(gzip, err));
+    if (packed)
+        TRY(pack_writer_finish(packed, err));
     out->blob.media_type = media_type_of(o);
     out->blob.size = blob.size;
     out->has_blob = true;

@@ -8,9 +8,23 @@
 
 #include "lib/base/cancel.h"
 #include "lib/base/thread_pool.h"
+#include "lib/codec/pack.h"
 #include "lib/oci/descriptor.h"
 #include "lib/solver/snapshotter.h"
 #include "lib/store/store.h"
+
+/* How a layer's blob is packed. */
+struct packing {
+    enum compression compression;
+    int level; /* PACK_LEVEL_DEFAULT: what suits the content */
+};
+#define PACKING_DEFAULT                                                                            \
+    {                                                                                              \
+        COMPRESSION_GZIP, PACK_LEVEL_DEFAULT                                                       \
+    }
+
+/* NULL: a layer is a plain tar. */
+const struct pack_encoder *layer_encoder(enum compression compression);
 
 struct face_options {
     const struct store *store;
@@ -18,9 +32,9 @@ struct face_options {
     struct thread_pool *pool;
     const struct cancel *cancel;
     struct diff_options diff;
-    enum compression compression; /* of blobs: none or gzip */
-    bool pack;                    /* a blob is wanted, not only the diff_id */
-    bool fetch;                   /* blobs of base layers are wanted in the store */
+    struct packing packing; /* of blobs */
+    bool pack;              /* a blob is wanted, not only the diff_id */
+    bool fetch;             /* blobs of base layers are wanted in the store */
 };
 
 struct layer_face {

@@ -60,7 +60,7 @@ struct exec_mount {
     const char *target; /* absolute, clean; NULL: none, a secret for the environment only */
     size_t input;       /* BIND, CACHE: of the vertex, where `source` is; 0: an empty directory */
     const char *source; /* BIND, CACHE: absolute path in the input; BIND: may be a file */
-    bool writable;      /* BIND: what is written is dropped when the step ends */
+    bool writable;      /* BIND, CACHE, TMPFS; what is written to a BIND goes with the step */
     bool required;      /* SECRET, SSH: without one the step fails */
     enum cache_sharing sharing;
     const char *id;  /* CACHE (namespace included), SECRET, SSH */

@@ -10,6 +10,7 @@
 #include "lib/base/atomic_file.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/str.h"
 #include "lib/fs/dir.h"
 #include "lib/store/record.h"
 
@@ -199,11 +200,17 @@ int cache_mount_open(const struct store *store, const struct cache_mount_request
 
 int cache_mount_renew(const struct store *store, const struct digest *key, struct error *err)
 {
-    char name[DIGEST_HEX_SIZE];
+    char first[DIGEST_HEX_SIZE];
+    auto_(strvec) struct strvec names = { 0 };
     auto_close int folder = -1;
     TRY(open_folder(store, &folder, err));
-    digest_hex(key, name);
-    return replace(folder, name, err);
+    TRY(dir_list(folder, "mounts", &names, err));
+    digest_hex(key, first);
+    for (size_t i = 0; i < names.count; i++) {
+        if (str_starts_with(names.items[i], first))
+            TRY(replace(folder, names.items[i], err));
+    }
+    return 0;
 }
 
 void cache_mount_close(struct cache_mount *m)

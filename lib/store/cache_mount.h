@@ -62,7 +62,8 @@ struct cache_mount {
 int cache_mount_open(const struct store *store, const struct cache_mount_request *request,
                      const struct cancel *cancel, struct cache_mount *out,
                      struct error *err) MUST_CHECK;
-/* The next one that opens it finds a new one; whoever has the old one keeps it. */
+/* The next one that opens it, or another one of the same key, finds a new one; whoever has the old
+ * one keeps it. */
 int cache_mount_renew(const struct store *store, const struct digest *key,
                       struct error *err) MUST_CHECK;
 /* Frees the lock. A closed one is fine. */

@@ -182,3 +182,26 @@ make_repository() {
     grep -q "^GET /git/repo.git/info/refs.* basic $(printf 'x-access-token:git-token' | base64)\$" "$serve_dir/requests.log"
     ! grep -q '/weights.*git-token' "$serve_dir/requests.log"
 }
+
+@test "a user name that looks like a host gets none of that host's secrets" {
+    make_repository
+    serve
+    local port=${address##*:}
+    printf 'FROM scratch\nADD http://host.of.token:x@127.0.0.1:%s/git/repo.git#v1 /src\n' "$port" | dockerfile
+    GIT_TOKEN=git-token ok mlb --secret id=GIT_AUTH_TOKEN.host.of.token,env=GIT_TOKEN -o out "$CTX"
+    ! grep -q "$(printf 'x-access-token:git-token' | base64)" "$serve_dir/requests.log"
+    GIT_TOKEN=git-token ok mlb --no-cache --secret id=GIT_AUTH_TOKEN.127.0.0.1,env=GIT_TOKEN -o out "$CTX"
+    grep -q "$(printf 'x-access-token:git-token' | base64)" "$serve_dir/requests.log"
+}
+
+@test "a checksum is compared also if the same address was added before without one" {
+    make_repository
+    echo data > "$serve_dir/file"
+    serve
+    printf 'FROM scratch\nADD %s/file /a\nADD --checksum=sha256:%064d %s/file /b\n' "$address" 1 "$address" | dockerfile
+    fails 1 mlb "$CTX"
+    says "digest mismatch"
+    printf 'FROM scratch\nADD %s/git/repo.git /a\nADD --checksum=abcdef1 %s/git/repo.git /b\n' "$address" "$address" | dockerfile
+    fails 1 mlb "$CTX"
+    says "expected checksum to match abcdef1"
+}

@@ -45,7 +45,8 @@ RUN --mount=type=bind,target=/ctx --mount=source=two,target=/new/place/two,reado
 END
     in_both binds
     # Older kernels copy no mount that is nowhere yet.
-    MLBUILD_TEST_NO_DETACHED_CLONE=1 MLBUILD_STORE=$BATS_TEST_TMPDIR/store-older binds
+    MLBUILD_TEST_NO_DETACHED_CLONE=1 MLBUILD_TEST_OVERLAY_FORM=mount MLBUILD_TEST_NO_OPENAT2=1 \
+        MLBUILD_TEST_NO_MOUNT_SETATTR=1 MLBUILD_STORE=$BATS_TEST_TMPDIR/store-older binds
     # What was written is gone.
     dockerfile << 'END'
 FROM base AS other
@@ -194,6 +195,24 @@ END
     wait "$first" || true
     ok mlb -f "$CTX/Second" "$CTX"
     says "held-9"
+}
+
+@test "two builds at once: private caches are two, a shared one is the same" {
+    local mode sees
+    dockerfile << 'END'
+FROM base
+ARG N
+ARG MODE
+RUN --mount=type=cache,target=/c,sharing=$MODE touch /c/$MODE-$N; sleep 1.5; echo "sees $(ls /c | grep -c $MODE)"
+END
+    for mode in private shared; do
+        mlb_in_background --build-arg N=1 --build-arg MODE=$mode "$CTX"
+        ok mlb --build-arg N=2 --build-arg MODE=$mode "$CTX"
+        wait $!
+        [ $mode = private ] && sees=1 || sees=2
+        says "sees $sees"
+        grep "sees $sees" log
+    done
 }
 
 @test "tmpfs: a size, read-only, over a directory of the image; no trace" {

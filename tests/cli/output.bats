@@ -128,6 +128,23 @@ containers_tool() {
     same layers "$(image layers img.tar | head -2)" "$(base_layers)"
 }
 
+@test "compression=zstd, and levels: what others unpack is the same" {
+    ok mlb -o type=oci,dest=gzip.tar "$CTX"
+    ok mlb -o type=oci,dest=zstd.tar,compression=zstd "$CTX"
+    run json "[l['mediaType'] for l in d['layers'][2:]]" < <(skopeo inspect --raw oci-archive:zstd.tar)
+    says '["application/vnd.oci.image.layer.v1.tar+zstd", "application/vnd.oci.image.layer.v1.tar+zstd"]'
+    same diff_ids "$(skopeo inspect --config oci-archive:zstd.tar | json "d['rootfs']['diff_ids']")" \
+        "$(skopeo inspect --config oci-archive:gzip.tar | json "d['rootfs']['diff_ids']")"
+    ok skopeo copy --quiet --dest-decompress oci-archive:zstd.tar dir:copied
+    ok mlb -o type=oci,dest=again.tar,compression=zstd "$CTX"
+    cmp zstd.tar again.tar
+    ok mlb -o type=oci,dest=best.tar,compression=gzip,compression-level=9 "$CTX"
+    fails 2 mlb -o type=oci,dest=x.tar,compression=gzip,compression-level=10 "$CTX"
+    says "the highest level is 9"
+    fails 1 mlb -o type=oci,dest=x.tar,compression=lzma "$CTX"
+    says "gzip, zstd or uncompressed"
+}
+
 @test "the store is an image layout of what was packed" {
     ok mlb -t img:1 "$CTX"
     same index "$(json "d['manifests']" < "$MLBUILD_STORE/index.json")" "[]"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any text as a Dockerfile: parsed, printed, and made a graph of. */
+/* Any text as a Dockerfile: parsed, printed, checked, and made a graph of. */
 #include "frontend/dockerfile/ast_print.h"
 #include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
@@ -67,9 +67,13 @@ static void lower(const struct dockerfile *df)
     auto_(definition) struct definition def = { 0 };
     auto_(map) struct map args = { 0 };
     auto_(strvec) struct strvec unused = { 0 };
+    auto_(lint) struct lint lint = { 0 };
     struct images images;
     struct source_fetcher fetcher = { fetch };
     images_init(&images);
+    if (lint_init(&lint, df, NULL, &err) == 0)
+        lint_tree(&lint);
+    error_clear(&err);
     map_set(&args, "given", (char *)"value");
     map_set(&args, "BUILDKIT_CACHE_MOUNT_NS", (char *)"ns");
     struct lower_options options = { .build_args = &args,
@@ -77,10 +81,12 @@ static void lower(const struct dockerfile *df)
                                      .resolver = &images.base,
                                      .fetcher = &fetcher,
                                      .allow = ~0U,
+                                     .lint = &lint,
                                      .unused_build_args = &unused };
     (void)!dockerfile_lower(df, &options, &def, &err);
     if (error_is_set(&err) && !err.message)
         abort();
+    lint_sort(&lint);
     image_config_release(&images.plain.config);
     image_config_release(&images.onbuild.config);
 }

@@ -2,7 +2,6 @@
 /* The small languages of flags: lists of comma-separated values, truth, sizes, modes. */
 #include "tests/support/test.h"
 
-#include "frontend/dockerfile/copy_mode.h"
 #include "frontend/dockerfile/go_text.h"
 #include "frontend/dockerfile/words.h"
 #include "lib/base/mem.h"
@@ -97,27 +96,9 @@ static void reads_size(void **state)
         assert_int_equal(bytes, c->bytes);
 }
 
-static void knows_modes(void **state)
-{
-    static const char *const valid[] = {
-        "0",  "644",       "0755", "7777", "00644",  "u=rwX,go=rX", "+x",   "a+x",         "g=u",
-        "u=", "u+r-w,o=t", "ug+s", "=",    "go-rwx", "+",           "a=rX", "u+rw+x,g-w+s"
-    };
-    static const char *const invalid[] = { "",         "8",   "99999", "0o755", "-1",
-                                           "u",        "ux",  "u+z",   ",+x",   "+x,",
-                                           "u+r,,g+w", "z+r", "a+a",   "755 ",  " 755" };
-    (void)state;
-    for (size_t i = 0; i < COUNT(valid); i++)
-        if (!copy_mode_is_valid(valid[i]))
-            fail_msg("%s is refused", valid[i]);
-    for (size_t i = 0; i < COUNT(invalid); i++)
-        if (copy_mode_is_valid(invalid[i]))
-            fail_msg("%s is taken", invalid[i]);
-}
-
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(csv_cases) + COUNT(size_cases) + 2];
+    struct CMUnitTest tests[COUNT(csv_cases) + COUNT(size_cases) + 1];
     size_t n = 0;
     for (size_t i = 0; i < COUNT(csv_cases); i++)
         tests[n++] =
@@ -126,6 +107,5 @@ int main(void)
         tests[n++] = (struct CMUnitTest){ size_cases[i].text, reads_size, NULL, NULL,
                                           (void *)&size_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(reads_truth);
-    tests[n++] = (struct CMUnitTest)cmocka_unit_test(knows_modes);
     return _cmocka_run_group_tests("flag values", tests, n, NULL, NULL);
 }

@@ -226,11 +226,57 @@ static void time_is_linear(void **state)
         fail_msg("%s: %.1f ms for %u, %.1f ms for %u", g->name, small, g->n, large, g->n * 4);
 }
 
+static void fails_with(write_fn *write, unsigned n, const char *message)
+{
+    auto_(error) struct error err = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    write(&text, n);
+    assert_error(lower(text.buf, text.len, &err), &err, ERROR_USER, message);
+}
+
+static void expose_all(struct strbuf *out, unsigned n)
+{
+    write_lines(out, n, "FROM scratch\n", "EXPOSE 0-65535");
+}
+
+static void doubling(struct strbuf *out, unsigned n)
+{
+    write_lines(out, n, "FROM scratch\nENV a=aaaaaaaa\n", "ENV a=$a$a");
+}
+
+static void slow_patterns(struct strbuf *out, unsigned n)
+{
+    strbuf_addstr(out, "FROM scratch\nARG a=");
+    for (unsigned i = 0; i < 30000; i++)
+        strbuf_addch(out, 'a');
+    strbuf_addch(out, '\n');
+    write_lines(out, n, "", "LABEL l=${a##*a*a*a*a*a*a*a*a*a*b}");
+}
+
+static void stages_of_variables(struct strbuf *out, unsigned n)
+{
+    strbuf_addstr(out, "FROM scratch AS s0\n");
+    for (unsigned i = 1; i < n; i++)
+        strbuf_addf(out, "FROM s%u AS s%u\nENV v%u=1\n", i - 1, i, i);
+}
+
+static void limits_are_stated(void **state)
+{
+    (void)state;
+    fails_with(runs, INSTRUCTIONS_MAX, "more than 10000 instructions");
+    fails_with(comments, SOURCE_MAX / 16 / 12 + 1, "larger than the limit of 16 MiB");
+    fails_with(expose_all, 5000, "beyond the limit of 64 MiB");
+    fails_with(doubling, 40, "limit of 1 MiB");
+    fails_with(slow_patterns, 9000, "limit of 64 MiB");
+    fails_with(stages_of_variables, 4999, "limit of 64 MiB");
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(growths)];
+    struct CMUnitTest tests[COUNT(growths) + 1];
+    tests[COUNT(growths)] = (struct CMUnitTest)cmocka_unit_test(limits_are_stated);
     for (size_t i = 0; i < COUNT(growths); i++)
         tests[i] =
             (struct CMUnitTest){ growths[i].name, time_is_linear, NULL, NULL, (void *)&growths[i] };
-    return _cmocka_run_group_tests("limits", tests, COUNT(growths), NULL, NULL);
+    return _cmocka_run_group_tests("limits", tests, COUNT(tests), NULL, NULL);
 }

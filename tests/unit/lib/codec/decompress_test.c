@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bzip2 and xz in; gzip and zstd are in gzip_test. */
+/* bzip2 and xz in; gzip and zstd are in pack_test. */
 #include "lib/codec/decompress.h"
 
 #include <bzlib.h>

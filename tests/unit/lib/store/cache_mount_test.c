@@ -214,6 +214,23 @@ static void fresh(void **state)
     cache_mount_close(&new);
 }
 
+static void all_of_a_key_are_renewed(void **state)
+{
+    struct error err = { 0 };
+    const struct cache_mount_request r = request("a", CACHE_MOUNT_PRIVATE);
+    struct cache_mount pair[2];
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT(pair); i++) {
+            pair[i] = open_it(*state, &r);
+            assert_false(has(&pair[i], "old"));
+            assert_int_equal(mkdirat(pair[i].data_fd, "old", 0755), 0);
+        }
+        assert_ok(cache_mount_renew(*state, &r.key, &err), &err);
+        cache_mount_close(&pair[0]);
+        cache_mount_close(&pair[1]);
+    }
+}
+
 static int fill_with_file(void *arg, int dir_fd, struct error *err)
 {
     int *calls = arg;
@@ -323,11 +340,11 @@ static void one_at_a_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(is_kept),       STORE_TEST(sharing),
-        STORE_TEST(locked_waits),  STORE_TEST(a_wait_can_be_cancelled),
-        STORE_TEST(fresh),         STORE_TEST(initial_content),
-        STORE_TEST(torn),          STORE_TEST(remove_all),
-        STORE_TEST(one_at_a_time),
+        STORE_TEST(is_kept),         STORE_TEST(sharing),
+        STORE_TEST(locked_waits),    STORE_TEST(a_wait_can_be_cancelled),
+        STORE_TEST(fresh),           STORE_TEST(all_of_a_key_are_renewed),
+        STORE_TEST(initial_content), STORE_TEST(torn),
+        STORE_TEST(remove_all),      STORE_TEST(one_at_a_time),
     };
     return cmocka_run_group_tests_name("cache_mount", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gzip out, gzip and zstd in. */
-#include "lib/codec/gzip.h"
+#include "lib/codec/pack.h"
 
 #include <zlib.h>
 #include <zstd.h>
@@ -11,9 +11,9 @@
 #include "tests/support/memory_stream.h"
 #include "tests/support/test.h"
 
-enum { INPUT_SIZE = 3 * GZIP_BLOCK + 12345 };
+enum { INPUT_SIZE = 3 * PACK_BLOCK + 12345 };
 
-/* The layout's version: whoever changes these bytes changes gzip_layout. */
+/* The layout's version: whoever changes these bytes changes the layout of pack_gzip. */
 #define GOLDEN_PACKED "sha256:de2860b333c642455822c4a7988fe7a8f272c79952236e13840d45a9e0415142"
 
 /* Text, noise and zeros, the same everywhere. */
@@ -34,12 +34,13 @@ static void pack(const void *data, size_t len, struct thread_pool *pool, size_t 
 {
     struct error err = { 0 };
     struct memory_writer end = memory_writer_init();
-    auto_(gzip_writer) struct gzip_writer *w = gzip_writer_open(&end.base, pool);
+    auto_(pack_writer) struct pack_writer *w =
+        pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool);
     for (size_t at = 0; at < len; at += step)
-        assert_ok(writer_write(gzip_writer_base(w), (const char *)data + at,
+        assert_ok(writer_write(pack_writer_base(w), (const char *)data + at,
                                len - at < step ? len - at : step, &err),
                   &err);
-    assert_ok(gzip_writer_finish(w, &err), &err);
+    assert_ok(pack_writer_finish(w, &err), &err);
     *out = end.data;
 }
 
@@ -54,7 +55,7 @@ static int unpack(const void *data, size_t len, size_t step, size_t cap, struct 
 static void threads_do_not_show(void **state)
 {
     static const size_t threads[] = { 1, 2, 8 };
-    static const size_t steps[] = { 1000, 65536, GZIP_BLOCK, INPUT_SIZE };
+    static const size_t steps[] = { 1000, 65536, PACK_BLOCK, INPUT_SIZE };
     auto_free char *input = make_input();
     auto_(strbuf) struct strbuf alone = STRBUF_INIT;
     (void)state;
@@ -67,14 +68,94 @@ static void threads_do_not_show(void **state)
         assert_memory_equal(packed.buf, alone.buf, alone.len);
         thread_pool_free(pool);
     }
-    if (strcmp(gzip_layout(), "gzip-1:1048576:6:libdeflate-1.14") == 0)
+    char layout[PACK_LAYOUT_SIZE];
+    pack_gzip.layout(PACK_LEVEL_DEFAULT, layout);
+    if (strcmp(layout, "gzip-2:1048576:auto6:libdeflate-1.14") == 0)
         assert_string_equal(test_digest_text(alone.buf, alone.len), GOLDEN_PACKED);
+}
+
+static void fill_weights(char *data, size_t len)
+{
+    uint32_t x = 99;
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        int sum = 0;
+        for (int k = 0; k < 4; k++) {
+            x = x * 1664525U + 1013904223U;
+            sum += (int)(x >> 24);
+        }
+        data[i] = (char)(x >> 16);
+        data[i + 1] = (char)(sum / 32); /* as exponents: a few values, most of them near the mean */
+    }
+}
+
+/* What repeats nothing is not searched for repetitions: it comes out stored, or in Huffman codes
+ * alone, and no larger than the best deflate would make it. */
+/* Levels are kept to, zstd is read by libzstd, and what comes back is what went in. */
+static void other_formats_come_back(void **state)
+{
+    static const struct {
+        const struct pack_encoder *encoder;
+        int level;
+    } rows[] = { { &pack_gzip, 0 }, { &pack_gzip, 1 },
+                 { &pack_gzip, 9 }, { &pack_zstd, PACK_LEVEL_DEFAULT },
+                 { &pack_zstd, 1 }, { &pack_zstd, 19 } };
+    auto_free char *input = make_input();
+    struct thread_pool *pool = thread_pool_new(3);
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct error err = { 0 };
+        struct memory_writer end = memory_writer_init();
+        auto_(strbuf) struct strbuf plain = STRBUF_INIT;
+        auto_(pack_writer) struct pack_writer *w =
+            pack_writer_open(rows[i].encoder, rows[i].level, &end.base, pool);
+        assert_ok(writer_write(pack_writer_base(w), input, INPUT_SIZE, &err), &err);
+        assert_ok(pack_writer_finish(w, &err), &err);
+        assert_true(rows[i].level == 0 || end.data.len < INPUT_SIZE / 2);
+        assert_ok(unpack(end.data.buf, end.data.len, 0, 65536, &plain, &err), &err);
+        assert_int_equal(plain.len, INPUT_SIZE);
+        assert_memory_equal(plain.buf, input, INPUT_SIZE);
+        strbuf_release(&end.data);
+    }
+    thread_pool_free(pool);
+}
+
+static void each_kind_is_packed_as_it_suits(void **state)
+{
+    static const char *const golden[] = {
+        "sha256:95e6b20f795365c325a5a6a8287569da79565933a282c33be94b45db90f43b29",
+        "sha256:53cea43625e9c796371b74a9a30172803f065f1bcdd82eda20f5fe287417ad83"
+    }; /* of our own encoders: the same everywhere */
+    auto_free char *input = xmalloc(PACK_BLOCK);
+    uint32_t x = 7;
+    (void)state;
+    for (size_t i = 0; i < PACK_BLOCK; i++) {
+        x = x * 1664525U + 1013904223U;
+        input[i] = (char)(x >> 24);
+    }
+    for (int weights = 0; weights < 2; weights++) {
+        struct error err = { 0 };
+        auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+        auto_(strbuf) struct strbuf plain = STRBUF_INIT;
+        if (weights)
+            fill_weights(input, PACK_BLOCK);
+        pack(input, PACK_BLOCK, NULL, 65536, &packed);
+        unsigned block_type = ((unsigned char)packed.buf[10] >> 1) & 3;
+        assert_int_equal(block_type, weights ? 2 : 0);
+        assert_string_equal(test_digest_text(packed.buf, packed.len), golden[weights]);
+        uLong best = compressBound(PACK_BLOCK);
+        auto_free Bytef *deflated = xmalloc(best);
+        assert_int_equal(compress2(deflated, &best, (Bytef *)input, PACK_BLOCK, 6), Z_OK);
+        assert_true(packed.len <= best + best / 100);
+        assert_ok(unpack(packed.buf, packed.len, 0, 65536, &plain, &err), &err);
+        assert_int_equal(plain.len, PACK_BLOCK);
+        assert_memory_equal(plain.buf, input, PACK_BLOCK);
+    }
 }
 
 static void sizes_around_the_block(void **state)
 {
     static const size_t sizes[] = {
-        0, 1, GZIP_BLOCK - 1, GZIP_BLOCK, GZIP_BLOCK + 1, 2 * GZIP_BLOCK
+        0, 1, PACK_BLOCK - 1, PACK_BLOCK, PACK_BLOCK + 1, 2 * PACK_BLOCK
     };
     auto_free char *input = make_input();
     (void)state;
@@ -120,12 +201,12 @@ static void a_writer_that_fails_stops(void **state)
     auto_free char *input = make_input();
     (void)state;
     end.limit = 1000;
-    struct gzip_writer *w = gzip_writer_open(&end.base, pool);
-    int rc = writer_write(gzip_writer_base(w), input, INPUT_SIZE, &err);
+    struct pack_writer *w = pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool);
+    int rc = writer_write(pack_writer_base(w), input, INPUT_SIZE, &err);
     if (rc == 0)
-        rc = gzip_writer_finish(w, &err);
+        rc = pack_writer_finish(w, &err);
     assert_error(rc, &err, ERROR_NO_SPACE, "full");
-    gzip_writer_free(w);
+    pack_writer_free(w);
     thread_pool_free(pool);
     strbuf_release(&end.data);
 }
@@ -235,6 +316,8 @@ int main(void)
     struct CMUnitTest tests[COUNT(unpacks) + OTHERS] = {
         cmocka_unit_test(threads_do_not_show),
         cmocka_unit_test(sizes_around_the_block),
+        cmocka_unit_test(each_kind_is_packed_as_it_suits),
+        cmocka_unit_test(other_formats_come_back),
         cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(a_writer_that_fails_stops),
         cmocka_unit_test(every_truncation_is_noticed),
