@@ -136,7 +136,12 @@ static int fetch(const struct checkout *c, struct error *err)
         return refuse(c, &refused, err);
     TRY(GIT(c, NULL, err, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*",
             "+refs/tags/*:refs/tags/*"));
-    return GIT(c, NULL, err, "checkout", "-q", "--detach", ref);
+    error_clear(&refused);
+    if (GIT(c, NULL, &refused, "checkout", "-q", "--detach", ref, "--") == 0)
+        return 0;
+    error_set(err, ERROR_USER, 0, "%s %s: the repository has no such commit",
+              by_checksum ? "expected checksum to match" : "check out", ref);
+    return -1;
 }
 
 static int check_commit(const struct checkout *c, struct error *err)
