@@ -68,6 +68,8 @@ static int git_failed(const struct checkout *c, const struct process_result *r, 
     for (const char *p = text.ptr; p < text.ptr + text.len; p++)
         line = *p == '\n' ? p + 1 : line;
     auto_free char *safe = git_url_print_safe(c->url->remote);
+    if (strstr(r->err.buf, "No space left on device")) /* which is seldom its last line */
+        return error_set(err, ERROR_SYSTEM, ENOSPC, "git: %s", safe);
     bool unreachable = strstr(r->err.buf, "Could not resolve") ||
                        strstr(r->err.buf, "unable to access") || strstr(r->err.buf, "Connection") ||
                        strstr(r->err.buf, "timed out");
