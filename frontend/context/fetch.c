@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frontend/context/fetch.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -239,12 +240,28 @@ static int fetch_git(struct fetcher *f, const struct remote_source *source, cons
     return rc;
 }
 
-/* The last component of the address's path, decoded no further. */
+/* In place: %20 and the like; %00 stays as it is. */
+static void decode_percent(char *text)
+{
+    char *out = text;
+    for (const char *p = text; *p; out++) {
+        bool escape = p[0] == '%' && isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2]);
+        char digits[] = { escape ? p[1] : '0', escape ? p[2] : '0', '\0' };
+        char byte = (char)strtoul(digits, NULL, 16);
+        *out = byte ? byte : *p;
+        p += byte ? 3 : 1;
+    }
+    *out = '\0';
+}
+
+/* The last component of the address's path, decoded. */
 static char *name_in(const char *address)
 {
     auto_free char *plain = xstrndup(address, strcspn(address, "?#"));
     const char *host = strstr(plain, "://");
-    const char *path = strchr(host ? host + 3 : plain, '/');
+    char *path = strchr(host ? host + 3 : plain, '/');
+    if (path)
+        decode_percent(path);
     auto_free char *clean = path ? path_clean(path) : xstrdup("/");
     const char *name = path_base(clean);
     return xstrdup(*name && strcmp(name, "/") != 0 ? name : "__unnamed__");

@@ -41,6 +41,13 @@ int stages_hint(const struct lowering *l, const struct stage_state *s, const cha
     return near ? error_hint(err, "did you mean %s?", near) : -1;
 }
 
+/* The name that was meant says more than how a platform is written. */
+static void error_replace_hint(struct error *err, const char *near)
+{
+    free(err->hint);
+    err->hint = xasprintf("did you mean %s?", near);
+}
+
 static int resolve_platform(struct lowering *l, struct stage_state *s, struct expander *e,
                             struct error *err)
 {
@@ -56,12 +63,14 @@ static int resolve_platform(struct lowering *l, struct stage_state *s, struct ex
     e->met = NULL;
     if (rc < 0)
         return error_word(from, flag->offset, err);
-    if (!*text) {
+    const char *near = lint_undefined_args(l, s, &met);
+    if (!*text)
         error_set(err, ERROR_USER, 0, "empty platform value from expression %s", flag->value);
-        return error_word(from, flag->offset, err);
-    }
-    if (platform_parse(text, &s->platform, err) < 0) {
-        error_wrap(err, "failed to parse platform %s", text);
+    else if (platform_parse(text, &s->platform, err) < 0)
+        error_wrap(err, "failed to parse platform %s", flag->value);
+    if (error_is_set(err)) {
+        if (near)
+            error_replace_hint(err, near);
         return error_word(from, flag->offset, err);
     }
     s->platform_given = true;
@@ -208,8 +217,9 @@ static int use_of_flag(struct lowering *l, const struct flag *flag, const char *
     *out = flag->value;
     if (!strchr(flag->value, '$'))
         return 0;
-    error_set(err, ERROR_USER, 0, "variable expansion is not supported for --from");
-    return error_hint(err, "define a new stage with FROM, using an ARG from the global scope");
+    return error_set(err, ERROR_USER, 0,
+                     "variable expansion is not supported for --from, define a new stage with FROM "
+                     "using ARG from global scope as a workaround");
 }
 
 int stages_list_uses(struct lowering *l, const struct instruction *in, struct stage_use **out,
@@ -256,12 +266,21 @@ static bool reaches(struct lowering *l, const struct stage_state *from,
     return seen[to->stage->index];
 }
 
+/* The first stage that leads to this one, for its name in an error. */
+static const char *first_that_reaches(struct lowering *l, const struct stage_state *s)
+{
+    size_t i = 0;
+    while (!reaches(l, &l->stages[i], s))
+        i++;
+    return l->stages[i].display_name;
+}
+
 static int not_earlier(struct lowering *l, const struct stage_state *s, const struct stage_use *use,
                        const struct stage_state *named, struct error *err)
 {
     if (named == s || reaches(l, named, s))
         return error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
-                         named->display_name);
+                         first_that_reaches(l, s));
     return error_set(err, ERROR_USER, 0,
                      "cannot %s from stage \"%s\": it must come before stage \"%s\"",
                      use->mount ? "mount" : "copy", named->display_name, s->display_name);
