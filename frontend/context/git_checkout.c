@@ -68,6 +68,8 @@ static int git_failed(const struct checkout *c, const struct process_result *r, 
     for (const char *p = text.ptr; p < text.ptr + text.len; p++)
         line = *p == '\n' ? p + 1 : line;
     auto_free char *safe = git_url_print_safe(c->url->remote);
+    if (strstr(r->err.buf, "No space left on device")) /* which is seldom its last line */
+        return error_set(err, ERROR_SYSTEM, ENOSPC, "git: %s", safe);
     bool unreachable = strstr(r->err.buf, "Could not resolve") ||
                        strstr(r->err.buf, "unable to access") || strstr(r->err.buf, "Connection") ||
                        strstr(r->err.buf, "timed out");
@@ -139,8 +141,11 @@ static int fetch(const struct checkout *c, struct error *err)
     error_clear(&refused);
     if (GIT(c, NULL, &refused, "checkout", "-q", "--detach", ref, "--") == 0)
         return 0;
-    error_set(err, ERROR_USER, 0, "%s %s: the repository has no such commit",
-              by_checksum ? "expected checksum to match" : "check out", ref);
+    auto_free char *safe = git_url_print_safe(c->url->remote);
+    if (refused.kind == ERROR_USER)
+        return error_set(err, ERROR_USER, 0, "git: %s: repository does not contain commit %s", safe,
+                         ref);
+    error_move(err, &refused);
     return -1;
 }
 
