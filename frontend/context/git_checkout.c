@@ -88,7 +88,7 @@ static int git(const struct checkout *c, const char *const *args, struct strbuf 
         strvec_push(&argv, *args);
     mode_t mask = umask(022);
     int rc = process_run_env((const char *const *)argv.items, (const char *const *)changes.items,
-                             NULL, &r, err);
+                             NULL, c->options->cancel, &r, err);
     umask(mask);
     if (rc < 0 && err->kind == ERROR_NOT_FOUND) {
         err->kind = ERROR_HOST;
@@ -110,19 +110,30 @@ static bool is_commit(const char *ref)
     return (len == 40 || len == 64) && ref[strspn(ref, "0123456789abcdef")] == '\0';
 }
 
-/* One commit is enough. A server that gives no single commits is asked for all of them. */
+static int refuse(const struct checkout *c, struct error *refused, struct error *err)
+{
+    if (strstr(refused->message, "find remote ref")) {
+        auto_free char *safe = git_url_print_safe(c->url->remote);
+        return error_set(err, ERROR_USER, 0, "git: %s: repository does not contain ref %s", safe,
+                         c->url->ref ? c->url->ref : "HEAD");
+    }
+    error_move(err, refused);
+    return -1;
+}
+
+/* One commit is enough. A server that gives no single commits is asked for all of them, as it is
+ * for one that is given in short. */
 static int fetch(const struct checkout *c, struct error *err)
 {
-    const char *ref = c->url->ref ? c->url->ref : "HEAD";
+    bool by_checksum = !c->url->ref && c->url->checksum;
+    const char *ref = by_checksum ? c->url->checksum : c->url->ref ? c->url->ref : "HEAD";
     auto_(error) struct error refused = { 0 };
     TRY(GIT(c, NULL, err, "init", "-q"));
     TRY(GIT(c, NULL, err, "remote", "add", "origin", c->url->remote));
     if (GIT(c, NULL, &refused, "fetch", "-q", "--depth=1", "--no-tags", "origin", ref) == 0)
         return GIT(c, NULL, err, "checkout", "-q", "--detach", "FETCH_HEAD");
-    if (!is_commit(ref) || refused.kind != ERROR_USER) {
-        error_move(err, &refused);
-        return -1;
-    }
+    if (!(is_commit(ref) || by_checksum) || refused.kind != ERROR_USER)
+        return refuse(c, &refused, err);
     TRY(GIT(c, NULL, err, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*",
             "+refs/tags/*:refs/tags/*"));
     return GIT(c, NULL, err, "checkout", "-q", "--detach", ref);

@@ -53,7 +53,7 @@ static int set_once(char **field, struct str value, const char *what, struct err
     if (value.len == 0)
         return 0;
     if (*field && !(strlen(*field) == value.len && memcmp(*field, value.ptr, value.len) == 0))
-        return error_set(err, ERROR_USER, 0, "%s is given twice: %s and %.*s", what, *field,
+        return error_set(err, ERROR_USER, 0, "%s conflicts: %s and %.*s", what, *field,
                          (int)value.len, value.ptr);
     free(*field);
     *field = xstrndup(value.ptr, value.len);

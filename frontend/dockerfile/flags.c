@@ -22,8 +22,8 @@ static int unknown_flag(const struct verb *verb, struct str name, struct error *
         names[count++] = s->name;
     auto_free char *text = xstrndup(name.ptr, name.len);
     const char *near = str_nearest(text, names, count);
-    error_set(err, ERROR_USER, 0, "unknown flag: --%s (of %s)", text, verb->name);
-    return near ? error_hint(err, "did you mean --%s?", near) : -1;
+    error_set(err, ERROR_USER, 0, "unknown flag: --%s", text);
+    return near ? error_hint(err, "did you mean %s?", near) : -1;
 }
 
 static int check_value(const struct flag *f, struct error *err)

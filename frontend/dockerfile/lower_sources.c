@@ -109,7 +109,7 @@ static int check_checksum(const struct instruction *in, const struct flag *flag,
     if (kind == SOURCE_GIT) {
         if (is_hex(sum, COMMIT_MIN, COMMIT_MAX))
             return 0;
-        error_set(err, ERROR_USER, 0, "invalid checksum %s for commit hash", sum);
+        error_set(err, ERROR_USER, 0, "invalid checksum %s: expected hex commit hash", sum);
         error_hint(err, "give the commit's hash, or its first digits, in lower case");
     } else {
         bool sha256 = str_starts_with(sum, "sha256:");

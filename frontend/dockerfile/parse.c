@@ -265,9 +265,9 @@ static int check_words(const struct instruction *i, struct error *err)
     case VERB_COPY:
         if (i->word_count < 2) {
             error_set(err, ERROR_USER, 0,
-                      "%s requires at least two arguments, but %zu %s given: the destination could "
-                      "not be determined",
-                      i->verb->name, i->word_count, i->word_count == 1 ? "was" : "were");
+                      "%s requires at least two arguments, but only one was provided. Destination "
+                      "could not be determined",
+                      i->verb->name);
         }
         break;
     case VERB_SHELL:

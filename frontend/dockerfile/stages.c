@@ -266,12 +266,21 @@ static bool reaches(struct lowering *l, const struct stage_state *from,
     return seen[to->stage->index];
 }
 
+/* The first stage that leads to this one, for its name in an error. */
+static const char *first_that_reaches(struct lowering *l, const struct stage_state *s)
+{
+    size_t i = 0;
+    while (!reaches(l, &l->stages[i], s))
+        i++;
+    return l->stages[i].display_name;
+}
+
 static int not_earlier(struct lowering *l, const struct stage_state *s, const struct stage_use *use,
                        const struct stage_state *named, struct error *err)
 {
     if (named == s || reaches(l, named, s))
         return error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
-                         named->display_name);
+                         first_that_reaches(l, s));
     return error_set(
         err, ERROR_USER, 0,
         "cannot %s from stage \"%s\", it needs to be defined before current stage \"%s\"",

@@ -146,7 +146,7 @@ bad() {
     says "Dockerfile:2" "cannot copy from stage \"two\""
     printf 'FROM base\nCOPY --from=$x /x /x\n' > "$CTX/Dockerfile"
     bad 1
-    says "Dockerfile:2" "variable expansion is not supported for --from, define a new stage with FROM"
+    says "Dockerfile:2" "variable expansion is not supported for --from, define a new stage with FROM using ARG"
 }
 
 @test "--target of no stage: the nearest name" {

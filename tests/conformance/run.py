@@ -70,6 +70,7 @@ class Case:
 
     def replace(self, text):
         return (text.replace("{WWW}", self.web.address + "/" + self.name)
+                .replace("{REDIRECT}", self.web.address + "/redirect/" + self.name)
                 .replace("{GIT}", self.web.address + "/git/" + self.name)
                 .replace("$CTX", self.context).replace("$OUT", self.out))
 
@@ -86,7 +87,7 @@ class Case:
         if os.path.exists(self.path("Dockerfile")):
             with open(self.path("Dockerfile"), "rb") as f:
                 text = f.read()
-            if b"{WWW}" in text or b"{GIT}" in text:
+            if any(place in text for place in (b"{WWW}", b"{GIT}", b"{REDIRECT}")):
                 text = self.replace(text.decode()).encode()
             with open(os.path.join(self.context, "Dockerfile"), "wb") as f:
                 f.write(text)
