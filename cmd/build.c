@@ -363,6 +363,8 @@ static void summarise(const struct build *b)
         printf("%s\n", id);
         return;
     }
+    if (b->session->is_raw_progress)
+        return;
     for (size_t i = 0; i < b->image.layer_count; i++) {
         own += b->image.layers[i].tar_size;
         base += b->image.layers[i].tar_size ? 0 : b->image.layers[i].blob_size;
@@ -418,6 +420,22 @@ static int build(struct build *b, const char *context, struct error *err)
     return 0;
 }
 
+/* What the checks have found, at the end of a build. */
+static void tell_findings(const struct build *b)
+{
+    struct session *s = b->session;
+    bool is_wanted = b->call.call == CALL_BUILD && !b->values->quiet && b->report.text;
+    for (size_t i = 0; is_wanted && s->is_raw_progress && i < b->lint.count; i++) {
+        const struct lint_warning *w = &b->lint.warnings[i];
+        auto_free char *text =
+            xasprintf("%s: %s (line %d)", lint_rule_text(w->rule)->name, w->detail, w->where.line);
+        progress_warning(s->progress, text);
+    }
+    session_finish_progress(s);
+    if (is_wanted && !s->is_raw_progress)
+        call_print_warnings(stderr, &b->lint, &b->report, b->values->debug);
+}
+
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     struct build b = { .session = s, .values = values, .annotations.free_value = free };
@@ -430,9 +448,7 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
     int rc = build(&b, args->items[0], err);
-    session_finish_progress(s);
-    if (b.call.call == CALL_BUILD && !b.values->quiet && b.report.text)
-        call_print_warnings(stderr, &b.lint, &b.report, b.values->debug);
+    tell_findings(&b);
     if (rc < 0 && s->child_status == 0 && !s->reported) {
         report_error(err, b.report.text ? &b.report : NULL);
         s->reported = true;

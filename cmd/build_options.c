@@ -91,7 +91,7 @@ const struct option build_options[] = {
     { "check", 0, OPTION_FLAG, VALUE(check), NULL, "check the Dockerfile, build nothing" },
     { "call", 0, OPTION_TEXT, VALUE(call), "METHOD",
       "build, check, outline or targets; with ,format=json" },
-    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
+    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, rawjson, quiet" },
     { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the image id and nothing else" },
     { "debug", 'D', OPTION_FLAG, VALUE(debug), NULL, "show warnings with their lines" },
     { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",

@@ -35,6 +35,7 @@ int progress_sink_open(const char *mode, struct progress_sink **out, struct erro
     } modes[] = { { "auto", auto_open },
                   { "plain", progress_plain_open },
                   { "tty", progress_tty_open },
+                  { "rawjson", progress_json_open },
                   { "quiet", progress_quiet_open },
                   { "none", progress_quiet_open } };
     for (size_t i = 0; i < COUNT(modes); i++) {
@@ -44,5 +45,5 @@ int progress_sink_open(const char *mode, struct progress_sink **out, struct erro
         }
     }
     error_set(err, ERROR_USAGE, 0, "unknown progress mode %s", mode);
-    return error_hint(err, "auto, plain, tty, quiet or none");
+    return error_hint(err, "auto, plain, tty, rawjson, quiet or none");
 }

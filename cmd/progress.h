@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* progress: how a build is shown: plain (lines that people grep), tty (redrawn in place), quiet. */
+/* progress: how a build is shown: plain (lines that people grep), tty (redrawn in place), rawjson
+ * (for programs), quiet. */
 #ifndef CMD_PROGRESS_H
 #define CMD_PROGRESS_H
 
@@ -12,6 +13,7 @@ int progress_sink_open(const char *mode, struct progress_sink **out, struct erro
 
 struct progress_sink *progress_plain_open(void);
 struct progress_sink *progress_tty_open(void);
+struct progress_sink *progress_json_open(void);
 struct progress_sink *progress_quiet_open(void);
 
 #endif

@@ -108,6 +108,26 @@ static int read_file(const struct spec *spec, struct strbuf *out, struct error *
     return 0;
 }
 
+static void secret_release(struct lent_secret *s)
+{
+    explicit_bzero(s->data, s->size);
+    free(s->data);
+    free(s->id);
+}
+
+/* Of two secrets of one name the later one counts, as with buildx. */
+static struct lent_secret *place_of(struct lent *lent, const char *id)
+{
+    for (size_t i = 0; i < lent->secret_count; i++) {
+        if (strcmp(lent->secrets[i].id, id) == 0) {
+            secret_release(&lent->secrets[i]);
+            return &lent->secrets[i];
+        }
+    }
+    lent->secrets = xreallocarray(lent->secrets, lent->secret_count + 1, sizeof *lent->secrets);
+    return &lent->secrets[lent->secret_count++];
+}
+
 static int add_secret(const char *text, struct progress *progress, struct lent *lent,
                       struct error *err)
 {
@@ -131,8 +151,7 @@ static int add_secret(const char *text, struct progress *progress, struct lent *
         strbuf_release(&value);
         return -1;
     }
-    lent->secrets = xreallocarray(lent->secrets, lent->secret_count + 1, sizeof *lent->secrets);
-    struct lent_secret *s = &lent->secrets[lent->secret_count++];
+    struct lent_secret *s = place_of(lent, spec.id);
     s->size = value.len;
     s->data = strbuf_detach(&value);
     s->id = take_ptr(spec.id);
@@ -213,12 +232,8 @@ int secrets_read(const struct strvec *secret_texts, const struct strvec *ssh_tex
 
 void secrets_release(struct secrets *s)
 {
-    for (size_t i = 0; i < s->lent.secret_count; i++) {
-        struct lent_secret *secret = &s->lent.secrets[i];
-        explicit_bzero(secret->data, secret->size);
-        free(secret->data);
-        free(secret->id);
-    }
+    for (size_t i = 0; i < s->lent.secret_count; i++)
+        secret_release(&s->lent.secrets[i]);
     for (size_t i = 0; i < s->lent.agent_count; i++) {
         free(s->lent.agents[i].id);
         free(s->lent.agents[i].socket);

@@ -95,6 +95,7 @@ int session_open_progress(struct session *s, const char *mode, struct error *err
         mode = getenv("BUILDKIT_PROGRESS");
     struct progress_sink *sink = NULL;
     TRY(progress_sink_open(mode && *mode ? mode : "auto", &sink, err));
+    s->is_raw_progress = mode && strcmp(mode, "rawjson") == 0;
     /* Shared, so that vertex numbers go on where the builder process stopped. */
     struct progress *p =
         mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -17,6 +17,7 @@ struct session {
     struct store store; /* open after session_open_store */
     struct cancel cancel;
     struct progress *progress; /* in memory that the builder process shares */
+    bool is_raw_progress;      /* rawjson: nothing else is said on standard error but errors */
     struct registry_client *registry;
     struct strvec insecure_hosts;
     const struct sandbox_options *sandbox; /* of RUN steps; NULL: the default */

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include "frontend/context/download.h"
@@ -205,7 +206,8 @@ static int check_out(struct fetcher *f, const struct git_url *url, bool keep_git
     auto_free char *header = authorization(f, "GIT", host);
     struct git_options options = { .keep_git_dir = keep_git_dir,
                                    .commit_times = url->commit_times || f->options.commit_times,
-                                   .authorization = header };
+                                   .authorization = header,
+                                   .cancel = f->options.cancel };
     TRY(make_directory(f, &path, &fd, err));
     TRY(git_checkout(url, path, &options, err));
     if (url->subdir)
@@ -308,27 +310,61 @@ void fetcher_free(struct fetcher *f)
     free(f);
 }
 
-/* A stream whose first bytes have been looked at. */
-struct headed_reader {
+/* A file or a pipe, of which the first bytes may have been looked at. Nobody knows when a pipe has
+ * more, so a wait for it can be ended. */
+struct stream {
     struct reader base;
     const char *head;
     size_t left;
     int fd;
     const char *name;
+    const struct cancel *cancel;
 };
 
-static ssize_t headed_read(struct reader *r, void *buf, size_t cap, struct error *err)
+static ssize_t stream_read(struct reader *r, void *buf, size_t cap, struct error *err)
 {
-    struct headed_reader *h = (struct headed_reader *)r;
-    if (h->left) {
-        size_t n = h->left < cap ? h->left : cap;
-        memcpy(buf, h->head, n);
-        h->head += n;
-        h->left -= n;
+    struct stream *s = (struct stream *)r;
+    if (s->left) {
+        size_t n = s->left < cap ? s->left : cap;
+        memcpy(buf, s->head, n);
+        s->head += n;
+        s->left -= n;
         return (ssize_t)n;
     }
-    ssize_t n = fd_read_full(h->fd, buf, cap);
-    return n < 0 ? error_set(err, ERROR_SYSTEM, errno, "read %s", h->name) : n;
+    for (;;) {
+        struct pollfd fds[] = { { .fd = s->fd, .events = POLLIN },
+                                { .fd = s->cancel ? s->cancel->fd : -1, .events = POLLIN } };
+        int ready = poll(fds, COUNT(fds), -1);
+        TRY(cancel_check(s->cancel, err));
+        ssize_t n = ready < 0 ? -1 : read(s->fd, buf, cap);
+        if (n >= 0)
+            return n;
+        if (errno != EINTR && errno != EAGAIN)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", s->name);
+    }
+}
+
+static struct stream stream_init(const struct fetcher *f, int fd, const char *name)
+{
+    return (struct stream){
+        .base = { stream_read }, .fd = fd, .name = name, .cancel = f->options.cancel
+    };
+}
+
+static int read_text(struct stream *s, size_t limit, struct strbuf *out, struct error *err)
+{
+    enum { PIECE = 64 * 1024 };
+    ssize_t n = 0;
+    do {
+        n = s->base.read(&s->base, strbuf_reserve(out, PIECE), PIECE, err);
+        if (n < 0)
+            return -1;
+        out->len += (size_t)n;
+        out->buf[out->len] = '\0';
+        if (out->len > limit)
+            return error_set(err, ERROR_USER, 0, "%s is larger than %zu bytes", s->name, limit);
+    } while (n > 0);
+    return 0;
 }
 
 int fetch_stream(struct fetcher *f, int fd, const char *name, size_t text_limit,
@@ -337,17 +373,22 @@ int fetch_stream(struct fetcher *f, int fd, const char *name, size_t text_limit,
     char head[HEAD_SIZE];
     auto_free char *path = NULL;
     auto_close int dir = -1;
-    ssize_t n = fd_read_full(fd, head, sizeof head);
-    if (n < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "read %s", name);
+    struct stream in = stream_init(f, fd, name);
+    size_t len = 0;
+    ssize_t n = 0;
+    do {
+        n = in.base.read(&in.base, head + len, sizeof head - len, err);
+        if (n < 0)
+            return -1;
+        len += (size_t)n;
+    } while (n > 0 && len < sizeof head);
+    in.head = head;
+    in.left = len;
     TRY(make_directory(f, &path, &dir, err));
-    if (unpack_is_archive(head, (size_t)n)) {
-        struct headed_reader in = { { headed_read }, head, (size_t)n, fd, name };
+    if (unpack_is_archive(head, len))
         TRY(unpack_archive(&in.base, name, dir, err));
-    } else {
-        strbuf_add(out_text, head, (size_t)n);
-        TRY(fd_read_all(fd, text_limit, name, out_text, err));
-    }
+    else
+        TRY(read_text(&in, text_limit, out_text, err));
     keep(f, name, path, ".");
     *out_path = fetcher_path(f, name);
     return 0;
@@ -367,7 +408,7 @@ static int place_or_unpack(struct fetcher *f, const struct downloaded *file, con
     if (*out_is_file) {
         TRY(place(f, file, dir, SINGLE_FILE, err));
     } else {
-        struct fd_reader reader = fd_reader_init(in, address);
+        struct stream reader = stream_init(f, in, address);
         TRY(unpack_archive(&reader.base, address, dir, err));
     }
     keep(f, address, path, ".");

@@ -88,7 +88,7 @@ static int git(const struct checkout *c, const char *const *args, struct strbuf 
         strvec_push(&argv, *args);
     mode_t mask = umask(022);
     int rc = process_run_env((const char *const *)argv.items, (const char *const *)changes.items,
-                             NULL, &r, err);
+                             NULL, c->options->cancel, &r, err);
     umask(mask);
     if (rc < 0 && err->kind == ERROR_NOT_FOUND) {
         err->kind = ERROR_HOST;

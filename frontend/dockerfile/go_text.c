@@ -34,10 +34,39 @@ static size_t utf8_length(const unsigned char *s)
     return overlong || surrogate || too_large ? 0 : len;
 }
 
+static unsigned utf8_code(const unsigned char *s, size_t len)
+{
+    unsigned code = len > 1 ? s[0] & (0x7fU >> len) : s[0];
+    for (size_t i = 1; i < len; i++)
+        code = code << 6 | (s[i] & 0x3fU);
+    return code;
+}
+
+/* Not so: controls, formats, private use, every space but the first. What Unicode has not assigned
+ * counts as printable here. */
+static bool is_print(unsigned code)
+{
+    static const struct {
+        unsigned first, last;
+    } no[] = {
+        { 0x80, 0xa0 },     { 0xad, 0xad },     { 0x600, 0x605 },     { 0x61c, 0x61c },
+        { 0x6dd, 0x6dd },   { 0x70f, 0x70f },   { 0x890, 0x891 },     { 0x8e2, 0x8e2 },
+        { 0x1680, 0x1680 }, { 0x180e, 0x180e }, { 0x2000, 0x200f },   { 0x2028, 0x202f },
+        { 0x205f, 0x206f }, { 0x3000, 0x3000 }, { 0xe000, 0xf8ff },   { 0xfeff, 0xfeff },
+        { 0xfff0, 0xfffb }, { 0xfffe, 0xffff }, { 0xe0000, 0xe00ff }, { 0xe01f0, 0x10ffff },
+    };
+    for (size_t i = 0; i < COUNT(no); i++) {
+        if (code >= no[i].first && code <= no[i].last)
+            return false;
+    }
+    return true;
+}
+
 void go_quote(struct strbuf *out, const char *text)
 {
     static const char special[] = "\a\b\f\n\r\t\v\"\\";
     static const char letters[] = "abfnrtv\"\\";
+    unsigned code = 0;
     strbuf_addch(out, '"');
     for (const unsigned char *s = (const unsigned char *)text; *s;) {
         const char *hit = strchr(special, *s);
@@ -46,8 +75,8 @@ void go_quote(struct strbuf *out, const char *text)
             strbuf_addf(out, "\\%c", letters[hit - special]);
         else if (len == 0 || *s < 0x20 || *s == 0x7f)
             strbuf_addf(out, "\\x%02x", *s);
-        else if (*s == 0xc2 && s[1] <= 0xa0)
-            strbuf_addf(out, "\\u%04x", s[1]);
+        else if (len > 1 && !is_print(code = utf8_code(s, len)))
+            strbuf_addf(out, code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
         else
             strbuf_add(out, s, len);
         s += len ? len : 1;

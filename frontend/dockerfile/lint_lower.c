@@ -96,6 +96,11 @@ void lint_instruction(struct lowering *l, struct stage_state *s, const struct in
     struct lint *lint = l->options->lint;
     if (!lint)
         return;
+    if (in->legacy) {
+        lint_warn(lint, LINT_LEGACY_KEY_VALUE_FORMAT, in,
+                  "\"%s key=value\" should be used instead of legacy \"%s key value\" format",
+                  in->verb->name, in->verb->name);
+    }
     if (in->verb->kind == VERB_ENV || in->verb->kind == VERB_ARG)
         check_secrets(lint, in);
     if (in->verb->kind == VERB_CMD)
@@ -158,9 +163,10 @@ void lint_source(struct lowering *l, const struct instruction *in, const char *s
     }
 }
 
-static void check_undefined_args(struct lowering *l, const struct stage_state *s,
-                                 const struct map *met)
+const char *lint_undefined_args(struct lowering *l, const struct stage_state *s,
+                                const struct map *met)
 {
+    const char *first = NULL;
     for (size_t i = 0; i < met->count; i++) {
         const char *name = met->entries[i].key;
         if (expand_met_set(&met->entries[i]) || map_find(&l->global_names, name))
@@ -170,7 +176,9 @@ static void check_undefined_args(struct lowering *l, const struct stage_state *s
                   near ? "FROM argument '%s' is not declared (did you mean %s?)"
                        : "FROM argument '%s' is not declared",
                   name, near);
+        first = first ? first : near;
     }
+    return first;
 }
 
 /* A platform that no variable chooses, unless the name of the stage tells of it. */
@@ -189,7 +197,6 @@ void lint_platform(struct lowering *l, const struct stage_state *s, const struct
     const char *target = map_find(&l->globals, "TARGETPLATFORM");
     if (!l->options->lint)
         return;
-    check_undefined_args(l, s, met);
     if (met->count == 0)
         check_constant(l, s, text);
     else if (met->count == 1 && strcmp(met->entries[0].key, "TARGETPLATFORM") == 0 && target &&
@@ -226,7 +233,7 @@ void lint_base(struct lowering *l, const struct stage_state *s, const struct map
 {
     if (!l->options->lint)
         return;
-    check_undefined_args(l, s, met);
+    lint_undefined_args(l, s, met);
     check_default(l, s);
 }
 

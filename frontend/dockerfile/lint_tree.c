@@ -67,28 +67,28 @@ static void check_from(struct lint *lint, const struct instruction *from)
                   as, from->spelling);
 }
 
-/* A comment right above ARG or FROM ... AS is its description, and begins with its name. */
-static void check_description(struct lint *lint, const struct instruction *in)
+/* A comment right above ARG or FROM ... AS is its description, and begins with its name; for ARG,
+ * `stage_name` is NULL. */
+static void check_description(struct lint *lint, const struct instruction *in,
+                              const char *stage_name)
 {
-    bool is_from = in->verb->kind == VERB_FROM;
-    if (in->line.comment_count == 0 || (is_from && in->word_count != 3) ||
-        (!is_from && in->verb->kind != VERB_ARG))
+    if (in->line.comment_count == 0)
         return;
-    const char *comment = in->line.comments[0];
-    size_t len = strcspn(comment, " \t");
-    size_t first = is_from ? 2 : 0;
-    size_t last = is_from ? 3 : in->word_count;
-    for (size_t i = first; i < last; i++) {
-        const char *name = in->words[i].text;
-        if (strlen(name) == len &&
-            (is_from ? strncasecmp(name, comment, len) : strncmp(name, comment, len)) == 0)
+    const char *comment = in->line.comments[in->line.comment_count - 1];
+    size_t len = strcspn(comment, " ");
+    size_t count = stage_name ? 1 : in->word_count;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = stage_name ? stage_name : in->words[i].text;
+        if (strlen(name) == len && strncmp(name, comment, len) == 0)
             return;
     }
     if (str_starts_with(comment, "check="))
         return;
     lint_warn(lint, LINT_INVALID_DEFINITION_DESCRIPTION, in,
               "Comment for %s should follow the format: `# %s <description>`", in->verb->name,
-              last - first == 1 ? in->words[first].text : "<arg_key>");
+              count > 1    ? "<arg_key>"
+              : stage_name ? stage_name
+                           : in->words[0].text);
 }
 
 static void check_form(struct lint *lint, const struct instruction *in, void *arg)
@@ -96,19 +96,13 @@ static void check_form(struct lint *lint, const struct instruction *in, void *ar
     (void)arg;
     if (in->line.blank_line)
         lint_warn(lint, LINT_NO_EMPTY_CONTINUATION, in, "Empty continuation line");
-    if (in->legacy) {
-        lint_warn(lint, LINT_LEGACY_KEY_VALUE_FORMAT, in,
-                  "\"%s key=value\" should be used instead of legacy \"%s key value\" format",
-                  in->verb->name, in->verb->name);
-    }
     if (in->verb->kind == VERB_MAINTAINER)
         lint_warn(lint, LINT_MAINTAINER_DEPRECATED, in,
                   "Maintainer instruction is deprecated in favor of using label");
     if (in->verb->kind == VERB_FROM)
         check_from(lint, in);
-    check_description(lint, in);
-    if (in->inner)
-        check_form(lint, in->inner, NULL);
+    if (in->verb->kind == VERB_ARG)
+        check_description(lint, in, NULL);
 }
 
 static void check_stage_names(struct lint *lint)
@@ -118,6 +112,7 @@ static void check_stage_names(struct lint *lint)
         const struct stage *s = &lint->df->stages[i];
         if (!s->name)
             continue;
+        check_description(lint, s->from, s->name);
         if (strcmp(s->name, "scratch") == 0 || strcmp(s->name, "context") == 0)
             lint_warn(lint, LINT_RESERVED_STAGE_NAME, s->from,
                       "Stage name should not use the same name as reserved stage \"%s\"", s->name);

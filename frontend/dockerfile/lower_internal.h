@@ -143,6 +143,9 @@ void lint_expose(struct lowering *l, const struct instruction *in, const char *p
 void lint_source(struct lowering *l, const struct instruction *in, const char *source);
 /* `met`: the variables in FROM's image and platform. */
 void lint_base(struct lowering *l, const struct stage_state *s, const struct map *met);
+/* The name that the first of them most likely was meant to be, or NULL. */
+const char *lint_undefined_args(struct lowering *l, const struct stage_state *s,
+                                const struct map *met);
 void lint_platform(struct lowering *l, const struct stage_state *s, const struct map *met,
                    const char *written, const char *text);
 void lint_image(struct lowering *l, const struct stage_state *s);

@@ -18,7 +18,7 @@ const char *outline_description(const struct instruction *in, const char *name)
     size_t len = strlen(name);
     for (size_t i = 0; i < in->line.comment_count; i++) {
         const char *text = in->line.comments[i];
-        if (strncasecmp(text, name, len) == 0 && text[len] == ' ')
+        if (strncmp(text, name, len) == 0 && text[len] == ' ')
             return text + len + 1;
     }
     return NULL;
@@ -49,17 +49,34 @@ static void sort(struct outline_list *list)
         qsort(list->items, list->count, sizeof *list->items, by_line);
 }
 
-static void add_args(struct outline_list *list, const struct instruction *in,
-                     const struct map *values, const struct map *wanted)
+static void add_arg(struct outline_list *list, const struct instruction *in, const char *name,
+                    const struct map *values)
 {
-    for (size_t i = 0; i < in->word_count; i++) {
-        const char *name = in->words[i].text;
-        struct outline_item item = { .name = name,
-                                     .value = map_find(values, name),
-                                     .description = outline_description(in, name),
-                                     .where = in->line.where };
-        if (!wanted || map_find(wanted, name))
-            add_once(list, &item);
+    struct outline_item item = { .name = name,
+                                 .value = map_find(values, name),
+                                 .description = outline_description(in, name),
+                                 .where = in->line.where };
+    add_once(list, &item);
+}
+
+static bool is_given(const struct lowering *l, const char *name)
+{
+    return l->options->build_args && map_find(l->options->build_args, name);
+}
+
+/* An ARG that takes the global value stands for the global one, which goes to `wanted`. */
+static void add_stage_args(struct lowering *l, struct outline_list *list,
+                           const struct stage_state *s, struct map *wanted)
+{
+    for (size_t i = 0; i < s->stage->count; i++) {
+        const struct instruction *in = &s->stage->first[i];
+        for (size_t k = 0; in->verb->kind == VERB_ARG && k < in->word_count; k++) {
+            const struct word *w = &in->words[k];
+            if (!w->value && !is_given(l, w->text) && map_find(&l->globals, w->text))
+                map_set(wanted, w->text, l);
+            else
+                add_arg(list, in, w->text, &s->env);
+        }
     }
 }
 
@@ -75,26 +92,31 @@ static void note_names(struct lowering *l, const char *text, struct map *met)
 }
 
 /* Global arguments count if FROM uses them, also by way of another one's default. */
-static void add_globals(struct lowering *l, struct outline_list *list)
+static void note_from(struct lowering *l, struct map *wanted)
 {
-    auto_(map) struct map wanted = { 0 };
     for (size_t i = 0; i < l->df->stage_count; i++) {
         const struct instruction *from = l->df->stages[i].from;
         const struct flag *platform = instruction_flag(from, FLAG_PLATFORM);
         if (!l->stages[i].needed)
             continue;
-        note_names(l, from->words[0].text, &wanted);
+        note_names(l, from->words[0].text, wanted);
         if (platform)
-            note_names(l, platform->value, &wanted);
+            note_names(l, platform->value, wanted);
     }
+}
+
+static void add_globals(struct lowering *l, struct outline_list *list, struct map *wanted)
+{
     for (size_t i = l->df->global_count; i > 0; i--) {
         const struct instruction *in = &l->df->globals[i - 1];
         for (size_t k = in->word_count; k > 0; k--) {
             const struct word *w = &in->words[k - 1];
-            if (w->value && map_find(&wanted, w->text))
-                note_names(l, w->value, &wanted);
+            if (!map_find(wanted, w->text))
+                continue;
+            if (w->value && !is_given(l, w->text))
+                note_names(l, w->value, wanted);
+            add_arg(list, in, w->text, &l->globals);
         }
-        add_args(list, in, &l->globals, &wanted);
     }
 }
 
@@ -112,6 +134,7 @@ static void add_mounts(struct outline *o, const struct vertex *v)
 
 void outline_make(struct lowering *l, const struct stage_state *target)
 {
+    auto_(map) struct map wanted = { 0 };
     struct outline *o = l->options->outline;
     if (!o)
         return;
@@ -119,12 +142,11 @@ void outline_make(struct lowering *l, const struct stage_state *target)
     o->description = o->name ? outline_description(target->stage->from, o->name) : NULL;
     for (size_t i = target->stage->index + 1; i > 0; i--) {
         const struct stage_state *s = &l->stages[i - 1];
-        for (size_t k = 0; s->needed && k < s->stage->count; k++) {
-            if (s->stage->first[k].verb->kind == VERB_ARG)
-                add_args(&o->args, &s->stage->first[k], &s->env, NULL);
-        }
+        if (s->needed)
+            add_stage_args(l, &o->args, s, &wanted);
     }
-    add_globals(l, &o->args);
+    note_from(l, &wanted);
+    add_globals(l, &o->args, &wanted);
     for (size_t i = 0; i < l->out->graph.count; i++) {
         if (l->out->graph.vertices[i]->kind == OP_EXEC)
             add_mounts(o, l->out->graph.vertices[i]);

@@ -299,8 +299,7 @@ static int parse_head(struct parser *p, struct instruction *in, struct str *text
     if (!in->verb)
         return unknown_instruction(in, word, err);
     *text = str_trim(*text, WHITESPACE);
-    if (in->verb->kind != VERB_ONBUILD)
-        TRY(flags_parse(in, text, p->escape, p->arena, err));
+    TRY(flags_parse(in, text, p->escape, p->arena, err));
     in->rest = arena_strndup(p->arena, text->ptr, text->len);
     in->rest_offset = (size_t)(text->ptr - in->line.text);
     return 0;
@@ -403,6 +402,12 @@ struct instruction_list {
     size_t count, cap;
 };
 
+static int parse_failed(const struct logical_line *line, struct error *err)
+{
+    error_at(err, line->where);
+    return error_wrap(err, "dockerfile parse error on line %d", line->where.line);
+}
+
 static int parse_lines(struct dockerfile *df, struct instruction_list *list, struct error *err)
 {
     struct line_reader reader;
@@ -418,10 +423,8 @@ static int parse_lines(struct dockerfile *df, struct instruction_list *list, str
         GROW(list->items, list->count, list->cap);
         struct instruction *in = &list->items[list->count++];
         *in = (struct instruction){ .line = line };
-        if (parse_instruction(&p, in, str_of(line.text), err) < 0) {
-            error_wrap(err, "dockerfile parse error on line %d", line.where.line);
-            return error_at(err, line.where);
-        }
+        if (parse_instruction(&p, in, str_of(line.text), err) < 0)
+            return parse_failed(&line, err);
     }
     return 0;
 }
@@ -486,7 +489,8 @@ static int group_stages(struct dockerfile *df, const struct instruction *all, si
             struct stage *stage = &stages[df->stage_count];
             stage->index = (unsigned)df->stage_count++;
             stage->first = &all[i] + 1;
-            TRY(parse_stage(df, stage, &all[i], err));
+            if (parse_stage(df, stage, &all[i], err) < 0)
+                return parse_failed(&all[i].line, err);
         } else if (df->stage_count) {
             stages[df->stage_count - 1].count++;
         } else {
@@ -495,8 +499,8 @@ static int group_stages(struct dockerfile *df, const struct instruction *all, si
     }
     TRY(check_globals(df, err));
     if (stage_count == 0)
-        return error_set(err, ERROR_USER, 0, "%s contains no stages to build: it has no FROM",
-                         df->source.name);
+        return error_set(err, ERROR_USER, 0,
+                         "dockerfile contains no stages to build: %s has no FROM", df->source.name);
     return 0;
 }
 
@@ -504,7 +508,7 @@ static int parse_all(struct dockerfile *df, struct instruction_list *list, struc
 {
     TRY(parse_lines(df, list, err));
     if (list->count == 0)
-        return error_set(err, ERROR_USER, 0, "%s has no instructions", df->source.name);
+        return error_set(err, ERROR_USER, 0, "file with no instructions: %s", df->source.name);
     struct instruction *kept = arena_alloc(&df->arena, list->count, sizeof *kept);
     memcpy(kept, list->items, list->count * sizeof *kept);
     return group_stages(df, kept, list->count, err);

@@ -41,6 +41,13 @@ int stages_hint(const struct lowering *l, const struct stage_state *s, const cha
     return near ? error_hint(err, "did you mean %s?", near) : -1;
 }
 
+/* The name that was meant says more than how a platform is written. */
+static void error_replace_hint(struct error *err, const char *near)
+{
+    free(err->hint);
+    err->hint = xasprintf("did you mean %s?", near);
+}
+
 static int resolve_platform(struct lowering *l, struct stage_state *s, struct expander *e,
                             struct error *err)
 {
@@ -56,12 +63,14 @@ static int resolve_platform(struct lowering *l, struct stage_state *s, struct ex
     e->met = NULL;
     if (rc < 0)
         return error_word(from, flag->offset, err);
-    if (!*text) {
+    const char *near = lint_undefined_args(l, s, &met);
+    if (!*text)
         error_set(err, ERROR_USER, 0, "empty platform value from expression %s", flag->value);
-        return error_word(from, flag->offset, err);
-    }
-    if (platform_parse(text, &s->platform, err) < 0) {
-        error_wrap(err, "failed to parse platform %s", text);
+    else if (platform_parse(text, &s->platform, err) < 0)
+        error_wrap(err, "failed to parse platform %s", flag->value);
+    if (error_is_set(err)) {
+        if (near)
+            error_replace_hint(err, near);
         return error_word(from, flag->offset, err);
     }
     s->platform_given = true;

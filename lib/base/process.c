@@ -4,10 +4,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 
 struct pipes {
@@ -68,33 +69,77 @@ static char **make_environment(const char *const *changes)
     return out;
 }
 
-static int spawn(const char *const *argv, const char *const *changes, const struct pipes *p,
-                 pid_t *out_pid, struct error *err)
+/* In the child, until exec: nothing that another thread may have locked. */
+static _Noreturn void become(const char *const *argv, char **environment, const struct pipes *p,
+                             int report_fd)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
+    static const int defaults[] = { SIGPIPE, SIGINT, SIGTERM };
     sigset_t none;
-    sigset_t defaults;
-    auto_free char **environment = make_environment(changes);
+    for (size_t i = 0; i < COUNT(defaults); i++)
+        signal(defaults[i], SIG_DFL);
     sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGINT);
-    sigaddset(&defaults, SIGTERM);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, p->in[0], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, p->out[1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, p->err[1], STDERR_FILENO);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &defaults);
-    int rc = posix_spawnp(out_pid, argv[0], &actions, &attr, (char *const *)argv, environment);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    if (rc != 0)
-        return error_set(err, rc == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, rc, "run %s", argv[0]);
-    return 0;
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(p->in[0], STDIN_FILENO) >= 0 && dup2(p->out[1], STDOUT_FILENO) >= 0 &&
+        dup2(p->err[1], STDERR_FILENO) >= 0)
+        execvpe(argv[0], (char *const *)argv, environment);
+    int sys = errno;
+    (void)!write(report_fd, &sys, sizeof sys);
+    _exit(127);
+}
+
+static void end_group(int sig)
+{
+    (void)sig;
+    kill(0, SIGKILL);
+}
+
+/* Between the builder and a program that starts others, as git does: they are a session, which ends
+ * with the builder, however that ends. Without a terminal nobody in it can ask anything. */
+static void guard(pid_t parent, struct pipes *p, int report_fd)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    if (setsid() < 0)
+        _exit(127);
+    signal(SIGTERM, end_group);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(127);
+    pid_t pid = fork();
+    if (pid == 0)
+        return;
+    pipes_close(p);
+    close(report_fd);
+    (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+    _exit(pid < 0 ? 127 : process_wait(pid));
+}
+
+static int spawn(const char *const *argv, const char *const *changes, struct pipes *p,
+                 bool is_session, pid_t *out_pid, struct error *err)
+{
+    int report[2];
+    int sys = 0;
+    pid_t parent = getpid();
+    auto_free char **environment = make_environment(changes);
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "pipe");
+    *out_pid = fork();
+    if (*out_pid == 0 && is_session)
+        guard(parent, p, report[1]);
+    if (*out_pid == 0)
+        become(argv, environment, p, report[1]);
+    int failed = errno;
+    close(report[1]);
+    bool is_running = *out_pid > 0 && fd_read_full(report[0], &sys, sizeof sys) == 0;
+    close(report[0]);
+    if (is_running)
+        return 0;
+    if (*out_pid > 0)
+        process_wait(*out_pid);
+    else
+        sys = failed;
+    return error_set(err, sys == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, sys, "run %s", argv[0]);
 }
 
 /* Takes what one output has ready; false at its end. */
@@ -117,14 +162,17 @@ static bool feed(int fd, const char **input)
     return **input && (n >= 0 || errno == EINTR || errno == EAGAIN);
 }
 
-/* Moves what is ready between the pipes and the buffers until both outputs are closed. */
-static void pump(struct pipes *p, const char *input, struct process_result *result)
+/* Moves what is ready between the pipes and the buffers until both outputs are closed, or all is to
+ * end. */
+static void pump(struct pipes *p, const char *input, const struct cancel *cancel,
+                 struct process_result *result)
 {
-    struct pollfd fds[3] = { { .fd = p->out[0], .events = POLLIN },
-                             { .fd = p->err[0], .events = POLLIN },
-                             { .fd = p->in[1], .events = POLLOUT } };
+    struct pollfd fds[] = { { .fd = p->out[0], .events = POLLIN },
+                            { .fd = p->err[0], .events = POLLIN },
+                            { .fd = p->in[1], .events = POLLOUT },
+                            { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
     struct strbuf *sinks[2] = { &result->out, &result->err };
-    while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+    while ((fds[0].fd >= 0 || fds[1].fd >= 0) && !cancel_is_raised(cancel)) {
         if (poll(fds, COUNT(fds), -1) < 0) {
             if (errno != EINTR)
                 return;
@@ -144,17 +192,17 @@ static void pump(struct pipes *p, const char *input, struct process_result *resu
 int process_run(const char *const *argv, const char *input, struct process_result *result,
                 struct error *err)
 {
-    return process_run_env(argv, NULL, input, result, err);
+    return process_run_env(argv, NULL, input, NULL, result, err);
 }
 
 int process_run_env(const char *const *argv, const char *const *changes, const char *input,
-                    struct process_result *result, struct error *err)
+                    const struct cancel *cancel, struct process_result *result, struct error *err)
 {
     struct pipes p;
     pid_t pid = -1;
     *result = (struct process_result){ .out = STRBUF_INIT, .err = STRBUF_INIT };
     TRY(pipes_open(&p, err));
-    if (spawn(argv, changes, &p, &pid, err) < 0) {
+    if (spawn(argv, changes, &p, cancel != NULL, &pid, err) < 0) {
         pipes_close(&p);
         return -1;
     }
@@ -169,10 +217,12 @@ int process_run_env(const char *const *argv, const char *const *changes, const c
         /* The program may want to be heard before it listens. */
         (void)fcntl(p.in[1], F_SETFL, O_NONBLOCK);
     }
-    pump(&p, input, result);
+    pump(&p, input, cancel, result);
     pipes_close(&p);
+    if (cancel_is_raised(cancel))
+        kill(-pid, SIGKILL);
     result->status = process_wait(pid);
-    return 0;
+    return cancel_check(cancel, err);
 }
 
 void process_result_release(struct process_result *result)

@@ -7,6 +7,7 @@
 #ifndef LIB_BASE_PROCESS_H
 #define LIB_BASE_PROCESS_H
 
+#include "lib/base/cancel.h"
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
 
@@ -23,9 +24,11 @@ enum { PROCESS_OUTPUT_MAX = 1024 * 1024 };
 int process_run(const char *const *argv, const char *input, struct process_result *result,
                 struct error *err) MUST_CHECK;
 /* The same with another environment: the caller's, but each "NAME=value" of `changes` set, and each
- * "NAME" of it unset. NULL-terminated. */
+ * "NAME" of it unset. NULL-terminated. With `cancel` (may be NULL) the program has a session of its
+ * own, which ends with the builder; once raised it ends at once, and the error is CANCELLED. */
 int process_run_env(const char *const *argv, const char *const *changes, const char *input,
-                    struct process_result *result, struct error *err) MUST_CHECK;
+                    const struct cancel *cancel, struct process_result *result,
+                    struct error *err) MUST_CHECK;
 void process_result_release(struct process_result *result);
 
 /* waitpid for one child, EINTR dealt with: exit code, or 128 + signal. */

@@ -121,6 +121,11 @@ bool stat_index_find(struct stat_index *x, const char *path, const struct stat *
 
 static bool is_settled(const struct timespec *stamp, const struct timespec *start)
 {
+    /* Any file may claim to be of any year: nanoseconds are counted only where they count. */
+    if (stamp->tv_sec > start->tv_sec)
+        return false;
+    if (stamp->tv_sec < start->tv_sec - COARSE_MARGIN_S - 1)
+        return true;
     int64_t age_ns =
         (start->tv_sec - stamp->tv_sec) * 1000000000L + start->tv_nsec - stamp->tv_nsec;
     int64_t margin = stamp->tv_nsec == 0 ? COARSE_MARGIN_S * 1000000000L : MARGIN_NS;

@@ -94,6 +94,8 @@ struct platform platform_host(void)
     return p;
 }
 
+#define PLATFORM_HINT "write os/architecture[/variant], for example linux/arm64"
+
 static bool field_is_valid(struct str field)
 {
     for (size_t i = 0; i < field.len; i++)
@@ -105,7 +107,16 @@ static bool field_is_valid(struct str field)
 static int bad_platform(const char *text, struct error *err)
 {
     error_set(err, ERROR_USER, 0, "invalid platform \"%s\"", text);
-    return error_hint(err, "write os/architecture[/variant], for example linux/arm64");
+    return error_hint(err, PLATFORM_HINT);
+}
+
+static int bad_field(struct str field, const char *text, struct error *err)
+{
+    error_set(err, ERROR_USER, 0,
+              "\"%.*s\" is an invalid component of \"%s\": platform specifier component must match "
+              "\"^[A-Za-z0-9_.-]+$\"",
+              (int)field.len, field.ptr, text);
+    return error_hint(err, PLATFORM_HINT);
 }
 
 int platform_parse(const char *text, struct platform *out, struct error *err)
@@ -122,8 +133,10 @@ int platform_parse(const char *text, struct platform *out, struct error *err)
     for (bool more = true; more; count++) {
         more = memchr(rest.ptr, '/', rest.len) != NULL;
         struct str field = str_cut(&rest, '/');
-        if (count == COUNT(fields) || !field_is_valid(field))
+        if (count == COUNT(fields))
             return bad_platform(text, err);
+        if (!field_is_valid(field))
+            return bad_field(field, text, err);
         memcpy(fields[count], field.ptr, field.len);
     }
     if (count == 1) {
@@ -140,7 +153,7 @@ int platform_parse(const char *text, struct platform *out, struct error *err)
         } else {
             error_set(err, ERROR_USER, 0,
                       "\"%s\" is neither an operating system nor an architecture", text);
-            return error_hint(err, "write os/architecture[/variant], for example linux/arm64");
+            return error_hint(err, PLATFORM_HINT);
         }
     }
     platform_normalize(&p);

@@ -54,7 +54,7 @@ bad() {
     says "the Dockerfile cannot be empty"
     echo "# only this" > "$CTX/Dockerfile"
     fails 1 mlb "$CTX"
-    says "has no instructions"
+    says "file with no instructions"
     echo "ARG a=b" > "$CTX/Dockerfile"
     fails 1 mlb "$CTX"
     says "contains no stages to build"

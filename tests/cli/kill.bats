@@ -133,7 +133,8 @@ teardown() {
     common_teardown
 }
 
-@test "Ctrl-C and SIGTERM in a pull" {
+# A server that takes connections and never says a word; its port is in the file `port`.
+serve_silence() {
     python3 -c "
 import socket, time
 s = socket.socket()
@@ -143,6 +144,10 @@ print(s.getsockname()[1], flush=True)
 time.sleep(60)" > port 3>&- &
     server=$!
     wait_until 10 test -s port
+}
+
+@test "Ctrl-C and SIGTERM in a pull" {
+    serve_silence
     printf 'FROM localhost:%s/silent\nRUN true\n' "$(cat port)" > "$CTX/Dockerfile"
     interrupted 130 "load metadata" -t img -o img.tar
     interrupted 143 "load metadata" -t img -o img.tar
@@ -157,4 +162,35 @@ END
     SECONDS=0
     ok mlb -t img "$CTX"
     [ $SECONDS -lt 20 ]
+}
+
+@test "Ctrl-C, SIGTERM and kill -9 while git, a web server or standard input say nothing" {
+    serve_silence
+    printf 'FROM scratch\nADD http://127.0.0.1:%s/r.git /\n' "$(cat port)" > "$CTX/Dockerfile"
+    interrupted 130 "build definition" -t img
+    interrupted 143 "build definition" -t img
+    printf 'FROM scratch\nADD http://127.0.0.1:%s/file /\n' "$(cat port)" > "$CTX/Dockerfile"
+    interrupted 130 "build definition" -t img
+    interrupted 143 "build definition" -t img
+    mkfifo silent
+    sleep 60 > silent 3>&- &
+    local writer=$!
+    "$MLBUILD" build - < silent > log 2>&1 3>&- &
+    local builder=$!
+    sleep 0.5
+    kill -TERM $builder
+    local code=0
+    wait $builder || code=$?
+    kill $writer
+    same "exit code" $code 143
+    printf 'FROM scratch\nADD http://127.0.0.1:%s/r.git /\n' "$(cat port)" > "$CTX/Dockerfile"
+    mlb_in_background "$CTX"
+    builder=$!
+    wait_until 10 pgrep -f "remote-http origin http://127.0.0.1:$(cat port)/r.git"
+    kill -9 $builder
+    wait $builder || true
+    wait_until 5 eval '! pgrep -f "remote-http origin http://127.0.0.1:$(cat port)/r.git"'
+    printf 'FROM base\nRUN true\n' | dockerfile
+    ok mlb "$CTX"
+    same "work that is left" "$(ls -A "$MLBUILD_STORE/tmp")" ""
 }

@@ -341,6 +341,11 @@ END
     says "secret missing ID"
     ok mlb --secret id=token,env=NOT_SET "$CTX"
     says "the variable NOT_SET is not set"
+    printf one > one
+    printf two > two
+    printf 'FROM base\nRUN --mount=type=secret,id=token cat /run/secrets/token > /got\n' | dockerfile
+    ok mlb --secret id=token,src=one --secret id=token,src=two -o out "$CTX"
+    same "the secret given last" "$(cat out/got)" two
 }
 
 @test "a secret is not on any command line while the step runs" {

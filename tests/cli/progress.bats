@@ -128,3 +128,20 @@ END
     [ "$status" -eq 2 ]
     says "an archive does not go to a terminal" "hint: redirect it"
 }
+
+@test "rawjson: every line is an object, and there is nothing else" {
+    printf 'FROM base\nENV a b\nRUN echo from the step\n' | dockerfile
+    ok "$MLBUILD" build --progress=rawjson --build-context "base=oci-layout://$BASE" -t img "$CTX"
+    echo "$output" > log
+    python3 - << 'EOF'
+import base64, json
+events = [json.loads(line) for line in open("log")]
+vertices = [v for e in events for v in e.get("vertexes", [])]
+run = [v for v in vertices if "RUN echo" in v["name"]]
+assert run[0]["digest"] == run[-1]["digest"] and "completed" in run[-1], run
+logs = [e["logs"][0] for e in events if "logs" in e]
+assert base64.b64decode(logs[0]["data"]) == b"from the step\n" and logs[0]["vertex"] == run[0]["digest"]
+warning = [e["warnings"][0] for e in events if "warnings" in e]
+assert b"LegacyKeyValueFormat" in base64.b64decode(warning[0]["short"]), warning
+EOF
+}

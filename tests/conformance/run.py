@@ -283,8 +283,8 @@ def check_peer(case, base):
     """The same by buildah: files, configuration."""
     case.prepare()
     tar, name = os.path.join(case.dir, "image.tar"), "case-" + case.name.lower()
-    done = run(["buildah", "bud", "--quiet", "--isolation=chroot", "--format=docker", "--layers=false",
-                "-t", name, *case.arguments(), case.context], case.stdin(), case.dir)
+    done = run(["buildah", "bud", "--quiet", "--isolation=chroot", "--identity-label=false",
+                "--format=docker", "--layers=false", "-t", name, *case.arguments(), case.context], case.stdin(), case.dir)
     if (done.returncode != 0) != (case.expect.get("exit", 0) != 0):
         raise Failed("exit %d\n%s" % (done.returncode, done.stderr.decode("utf-8", "replace")))
     if done.returncode:

@@ -120,6 +120,10 @@ static void fresh_files_are_not_trusted(void **state)
     assert_true(is_remembered(dir->fd, second_ago, old));
     assert_false(is_remembered(dir->fd, coarse, old));
     assert_true(is_remembered(dir->fd, coarse_old, coarse_old));
+    /* Years that no count of nanoseconds reaches. */
+    assert_false(is_remembered(dir->fd, (struct timespec){ INT64_MAX, 5 }, old));
+    assert_false(is_remembered(dir->fd, (struct timespec){ 15032385535, 5 }, old));
+    assert_true(is_remembered(dir->fd, (struct timespec){ INT64_MIN, 5 }, old));
 }
 
 /* Cut anywhere or filled with noise, it is an index that knows less, never one that lies. */
