@@ -42,6 +42,7 @@ static int add_inputs(struct solver *s, const struct vertex *v, struct cache_key
         } else {
             TRY(key_of(s, input, err));
             cache_key_add_digest(key, input->name, &state_of(s, input)->key);
+            state_of(s, v)->anew = state_of(s, v)->anew || state_of(s, input)->anew;
         }
     }
     return 0;
@@ -52,6 +53,7 @@ int key_of(struct solver *s, const struct vertex *v, struct error *err)
     struct vertex_state *state = state_of(s, v);
     if (state->has_key)
         return 0;
+    state->anew = v->no_cache;
     auto_(cache_key) struct cache_key key = cache_key_begin("definition");
     cache_key_add_digest(&key, "op", &v->digest);
     TRY(add_inputs(s, v, &key, err));

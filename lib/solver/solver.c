@@ -242,7 +242,7 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
     struct digest key;
     auto_(cache_record) struct cache_record record = { 0 };
     record_key(s, v, has_stages, &key);
-    *out = *out && reuse(s, v, &key, &record);
+    *out = *out && !state->anew && reuse(s, v, &key, &record);
     if (*out)
         state->status = VERTEX_CACHED;
     return 0;

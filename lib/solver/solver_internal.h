@@ -28,6 +28,7 @@ struct local_files {
 struct vertex_state {
     enum vertex_status status;
     bool has_key;
+    bool anew;         /* it, or something that it rests on or takes from, is to run anew */
     struct digest key; /* definition key */
     struct strvec recipe;
     struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */

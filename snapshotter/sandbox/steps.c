@@ -63,6 +63,43 @@ static int resolve_user(struct init *in, struct error *err)
     return 0;
 }
 
+/* Makes what is missing of `path` below `dir`, as the user's. */
+static int make_directories(const struct init *in, int dir, const char *path)
+{
+    auto_close int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);
+    auto_free char *copy = xstrdup(path);
+    char *rest = NULL;
+    for (char *name = strtok_r(copy, "/", &rest); name; name = strtok_r(NULL, "/", &rest)) {
+        if (mkdirat(fd, name, 0755) < 0)
+            return -1;
+        int below = openat(fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (below < 0)
+            return -1;
+        close(fd);
+        fd = below;
+        if (fchownat(fd, "", in->who.uid, in->who.gid, AT_EMPTY_PATH) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A step may have removed the directory that WORKDIR made. */
+static int make_working_directory(struct init *in, struct error *err)
+{
+    int root = in->fds[RUN_ROOT];
+    auto_(resolved) struct resolved r = { 0 };
+    auto_close int fd = root_open(root, in->request.cwd, O_PATH);
+    if (fd >= 0 || errno != ENOENT)
+        return 0;
+    TRY(root_resolve(root, in->request.cwd, true, &r, err));
+    auto_free char *there = xstrndup(r.path, r.existing);
+    auto_close int dir = beneath_open(root, *there ? there : ".", O_PATH | O_DIRECTORY, 0);
+    if (dir < 0 || make_directories(in, dir, r.path + r.existing) < 0)
+        return error_set(err, ERROR_USER, errno, "create the working directory %s",
+                         in->request.cwd);
+    return 0;
+}
+
 /* Resolved from the root's descriptor and without magic links: "/proc/self/fd/N" leads nowhere. */
 static int enter_directory(struct init *in, struct error *err)
 {
@@ -120,6 +157,7 @@ static const struct step enter_steps[] = {
     { "mount below /dev", rootfs_mount_dev_below },
     { "mount", mounts_attach }, /* nothing of ours comes after what the step chose */
     { "pivot root", rootfs_pivot },
+    { "make the working directory", make_working_directory },
     { "enter the working directory", enter_directory },
     { "scope abstract sockets", scope_sockets },
     { "load the seccomp filter", load_filter }, /* with CAP_SYS_ADMIN: no_new_privs is off */
