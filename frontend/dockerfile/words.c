@@ -13,8 +13,8 @@ static size_t space_len(struct str s)
 {
     static const char *const wide[] = {
         "\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
-        "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
-        "\u2028", "\u2029", "\u202f", "\u205f", "\u3000",
+        "\u2004",   "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+        "\u2028",   "\u2029", "\u202f", "\u205f", "\u3000",
     };
     if (s.len == 0 || (unsigned char)s.ptr[0] < 0x80)
         return s.len && is_blank(s.ptr[0]);
