@@ -141,10 +141,9 @@ static int fetch(const struct checkout *c, struct error *err)
     error_clear(&refused);
     if (GIT(c, NULL, &refused, "checkout", "-q", "--detach", ref, "--") == 0)
         return 0;
-    auto_free char *safe = git_url_print_safe(c->url->remote);
     if (refused.kind == ERROR_USER)
-        return error_set(err, ERROR_USER, 0, "git: %s: repository does not contain commit %s", safe,
-                         ref);
+        return error_set(err, ERROR_USER, 0, "%s %s: the repository has no such commit",
+                         by_checksum ? "expected checksum to match" : "check out", ref);
     error_move(err, &refused);
     return -1;
 }

@@ -203,7 +203,7 @@ make_repository() {
     says "digest mismatch"
     printf 'FROM scratch\nADD %s/git/repo.git /a\nADD --checksum=abcdef1 %s/git/repo.git /b\n' "$address" "$address" | dockerfile
     fails 1 mlb "$CTX"
-    says "repository does not contain commit abcdef1"
+    says "expected checksum to match abcdef1"
 }
 
 @test "an archive's directories: those it does not name, those it names twice; its pipes" {
