@@ -88,10 +88,11 @@ static int parse_port(const char *text, struct port_range *out, char proto[8], s
     if (host.len && !parse_range(host, &outer))
         return error_set(err, ERROR_USER, 0, "invalid hostPort: %.*s", (int)host.len, host.ptr);
     /* A range of the host may stand for one port: any of it. */
-    if (outer.last - outer.first != out->last - out->first && out->first != out->last)
+    if (outer.last - outer.first != out->last - out->first && out->first != out->last) {
         return error_set(err, ERROR_USER, 0,
                          "invalid ranges specified for container and host Ports: %.*s and %.*s",
                          (int)port.len, port.ptr, (int)host.len, host.ptr);
+    }
     return 0;
 }
 
