@@ -116,6 +116,27 @@ static void warn_unused(struct session *s, const struct strvec *unused)
     }
 }
 
+/* The findings above the instruction that cannot be parsed. */
+static void lint_above(struct build *b, int line)
+{
+    const char *text = b->report.text;
+    const char *end = text;
+    auto_(error) struct error ignored = { 0 };
+    auto_(map) struct map args = { .free_value = free };
+    auto_(dockerfile) struct dockerfile *df = NULL;
+    while (--line > 0) {
+        const char *feed = memchr(end, '\n', b->report.len - (size_t)(end - text));
+        end = feed ? feed + 1 : text + b->report.len;
+    }
+    if (dockerfile_parse(text, (size_t)(end - text), b->report.name, &df, &ignored) < 0 ||
+        build_read_args(b->values, &args, &ignored) < 0 ||
+        lint_init(&b->lint, df, map_find(&args, "BUILDKIT_DOCKERFILE_CHECK"), &ignored) < 0)
+        return;
+    lint_forms(&b->lint);
+    lint_sort(&b->lint);
+    b->lint.df = NULL;
+}
+
 /* Parses the Dockerfile; from here on errors can show its lines. */
 static int parse(struct build *b, struct error *err)
 {
@@ -128,6 +149,8 @@ static int parse(struct build *b, struct error *err)
         dockerfile_parse(source->text.buf, source->text.len, source->name, &b->dockerfile, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
+    if (rc < 0 && err->where.line > 1)
+        lint_above(b, err->where.line);
     if (rc < 0 && b->call.call == CALL_CHECK && b->call.json) {
         call_print_check(stdout, &b->lint, &b->report, err, true);
         s->reported = true;

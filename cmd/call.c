@@ -63,7 +63,7 @@ static void print_check_json(FILE *out, const struct lint *lint, const struct re
                              const struct error *failure)
 {
     auto_(js) js *doc = js_new_object();
-    js *warnings = js_new_array();
+    js *warnings = lint->count ? js_new_array() : js_new_null(); /* as Go has an empty slice */
     js *sources = js_new_array();
     js *file = js_new_object();
     for (size_t i = 0; i < lint->count; i++)

@@ -4,7 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 
-enum { CONTEXT_LINES = 2 };
+enum { CONTEXT_LINES = 2, SHOWN_MAX = 1000 }; /* lines around; bytes of a line */
 
 static const struct {
     enum error_kind kind;
@@ -80,9 +80,10 @@ void report_excerpt(FILE *out, const struct position *where, const struct report
         struct str line = line_of(source, i);
         bool marked = i >= where->line && i <= last;
         fprintf(out, "%4d | %s ", i, marked ? ">>>" : "   ");
-        report_print_safe(out, line.ptr, line.len);
-        fputc('\n', out);
-        if (i == where->line && where->column > 0)
+        bool is_cut = line.len > SHOWN_MAX;
+        report_print_safe(out, line.ptr, is_cut ? SHOWN_MAX : line.len);
+        fprintf(out, "%s\n", is_cut ? "..." : "");
+        if (i == where->line && where->column > 0 && where->column <= SHOWN_MAX)
             print_caret(out, where, line);
     }
     fprintf(out, "--------------------\n");

@@ -100,8 +100,9 @@ static int read_file(const struct spec *spec, struct strbuf *out, struct error *
     if (S_ISREG(st.st_mode) && st.st_size > SECRET_MAX)
         return error_set(err, ERROR_USER, 0, "secret %s too big. max size 500KB", spec->id);
     auto_close int fd = open(spec->file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return error_set(err, ERROR_USER, errno, "--secret id=%s: open %s", spec->id, spec->file);
+    if (fd < 0) /* a pipe that nobody writes to is waited for */
+        return error_set(err, errno == EINTR ? ERROR_CANCELLED : ERROR_USER, errno,
+                         "--secret id=%s: open %s", spec->id, spec->file);
     /* Not only regular files: <(command) is a pipe. */
     if (fd_read_all(fd, SECRET_MAX, spec->file, out, err) < 0)
         return error_wrap(err, "--secret id=%s", spec->id);

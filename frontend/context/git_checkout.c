@@ -68,6 +68,8 @@ static int git_failed(const struct checkout *c, const struct process_result *r, 
     for (const char *p = text.ptr; p < text.ptr + text.len; p++)
         line = *p == '\n' ? p + 1 : line;
     auto_free char *safe = git_url_print_safe(c->url->remote);
+    if (strstr(r->err.buf, "No space left on device")) /* which is seldom its last line */
+        return error_set(err, ERROR_SYSTEM, ENOSPC, "git: %s", safe);
     bool unreachable = strstr(r->err.buf, "Could not resolve") ||
                        strstr(r->err.buf, "unable to access") || strstr(r->err.buf, "Connection") ||
                        strstr(r->err.buf, "timed out");
@@ -136,7 +138,15 @@ static int fetch(const struct checkout *c, struct error *err)
         return refuse(c, &refused, err);
     TRY(GIT(c, NULL, err, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*",
             "+refs/tags/*:refs/tags/*"));
-    return GIT(c, NULL, err, "checkout", "-q", "--detach", ref);
+    error_clear(&refused);
+    if (GIT(c, NULL, &refused, "checkout", "-q", "--detach", ref, "--") == 0)
+        return 0;
+    auto_free char *safe = git_url_print_safe(c->url->remote);
+    if (refused.kind == ERROR_USER)
+        return error_set(err, ERROR_USER, 0, "git: %s: repository does not contain commit %s", safe,
+                         ref);
+    error_move(err, &refused);
+    return -1;
 }
 
 static int check_commit(const struct checkout *c, struct error *err)

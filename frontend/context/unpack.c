@@ -2,9 +2,11 @@
 #include "frontend/context/unpack.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/codec/decompress.h"
@@ -12,7 +14,7 @@
 #include "lib/fs/dir.h"
 #include "lib/fs/resolve.h"
 
-enum { BUFFER = 256 * 1024, DIR_MODE_OURS = 0700, MODE_BITS = 07777 };
+enum { BUFFER = 256 * 1024, DIR_MODE_OURS = 0700, DIR_MODE_IMPLIED = 0755, MODE_BITS = 07777 };
 
 /* A directory gets its mode and time when all is in it: it may forbid writing. */
 struct late_dir {
@@ -24,8 +26,9 @@ struct late_dir {
 struct unpacking {
     int dir_fd;
     char *buffer;
-    struct late_dir *dirs;
+    struct late_dir *dirs; /* a parent before what is in it */
     size_t dir_count, dir_cap;
+    struct map dir_numbers; /* path -> its number in `dirs`, from 1 on */
 };
 
 static void unpacking_release(struct unpacking *u)
@@ -34,6 +37,7 @@ static void unpacking_release(struct unpacking *u)
         free(u->dirs[i].path);
     free(u->dirs);
     free(u->buffer);
+    map_release(&u->dir_numbers);
 }
 DEFINE_AUTO(unpacking, struct unpacking, unpacking_release(value))
 
@@ -59,18 +63,38 @@ bool unpack_is_archive(const void *head, size_t len)
     return false;
 }
 
-static void add_late(struct unpacking *u, const struct tar_entry *e)
+/* What an archive says of a directory last counts. */
+static void add_late(struct unpacking *u, const char *path, mode_t mode, struct timespec mtime)
 {
-    GROW(u->dirs, u->dir_count, u->dir_cap);
-    u->dirs[u->dir_count++] = (struct late_dir){
-        .path = xstrdup(e->path),
-        .mode = e->mode & MODE_BITS,
-        .mtime = { .tv_sec = (time_t)e->mtime_s, .tv_nsec = (long)e->mtime_ns },
-    };
+    uintptr_t number = (uintptr_t)map_find(&u->dir_numbers, path);
+    if (!number) {
+        GROW(u->dirs, u->dir_count, u->dir_cap);
+        u->dirs[u->dir_count++].path = xstrdup(path);
+        number = u->dir_count;
+        map_set(&u->dir_numbers, path, (void *)number);
+    }
+    u->dirs[number - 1].mode = mode & MODE_BITS;
+    u->dirs[number - 1].mtime = mtime;
+}
+
+static struct timespec time_of(const struct tar_entry *e)
+{
+    return (struct timespec){ .tv_sec = (time_t)e->mtime_s, .tv_nsec = (long)e->mtime_ns };
+}
+
+/* A directory that the archive needs and does not speak of: the same whenever it is unpacked. */
+static int make_implied(struct unpacking *u, int parent, const char *name, const char *path,
+                        struct error *err)
+{
+    if (mkdirat(parent, name, DIR_MODE_OURS) == 0)
+        add_late(u, path, DIR_MODE_IMPLIED, (struct timespec){ 0 });
+    else if (errno != EEXIST)
+        return error_set(err, ERROR_USER, errno, "make directory %s", path);
+    return 0;
 }
 
 /* The directory that `path` is to be in, made as needed; no link leads there. */
-static int open_parent(const struct unpacking *u, const char *path, struct error *err)
+static int open_parent(struct unpacking *u, const char *path, struct error *err)
 {
     auto_free char *copy = xstrdup(path);
     for (char *slash = strchr(copy, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -78,8 +102,9 @@ static int open_parent(const struct unpacking *u, const char *path, struct error
         const char *name = path_base(copy);
         auto_free char *above = xstrndup(copy, name > copy ? (size_t)(name - copy - 1) : 0);
         auto_close int fd = beneath_open(u->dir_fd, *above ? above : ".", O_PATH | O_DIRECTORY, 0);
-        if (fd < 0 || (mkdirat(fd, name, 0755) < 0 && errno != EEXIST))
+        if (fd < 0)
             return error_set(err, ERROR_USER, errno, "make directory %s", copy);
+        TRY(make_implied(u, fd, name, copy, err));
         *slash = '/';
     }
     size_t len = (size_t)(path_base(path) - path);
@@ -93,8 +118,7 @@ static int open_parent(const struct unpacking *u, const char *path, struct error
 static int write_file(struct unpacking *u, struct tar_reader *r, const struct tar_entry *e,
                       int parent, struct error *err)
 {
-    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-                                 { .tv_sec = (time_t)e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, time_of(e) };
     mode_t mode = e->mode & MODE_BITS;
     auto_close int fd = openat(parent, path_base(e->path),
                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -110,8 +134,7 @@ static int write_file(struct unpacking *u, struct tar_reader *r, const struct ta
     return 0;
 }
 
-static int make_link(const struct unpacking *u, const struct tar_entry *e, int parent,
-                     struct error *err)
+static int make_link(struct unpacking *u, const struct tar_entry *e, int parent, struct error *err)
 {
     auto_close int from = open_parent(u, e->link, err);
     if (from < 0)
@@ -131,18 +154,27 @@ static int make_directory(struct unpacking *u, const struct tar_entry *e, int pa
         return error_set(err, ERROR_SYSTEM, errno, "replace %s", e->path);
     if ((!is_there || !S_ISDIR(st.st_mode)) && mkdirat(parent, name, DIR_MODE_OURS) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "make directory %s", e->path);
-    add_late(u, e);
+    add_late(u, e->path, e->mode, time_of(e));
     return 0;
 }
 
 static int make_symlink(const struct tar_entry *e, int parent, struct error *err)
 {
-    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
-                                 { .tv_sec = (time_t)e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, time_of(e) };
     const char *name = path_base(e->path);
     if (symlinkat(e->link, parent, name) < 0 ||
         utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "link %s", e->path);
+    return 0;
+}
+
+static int make_fifo(const struct tar_entry *e, int parent, struct error *err)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, time_of(e) };
+    const char *name = path_base(e->path);
+    if (mkfifoat(parent, name, 0600) < 0 || fchmodat(parent, name, e->mode & MODE_BITS, 0) < 0 ||
+        utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "make fifo %s", e->path);
     return 0;
 }
 
@@ -161,10 +193,7 @@ static int unpack_entry(struct unpacking *u, struct tar_reader *r, const struct 
     case TAR_FILE: return write_file(u, r, e, parent, err);
     case TAR_SYMLINK: return make_symlink(e, parent, err);
     case TAR_HARDLINK: return make_link(u, e, parent, err);
-    case TAR_FIFO:
-        if (mkfifoat(parent, path_base(e->path), e->mode & MODE_BITS) == 0)
-            return 0;
-        return error_set(err, ERROR_SYSTEM, errno, "make fifo %s", e->path);
+    case TAR_FIFO: return make_fifo(e, parent, err);
     case TAR_CHAR:
     case TAR_BLOCK:
     case TAR_DIR: break;

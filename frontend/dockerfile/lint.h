@@ -75,6 +75,8 @@ char *lint_rule_url(enum lint_rule rule);
  * counts. Errors: USER (an option that there is not). */
 int lint_init(struct lint *lint, const struct dockerfile *df, const char *config,
               struct error *err) MUST_CHECK;
+/* The rules that look at one instruction at a time; all that can be said of half a file. */
+void lint_forms(struct lint *lint);
 /* The rules that need nothing but the tree, for all stages. */
 void lint_tree(struct lint *lint);
 /* A finding of the instruction `in`; `lint` NULL: nobody wants it. The same one is kept once. */

@@ -112,7 +112,6 @@ static void check_stage_names(struct lint *lint)
         const struct stage *s = &lint->df->stages[i];
         if (!s->name)
             continue;
-        check_description(lint, s->from, s->name);
         if (strcmp(s->name, "scratch") == 0 || strcmp(s->name, "context") == 0)
             lint_warn(lint, LINT_RESERVED_STAGE_NAME, s->from,
                       "Stage name should not use the same name as reserved stage \"%s\"", s->name);
@@ -123,13 +122,23 @@ static void check_stage_names(struct lint *lint)
     }
 }
 
+void lint_forms(struct lint *lint)
+{
+    for (size_t i = 0; i < lint->df->global_count; i++)
+        check_form(lint, &lint->df->globals[i], NULL);
+    each_command(lint, check_form, NULL);
+    for (size_t i = 0; i < lint->df->stage_count; i++) {
+        const struct stage *s = &lint->df->stages[i];
+        if (s->name)
+            check_description(lint, s->from, s->name);
+    }
+}
+
 void lint_tree(struct lint *lint)
 {
     struct casing casing = { 0 };
-    for (size_t i = 0; i < lint->df->global_count; i++)
-        check_form(lint, &lint->df->globals[i], NULL);
     each_command(lint, count_casing, &casing);
     each_command(lint, check_casing, &casing);
-    each_command(lint, check_form, NULL);
+    lint_forms(lint);
     check_stage_names(lint);
 }

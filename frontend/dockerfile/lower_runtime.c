@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions that tell a container runtime what to do: ports, volumes, signals, health. */
+#include <arpa/inet.h>
 #include <ctype.h>
 
 #include "frontend/dockerfile/go_text.h"
@@ -29,36 +30,69 @@ static bool parse_range(struct str text, struct port_range *out)
            str_to_u64(last, 10, PORT_MAX, &out->last) && out->first <= out->last;
 }
 
+/* Cuts off what stands behind the last ':'. */
+static struct str cut_last(struct str *rest)
+{
+    size_t at = rest->len;
+    while (at > 0 && rest->ptr[at - 1] != ':')
+        at--;
+    struct str last = { rest->ptr + at, rest->len - at };
+    rest->len = at ? at - 1 : 0;
+    return last;
+}
+
+static int parse_protocol(struct str *port, char proto[8], struct error *err)
+{
+    static const char *const protocols[] = { "tcp", "udp", "sctp" };
+    struct str name = *port;
+    *port = str_cut(&name, '/');
+    if (port->len == 0)
+        return error_set(err, ERROR_USER, 0, "no port specified: %s<empty>", port->ptr);
+    if (name.len == 0)
+        name = STR("tcp");
+    for (size_t i = 0; i < COUNT(protocols); i++) {
+        if (strlen(protocols[i]) == name.len &&
+            strncasecmp(protocols[i], name.ptr, name.len) == 0) {
+            memcpy(proto, protocols[i], name.len + 1);
+            return 0;
+        }
+    }
+    return error_set(err, ERROR_USER, 0, "invalid proto: %.*s; it is one of tcp, udp, sctp",
+                     (int)name.len, name.ptr);
+}
+
+static int check_address(struct str ip, struct error *err)
+{
+    unsigned char parsed[16];
+    if (ip.len >= 2 && ip.ptr[0] == '[' && ip.ptr[ip.len - 1] == ']')
+        ip = (struct str){ ip.ptr + 1, ip.len - 2 };
+    auto_free char *text = xstrndup(ip.ptr, ip.len);
+    if (ip.len == 0 || inet_pton(AF_INET, text, parsed) == 1 ||
+        inet_pton(AF_INET6, text, parsed) == 1)
+        return 0;
+    return error_set(err, ERROR_USER, 0, "invalid IP address: %s", text);
+}
+
 /* Takes "[ip:][host:]container[/proto]" apart. */
 static int parse_port(const char *text, struct port_range *out, char proto[8], struct error *err)
 {
-    static const char *const protocols[] = { "tcp", "udp", "sctp" };
-    struct str name = str_of(text);
-    struct str ports = str_cut(&name, '/');
-    if (name.len == 0)
-        name = STR("tcp");
-    proto[0] = '\0';
-    for (size_t i = 0; i < COUNT(protocols); i++)
-        if (strlen(protocols[i]) == name.len && strncasecmp(protocols[i], name.ptr, name.len) == 0)
-            memcpy(proto, protocols[i], name.len + 1);
-    if (!proto[0])
-        return error_set(err, ERROR_USER, 0, "invalid proto: %.*s; it is one of tcp, udp, sctp",
-                         (int)name.len, name.ptr);
-
-    size_t at = ports.len;
-    while (at > 0 && ports.ptr[at - 1] != ':')
-        at--;
-    if (!parse_range((struct str){ ports.ptr + at, ports.len - at }, out))
-        return error_set(err, ERROR_USER, 0, "invalid containerPort: %s", text);
-    size_t host_end = at ? at - 1 : 0;
-    size_t host = host_end;
-    while (host > 0 && ports.ptr[host - 1] != ':')
-        host--;
+    struct str ip = str_of(text);
+    struct str port = cut_last(&ip);
+    struct str host = cut_last(&ip);
+    TRY(parse_protocol(&port, proto, err));
+    TRY(check_address(ip, err));
+    if (!parse_range(port, out))
+        return error_set(err, ERROR_USER, 0, "invalid containerPort: %.*s", (int)port.len,
+                         port.ptr);
     struct port_range outer = *out;
-    if (host_end > host && !parse_range((struct str){ ports.ptr + host, host_end - host }, &outer))
-        return error_set(err, ERROR_USER, 0, "invalid hostPort: %s", text);
-    if (outer.last - outer.first != out->last - out->first)
-        return error_set(err, ERROR_USER, 0, "invalid ranges: %s", text);
+    if (host.len && !parse_range(host, &outer))
+        return error_set(err, ERROR_USER, 0, "invalid hostPort: %.*s", (int)host.len, host.ptr);
+    /* A range of the host may stand for one port: any of it. */
+    if (outer.last - outer.first != out->last - out->first && out->first != out->last) {
+        return error_set(err, ERROR_USER, 0,
+                         "invalid ranges specified for container and host Ports: %.*s and %.*s",
+                         (int)port.len, port.ptr, (int)host.len, host.ptr);
+    }
     return 0;
 }
 

@@ -68,10 +68,10 @@ static bool is_given(const struct lowering *l, const char *name)
 static void add_stage_args(struct lowering *l, struct outline_list *list,
                            const struct stage_state *s, struct map *wanted)
 {
-    for (size_t i = 0; i < s->stage->count; i++) {
-        const struct instruction *in = &s->stage->first[i];
-        for (size_t k = 0; in->verb->kind == VERB_ARG && k < in->word_count; k++) {
-            const struct word *w = &in->words[k];
+    for (size_t i = s->stage->count; i > 0; i--) {
+        const struct instruction *in = &s->stage->first[i - 1];
+        for (size_t k = in->verb->kind == VERB_ARG ? in->word_count : 0; k > 0; k--) {
+            const struct word *w = &in->words[k - 1];
             if (!w->value && !is_given(l, w->text) && map_find(&l->globals, w->text))
                 map_set(wanted, w->text, l);
             else

@@ -281,9 +281,10 @@ static int not_earlier(struct lowering *l, const struct stage_state *s, const st
     if (named == s || reaches(l, named, s))
         return error_set(err, ERROR_USER, 0, "circular dependency detected on stage: %s",
                          first_that_reaches(l, s));
-    return error_set(err, ERROR_USER, 0,
-                     "cannot %s from stage \"%s\": it must come before stage \"%s\"",
-                     use->mount ? "mount" : "copy", named->display_name, s->display_name);
+    return error_set(
+        err, ERROR_USER, 0,
+        "cannot %s from stage \"%s\", it needs to be defined before current stage \"%s\"",
+        use->mount ? "mount" : "copy", named->display_name, s->display_name);
 }
 
 int stages_find(struct lowering *l, const struct stage_state *s, const struct instruction *in,

@@ -184,6 +184,11 @@ js *js_new_bool(bool value)
     return must(json_boolean(value));
 }
 
+js *js_new_null(void)
+{
+    return must(json_null());
+}
+
 js *js_copy(const js *value)
 {
     return must(json_deep_copy(value));

@@ -60,6 +60,7 @@ js *js_new_array(void);
 js *js_new_text(const char *text); /* bytes that are not UTF-8 become U+FFFD */
 js *js_new_int(int64_t value);
 js *js_new_bool(bool value);
+js *js_new_null(void);
 js *js_copy(const js *value); /* deep */
 void js_set_take(js *object, const char *key, js *value);
 void js_set_text(js *object, const char *key, const char *text);

@@ -94,41 +94,28 @@ static int make_layers(const struct image_request *r, struct image_record *image
     return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
 }
 
-/* RFC 3339 text, not later than the epoch. */
-static void clamp_time(const struct diff_options *o, const char *text,
-                       char out[static CLOCK_TEXT_SIZE])
-{
-    char epoch[CLOCK_TEXT_SIZE];
-    snprintf(out, CLOCK_TEXT_SIZE, "%s", text);
-    if (!o->has_epoch)
-        return;
-    clock_print((struct timespec){ .tv_sec = o->epoch_s }, epoch);
-    /* Both are UTC with four-digit years: text order is time order, but for the fraction's end. */
-    if (strncmp(text, epoch, 19) >= 0)
-        snprintf(out, CLOCK_TEXT_SIZE, "%s", epoch);
-}
-
-/* Entries that this build added get times: a layer's own, others that of the entry before. */
+/* Entries that this build added get times: the epoch if there is one; else a layer's own, others
+ * that of the entry before. */
 static void fill_times(const struct image_request *r, struct image_config *config)
 {
+    bool has_epoch = r->faces.diff.has_epoch;
+    char start[CLOCK_TEXT_SIZE];
     char last[CLOCK_TEXT_SIZE] = "";
     size_t layer = 0;
+    clock_print((struct timespec){ .tv_sec = has_epoch ? r->faces.diff.epoch_s : 0 }, start);
     for (size_t i = 0; i < config->history_count; i++) {
         struct history *h = &config->history[i];
         if (!h->empty_layer && r->result && layer < r->result->layers.count) {
             const char *created = r->result->created[layer++];
             if (created && !h->created)
-                clamp_time(&r->faces.diff, created, last);
+                snprintf(last, sizeof last, "%s", created);
         }
-        if (!h->created && *last)
-            h->created = xstrdup(last);
+        if (!h->created && (has_epoch || *last))
+            h->created = xstrdup(has_epoch ? start : last);
         else if (h->created)
             snprintf(last, sizeof last, "%s", h->created);
     }
     /* Entries before the first time of all, and an image without any layer of ours. */
-    char start[CLOCK_TEXT_SIZE];
-    clock_print((struct timespec){ .tv_sec = r->faces.diff.has_epoch ? r->faces.diff.epoch_s : 0 },
-                start);
     for (size_t i = config->history_count; i-- > 0;) {
         struct history *h = &config->history[i];
         if (!h->created)

@@ -91,6 +91,9 @@ static int copy_node(int dir, const struct walk_item *item, const struct fs_entr
                  : mknodat(dir, item->name, (e->st.st_mode & S_IFMT) | e->tar.mode, dev);
     if (rc < 0 && errno == EPERM)
         return 0;
+    /* The umask has taken some of the mode. */
+    if (rc == 0 && e->tar.type != TAR_SYMLINK)
+        rc = fchmodat(dir, item->name, e->tar.mode, 0);
     if (rc < 0 || fchownat(dir, item->name, e->tar.uid, e->tar.gid, AT_SYMLINK_NOFOLLOW) < 0 ||
         utimensat(dir, item->name, times, AT_SYMLINK_NOFOLLOW) < 0)
         return failed(err, "create", item->path);

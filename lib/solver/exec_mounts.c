@@ -42,7 +42,10 @@ static int missing(const struct exec_mount *mount, int root_fd, struct error *er
         return -1;
     const char *near =
         str_nearest(path_base(mount->source), (const char *const *)names.items, names.count);
-    return near ? error_hint(err, "did you mean %s/%s?", dir, near) : -1;
+    /* A link of that name may be there, and lead nowhere. */
+    return near && strcmp(near, path_base(mount->source)) != 0
+               ? error_hint(err, "did you mean %s/%s?", dir, near)
+               : -1;
 }
 
 /* Finds the source in the root, once: from here on it is a path without links. */
@@ -131,6 +134,8 @@ static int identify_files(struct exec_mounts *m, size_t index, struct cache_key 
     struct digest memo;
     struct digest content;
     auto_(cache_key) struct cache_key remembered = cache_key_begin("mounted");
+    /* Where the layers of one mount end and those of the next begin. */
+    cache_key_add_text(key, "mount on", mount->target);
     for (size_t i = 0; i < layers.count; i++) {
         cache_key_add_text(&remembered, "layer", layers.ids[i]);
         if (layers_say_all(input))

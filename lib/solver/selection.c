@@ -102,7 +102,10 @@ static int hint_near_name(const struct file_source *from, const char *source, st
         return -1;
     const char *near =
         str_nearest(path_base(source), (const char *const *)names.items, names.count);
-    return near ? error_hint(err, "did you mean %s%s%s?", dir, *dir ? "/" : "", near) : -1;
+    /* A link of that name may be there, and lead nowhere. */
+    return near && strcmp(near, path_base(source)) != 0
+               ? error_hint(err, "did you mean %s%s%s?", dir, *dir ? "/" : "", near)
+               : -1;
 }
 
 static int missing_error(const struct file_source *from, const char *source, struct error *err)

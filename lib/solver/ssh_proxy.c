@@ -15,6 +15,7 @@
 enum {
     MESSAGE_MAX = 256 * 1024, /* as OpenSSH's own */
     CONNECTIONS_MAX = 64,
+    RETRY_MS = 100, /* after no descriptor was left */
     LENGTH_SIZE = 4,
     AGENT_FAILURE = 5,
     AGENT_LIST_KEYS = 11,
@@ -161,6 +162,8 @@ static void *listen_main(void *arg)
         int client = accept4(p->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         if (client >= 0)
             take_connection(p, client);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            (void)!poll(&(struct pollfd){ .fd = p->stop_fd, .events = POLLIN }, 1, RETRY_MS);
     }
     return NULL;
 }

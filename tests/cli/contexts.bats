@@ -203,5 +203,50 @@ make_repository() {
     says "digest mismatch"
     printf 'FROM scratch\nADD %s/git/repo.git /a\nADD --checksum=abcdef1 %s/git/repo.git /b\n' "$address" "$address" | dockerfile
     fails 1 mlb "$CTX"
-    says "expected checksum to match abcdef1"
+    says "repository does not contain commit abcdef1"
+}
+
+@test "an archive's directories: those it does not name, those it names twice; its pipes" {
+    python3 - > in.tar << 'END'
+import io, sys, tarfile
+out = tarfile.open(fileobj=sys.stdout.buffer, mode="w|")
+def add(name, data=None, **fields):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mtime = tarfile.DIRTYPE, 1000
+    if data is not None:
+        entry.type, entry.size = tarfile.REGTYPE, len(data)
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    out.addfile(entry, io.BytesIO(data or b""))
+add("Dockerfile", b"FROM scratch\nCOPY . /\n")
+add("not/named/file", b"x")
+add("twice", mode=0o700)
+add("twice/file", b"x")
+add("twice", mode=0o755)
+add("pipe", type=tarfile.FIFOTYPE, mode=0o666)
+out.close()
+END
+    umask 077
+    ok mlb -o type=tar,dest=out.tar - < in.tar
+    same modes "$(TZ=UTC tar --full-time -tvf out.tar | sed -n 's/ [^ ]* *0 / /; s/ 0[0-9]:.*:.. / /; /^[dp]/p')" \
+"drwxr-xr-x 1970-01-01 not/
+drwxr-xr-x 1970-01-01 not/named/
+prw-rw-rw- 1970-01-01 pipe
+drwxr-xr-x 1970-01-01 twice/"
+}
+
+@test "no space for a repository: exit 7" {
+    make_repository
+    head -c 20000000 /dev/urandom > work/large
+    git -C work add large
+    git -C work commit -q -m large
+    git -C work push -q "$serve_dir/repo.git" main
+    serve
+    printf 'FROM scratch\nADD %s/git/repo.git /\n' "$address" | dockerfile
+    mkdir small
+    run userns env MLBUILD="$MLBUILD" CTX="$CTX" unshare --mount bash -c '
+        mount -t tmpfs -o size=16m none small || exit 99
+        MLBUILD_STORE=$PWD/small/store exec "$MLBUILD" build --progress=plain "$CTX"'
+    [ "$status" -eq 7 ]
+    says "No space left on device"
 }

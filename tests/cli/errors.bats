@@ -48,6 +48,13 @@ bad() {
     nothing_tagged
 }
 
+@test "of a very long line the start is shown" {
+    { echo 'FROM base'; printf 'RUN %060000d\n' 0; echo 'UNKNOWN x'; } | dockerfile
+    fails 1 mlb "$CTX"
+    says "unknown instruction: UNKNOWN" "0000..."
+    [ "${#output}" -lt 5000 ]
+}
+
 @test "empty Dockerfiles, missing ones, wrong contexts" {
     : > "$CTX/Dockerfile"
     fails 1 mlb "$CTX"

@@ -136,14 +136,14 @@ END
     dockerfile << 'END'
 FROM base AS seed
 ARG CONTENT
-RUN mkdir -p /seed/dir && echo "$CONTENT" > /seed/dir/file && chown -R 5:6 /seed && ln /seed/dir/file /seed/hard
+RUN mkdir -p /seed/dir && echo "$CONTENT" > /seed/dir/file && mkfifo -m 666 /seed/pipe && chown -R 5:6 /seed && ln /seed/dir/file /seed/hard
 FROM base
 ARG AGAIN
-RUN --mount=type=cache,target=/c,from=seed,source=/seed cat /c/dir/file; stat -c 'owner %u:%g %h' /c/hard; \
+RUN --mount=type=cache,target=/c,from=seed,source=/seed cat /c/dir/file; stat -c 'owner %u:%g %h' /c/hard; stat -c 'pipe %a' /c/pipe; \
     echo "lines $(cat /c/lines 2>&- | wc -l)"; echo >> /c/lines
 END
     ok mlb --build-arg CONTENT=first "$CTX"
-    says "first" "owner 5:6 2" "lines 0"
+    says "first" "owner 5:6 2" "pipe 666" "lines 0"
     ok mlb --build-arg CONTENT=first --build-arg AGAIN=1 "$CTX"
     says "first" "lines 1"
     ok mlb --build-arg CONTENT=second "$CTX"
