@@ -83,11 +83,11 @@ static bool is_excluded(const struct file_source *from, const char *path, bool i
     return !is_dir || !pattern_list_may_reinclude_below(from->exclude, path);
 }
 
-static int excluded_error(const char *source, const struct pattern *why, struct error *err)
+static int excluded_error(const char *path, const struct pattern *why, struct error *err)
 {
     error_set(err, ERROR_USER, 0, "\"/%s\" is excluded from the build context by %s line %d: %s",
-              source, pattern_file(why), pattern_line(why), pattern_text(why));
-    return error_hint(err, "change that pattern, or add a line \"!%s\" below it", source);
+              path, pattern_file(why), pattern_line(why), pattern_text(why));
+    return error_hint(err, "change that pattern, or add a line \"!%s\" below it", path);
 }
 
 /* What in the same directory is spelled much like it, as a hint. */
@@ -129,7 +129,7 @@ static int resolve_literal(const struct file_source *from, const char *source, s
     }
     bool is_dir = r.exists && S_ISDIR(r.st.st_mode);
     if (r.exists && is_excluded(from, r.path, is_dir, &why))
-        return excluded_error(source, why, err);
+        return excluded_error(r.path, why, err);
     if (!r.exists)
         return missing_error(from, source, err);
     *out = r;
