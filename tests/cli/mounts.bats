@@ -363,7 +363,7 @@ END
 }
 
 @test "ssh: keys can be listed through the socket, nothing can be added; without an agent no socket" {
-    command -v ssh-agent > /dev/null || skip "no openssh client"
+    command -v ssh-agent
     ssh-keygen -q -t ed25519 -N "" -C key-of-the-test -f key
     dockerfile << 'END'
 FROM base
@@ -388,7 +388,7 @@ END
 }
 
 @test "a killed build with an agent of its own leaves neither agent nor socket" {
-    command -v ssh-agent > /dev/null || skip "no openssh client"
+    command -v ssh-agent
     ssh-keygen -q -t ed25519 -N "" -f key
     dockerfile << 'END'
 FROM base
