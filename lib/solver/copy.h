@@ -18,7 +18,7 @@
 #include "lib/fs/mode_change.h"
 #include "lib/solver/owner.h"
 #include "lib/solver/selection.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 
 struct copy_input {
     struct file_source from;

@@ -6,7 +6,7 @@
 
 #include "lib/codec/digest.h"
 #include "lib/solver/owner.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 
 enum { NEW_DIRECTORY_MODE = 0755 };
 

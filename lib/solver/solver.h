@@ -18,7 +18,8 @@
 #include "lib/base/thread_pool.h"
 #include "lib/fs/pattern.h"
 #include "lib/graph/graph.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
+#include "lib/solver/executor.h"
 #include "lib/store/store.h"
 
 /* A local directory that OP_LOCAL vertices name. */

@@ -15,16 +15,21 @@
  *
  * Thread-safe. Everything runs as root of the build's user namespace.
  */
-#ifndef LIB_SOLVER_SNAPSHOTTER_H
-#define LIB_SOLVER_SNAPSHOTTER_H
+#ifndef LIB_LAYER_SNAPSHOTTER_H
+#define LIB_LAYER_SNAPSHOTTER_H
 
 #include "lib/codec/tar.h"
 #include "lib/graph/image_resolver.h"
-#include "lib/solver/executor.h"
 
 struct layer_list {
     char (*ids)[LAYER_ID_SIZE]; /* bottom first; may name a layer twice */
     size_t count;
+};
+
+/* A path in the image that something will be mounted on while a step runs. */
+struct mount_point {
+    const char *path; /* absolute, as the image sees it; may lead through links */
+    bool is_dir;
 };
 
 struct snapshotter;

@@ -3,14 +3,14 @@
  * layer_face: the blob face of a layer that we built (design.md 3): its diff_id, and if somebody
  * wants to export it the packed blob. Made once, remembered under (layer, epoch, byte layout).
  */
-#ifndef LIB_EXPORTER_LAYER_FACE_H
-#define LIB_EXPORTER_LAYER_FACE_H
+#ifndef LIB_LAYER_FACE_H
+#define LIB_LAYER_FACE_H
 
 #include "lib/base/cancel.h"
 #include "lib/base/thread_pool.h"
 #include "lib/codec/pack.h"
 #include "lib/oci/descriptor.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/store/store.h"
 
 /* How a layer's blob is packed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/exporter/layer_face.h"
+#include "lib/layer/face.h"
 
 #include "lib/cache/cache.h"
 #include "lib/store/blob.h"
