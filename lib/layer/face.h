@@ -9,8 +9,8 @@
 #include "lib/base/cancel.h"
 #include "lib/base/thread_pool.h"
 #include "lib/codec/pack.h"
-#include "lib/oci/descriptor.h"
 #include "lib/layer/snapshotter.h"
+#include "lib/oci/descriptor.h"
 #include "lib/store/store.h"
 
 /* How a layer's blob is packed. */

@@ -16,9 +16,9 @@
 
 #include "lib/base/progress.h"
 #include "lib/fs/mode_change.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/solver/owner.h"
 #include "lib/solver/selection.h"
-#include "lib/layer/snapshotter.h"
 
 struct copy_input {
     struct file_source from;

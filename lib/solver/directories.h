@@ -5,8 +5,8 @@
 #define LIB_SOLVER_DIRECTORIES_H
 
 #include "lib/codec/digest.h"
-#include "lib/solver/owner.h"
 #include "lib/layer/snapshotter.h"
+#include "lib/solver/owner.h"
 
 enum { NEW_DIRECTORY_MODE = 0755 };
 
