@@ -8,7 +8,8 @@
  * itself; what they look like together exists only while somebody has it mounted:
  *
  *     prepare -> run something on root_fd -> commit | discard       a new layer by changing a root
- *     view    -> read below root_fd       -> discard                look, change nothing
+ *     view    -> read below root_fd       -> discard                read, change nothing
+ *     lower   -> look                     -> lower_close            facts, without a mount
  *     layer_write -> entries              -> commit | discard       a new layer by naming its
  * entries apply                                                         a new layer from a tar
  * stream diff                                                          a layer as a tar stream
@@ -18,13 +19,27 @@
 #ifndef LIB_LAYER_SNAPSHOTTER_H
 #define LIB_LAYER_SNAPSHOTTER_H
 
+#include <string.h>
+
 #include "lib/codec/tar.h"
 #include "lib/graph/image_resolver.h"
+#include "lib/layer/lower.h"
 
 struct layer_list {
     char (*ids)[LAYER_ID_SIZE]; /* bottom first; may name a layer twice */
     size_t count;
 };
+
+/* Is the layer named again above `index`? Only the topmost occurrence is mounted or looked into: a
+ * diff that is applied again restates all that it said below. */
+static inline bool layer_list_occurs_above(const struct layer_list *layers, size_t index)
+{
+    for (size_t i = index + 1; i < layers->count; i++) {
+        if (strcmp(layers->ids[i], layers->ids[index]) == 0)
+            return true;
+    }
+    return false;
+}
 
 /* A path in the image that something will be mounted on while a step runs. */
 struct mount_point {
@@ -110,6 +125,9 @@ struct snapshotter_ops {
     int (*commit)(struct snapshot *active, const char *id, const char *created, struct error *err);
     int (*view)(struct snapshotter *s, const struct layer_list *layers, struct snapshot **out,
                 struct error *err);
+    /* What `layers` hold, for those who need to know and not to mount. */
+    int (*lower)(struct snapshotter *s, const struct layer_list *layers, struct lower **out,
+                 struct error *err);
     /* Ends a snapshot and drops its changes. */
     void (*discard)(struct snapshot *snapshot);
     int (*layer_write)(struct snapshotter *s, struct layer_writer **out, struct error *err);

@@ -1,31 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/solver/copy.h"
 
-#include <fcntl.h>
-
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/fs/resolve.h"
 #include "lib/solver/copy_internal.h"
 
 int copy_open(struct copy *c, struct error *err)
 {
-    auto_(resolved) struct resolved r = { 0 };
+    auto_(lower_place) struct lower_place place = { 0 };
     if (c->op->chown) {
         c->has_owner = true;
-        TRY(owner_resolve(c->root_fd, c->op->chown, &c->owner, &c->unknown_owner, err));
+        TRY(owner_resolve(c->lower, c->op->chown, &c->owner, &c->unknown_owner, err));
     }
     if (c->op->chmod) {
         c->has_chmod = true;
         TRY(mode_change_parse(c->op->chmod, &c->chmod, err));
     }
-    if (root_resolve(c->root_fd, c->op->dest, true, &r, err) < 0)
+    if (lower_resolve(c->lower, c->op->dest, &place, err) < 0)
         return error_wrap(err, "the destination");
-    c->dest_exists = r.exists;
-    c->kind = r.exists ? S_ISDIR(r.st.st_mode) ? COPY_DEST_DIR : COPY_DEST_OTHER
+    c->dest_exists = place.exists;
+    c->kind = place.exists                      ? place.is_dir ? COPY_DEST_DIR : COPY_DEST_OTHER
               : str_ends_with(c->op->dest, "/") ? COPY_DEST_DIR
                                                 : COPY_DEST_MISSING;
-    c->dest = take_ptr(r.path);
+    c->dest = take_ptr(place.path);
     return 0;
 }
 
@@ -65,13 +62,10 @@ int copy_conflict(const char *path, bool new_is_dir, struct error *err)
 
 int copy_check_lower(const struct copy *c, const char *path, bool is_dir, struct error *err)
 {
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-    auto_close int fd = beneath_open(c->root_fd, dir, O_PATH | O_DIRECTORY, 0);
-    if (fd < 0 || fstatat(fd, slash ? slash + 1 : path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return 0;
-    return S_ISDIR(st.st_mode) == is_dir ? 0 : copy_conflict(path, is_dir, err);
+    bool exists = false;
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    TRY(lower_look(c->lower, path, &exists, &e, err));
+    return !exists || (e.tar.type == TAR_DIR) == is_dir ? 0 : copy_conflict(path, is_dir, err);
 }
 
 int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *err)
@@ -85,7 +79,7 @@ int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *
     p->way_written = true;
     p->dest_written = with_dest;
     auto_free char *way = xstrndup(c->dest, with_dest ? strlen(c->dest) : above);
-    return write_directories(c->root_fd, way, mode, c->has_owner ? c->owner : none, p->facts, p->to,
+    return write_directories(c->lower, way, mode, c->has_owner ? c->owner : none, p->facts, p->to,
                              err);
 }
 

@@ -35,7 +35,7 @@ struct copy {
     /* the caller's, borrowed */
     const struct op_copy *op;
     const struct copy_input *inputs; /* by input of the vertex; the first is not used */
-    int root_fd;                     /* the root it lands on */
+    struct lower *lower;             /* the root it lands on */
     struct progress *progress;       /* for warnings; may be NULL */
     const struct cancel *cancel;
     /* copy_open's */

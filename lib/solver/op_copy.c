@@ -181,14 +181,14 @@ static void warn_of_owner(const struct copy *c)
     progress_warning(c->progress, text);
 }
 
-static int copy_onto(const struct copy_job *r, int root_fd, struct cache_record *layer,
+static int copy_onto(const struct copy_job *r, struct lower *lower, struct cache_record *layer,
                      bool *out_cached, struct error *err)
 {
     struct digest facts;
     bool known = false;
     auto_(copy) struct copy c = { .op = &r->vertex->copy,
                                   .inputs = r->inputs,
-                                  .root_fd = root_fd,
+                                  .lower = lower,
                                   .progress = r->solver->options.progress,
                                   .cancel = r->solver->options.cancel };
     TRY(copy_open(&c, err));
@@ -202,16 +202,14 @@ int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct 
 {
     struct snapshotter *snapshotter = s->workers.snapshotter;
     struct layer_list layers = input_layers(s, v, 0);
-    struct snapshot *root = NULL;
+    auto_(lower) struct lower *lower = NULL;
     auto_(cache_record) struct cache_record layer = { 0 };
     auto_(copy_job) struct copy_job r = { .solver = s,
                                           .vertex = v,
                                           .inputs = xcalloc(v->input_count, sizeof *r.inputs),
                                           .opened = xcalloc(v->input_count, sizeof *r.opened) };
     TRY(open_inputs(&r, err));
-    TRY(snapshotter->ops->view(snapshotter, &layers, &root, err));
-    int rc = copy_onto(&r, root->root_fd, &layer, out_cached, err);
-    snapshotter->ops->discard(root);
-    TRY(rc);
+    TRY(snapshotter->ops->lower(snapshotter, &layers, &lower, err));
+    TRY(copy_onto(&r, lower, &layer, out_cached, err));
     return remember(s, v, &layer, err);
 }
