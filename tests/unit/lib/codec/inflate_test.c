@@ -8,7 +8,7 @@
 #include "lib/base/strbuf.h"
 #include "tests/support/test.h"
 
-enum { PLAIN_MAX = 200 * 1000, STREAMS = 100, DAMAGES = 20, ROOM_MAX = 2 * PLAIN_MAX };
+enum { PLAIN_MAX = 200 * 1000, STREAMS = 60, DAMAGES = 16, ROOM_MAX = 2 * PLAIN_MAX };
 
 /* The same numbers on every run. */
 static uint32_t next_random(uint32_t *x)
