@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base images: layers are fetched and unpacked only when a step mounts them, side by side. */
 #include "lib/base/mem.h"
-#include "lib/codec/decompress.h"
+#include "lib/solver/layer_blob.h"
 #include "lib/solver/solver_internal.h"
-#include "lib/store/blob.h"
 
 /* Layers under way at once: some wait for the network while others unpack. */
 enum { UNPACK_WIDTH = 6 };
@@ -17,57 +16,6 @@ struct unpack_job {
     bool needs_below;
     struct error err;
 };
-
-/* What passes from the decompressor to the unpacker; at its end it must be what the image promised.
- */
-struct verifying_reader {
-    struct reader base;
-    struct reader *in;
-    struct hasher *hasher;
-    const struct digest *expected;
-    const struct cancel *cancel;
-};
-
-static int check_diff_id(struct verifying_reader *r, struct error *err)
-{
-    struct digest actual;
-    char want[DIGEST_TEXT_SIZE];
-    char got[DIGEST_TEXT_SIZE];
-    hasher_finish(r->hasher, &actual);
-    if (digest_equal(&actual, r->expected))
-        return 0;
-    digest_print(r->expected, want);
-    digest_print(&actual, got);
-    return error_set(err, ERROR_CORRUPT, 0,
-                     "a layer unpacks to %s, but the image's configuration says %s", got, want);
-}
-
-static ssize_t verifying_read(struct reader *base, void *buf, size_t cap, struct error *err)
-{
-    struct verifying_reader *r = (struct verifying_reader *)base;
-    TRY(cancel_check(r->cancel, err));
-    ssize_t n = r->in->read(r->in, buf, cap, err);
-    if (n > 0)
-        hasher_add(r->hasher, buf, (size_t)n);
-    return n == 0 ? check_diff_id(r, err) : n;
-}
-
-static int apply_blob(struct unpack_job *job, const struct image_layer *layer, bool over,
-                      struct error *err)
-{
-    struct solver *s = job->solver;
-    struct snapshotter *snapshotter = s->workers.snapshotter;
-    auto_close int fd = -1;
-    TRY(blob_open(s->options.store, &layer->blob.digest, &fd, NULL, err));
-    struct fd_reader file = fd_reader_init(fd, "a layer");
-    auto_(decompressor) struct decompressor *plain = decompressor_open(&file.base, "layer");
-    auto_(hasher) struct hasher *hasher = hasher_new();
-    struct verifying_reader in = {
-        { verifying_read }, decompressor_base(plain), hasher, &layer->diff_id, s->options.cancel
-    };
-    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over, &in.base,
-                                   &job->needs_below, err);
-}
 
 /* One thread unpacks a layer; others that want the same wait for it. */
 static void claim(struct solver *s, const char *id)
@@ -99,6 +47,16 @@ static void disclaim(struct solver *s, const char *id)
     pthread_mutex_unlock(&s->unpack_lock);
 }
 
+static int apply_blob(struct unpack_job *job, bool over, struct error *err)
+{
+    struct solver *s = job->solver;
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    auto_(layer_blob) struct layer_blob *blob = NULL;
+    TRY(layer_blob_open(s, job->layers->ids[job->index], job->progress, &blob, err));
+    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
+                                   layer_blob_base(blob), &job->needs_below, err);
+}
+
 static int unpack_layer(struct unpack_job *job, bool over, struct error *err)
 {
     struct solver *s = job->solver;
@@ -106,18 +64,10 @@ static int unpack_layer(struct unpack_job *job, bool over, struct error *err)
     const struct resolved_image *image = NULL;
     bool present = false;
     TRY(snapshotter->ops->is_unpacked(snapshotter, job->layers, job->index, &present, err));
-    if (present)
+    if (present || apply_blob(job, over, err) == 0)
         return 0;
-    const struct image_layer *layer =
-        graph_find_layer(s->options.graph, job->layers->ids[job->index], &image);
-    if (!layer || layer->blob.size == 0)
-        return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store",
-                         job->layers->ids[job->index]);
-    if (image->provider && !blob_exists(s->options.store, &layer->blob.digest, layer->blob.size))
-        TRY(image->provider->fetch(image->provider, &layer->blob, job->progress, err));
-    if (apply_blob(job, layer, over, err) < 0)
-        return error_wrap(err, "unpack %s", image->name);
-    return 0;
+    graph_find_layer(s->options.graph, job->layers->ids[job->index], &image);
+    return image ? error_wrap(err, "unpack %s", image->name) : -1;
 }
 
 static void unpack_job_run(void *arg, size_t index)
