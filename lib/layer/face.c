@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/layer/face.h"
 
+#include "lib/base/mem.h"
 #include "lib/cache/cache.h"
+#include "lib/codec/decompress.h"
+#include "lib/layer/packer.h"
 #include "lib/store/blob.h"
 #include "lib/store/record.h"
-
-static const struct {
-    enum media_type media_type;
-    const struct pack_encoder *encoder;
-} formats[] = { [COMPRESSION_NONE] = { MEDIA_LAYER, NULL },
-                [COMPRESSION_GZIP] = { MEDIA_LAYER_GZIP, &pack_gzip },
-                [COMPRESSION_ZSTD] = { MEDIA_LAYER_ZSTD, &pack_zstd } };
-
-const struct pack_encoder *layer_encoder(enum compression compression)
-{
-    return formats[compression].encoder;
-}
-
-static void layout_of(const struct face_options *o, char out[static PACK_LAYOUT_SIZE])
-{
-    const struct pack_encoder *encoder = formats[o->packing.compression].encoder;
-    snprintf(out, PACK_LAYOUT_SIZE, "tar-1");
-    if (encoder)
-        encoder->layout(o->packing.level, out);
-}
-
-static enum media_type media_type_of(const struct face_options *o)
-{
-    return formats[o->packing.compression].media_type;
-}
 
 /* `layout` NULL: the key of the diff_id alone. */
 static void face_key(const struct face_options *o, const char *id, const char *layout,
@@ -72,25 +50,25 @@ static bool find_blob(const struct face_options *o, const char *id, struct layer
     struct digest key;
     char layout[PACK_LAYOUT_SIZE];
     auto_(error) struct error ignored = { 0 };
-    layout_of(o, layout);
+    packing_layout(&o->packing, layout);
     face_key(o, id, layout, &key);
     auto_(js) js *body = record_find(o->store, &key);
     const char *digest = body ? js_text(js_member(body, "blob")) : NULL;
     if (!digest || !digest_parse(digest, &out->blob.digest) ||
         js_get_u64(body, "size", true, &out->blob.size, &ignored) < 0)
         return false;
-    out->blob.media_type = media_type_of(o);
+    out->blob.media_type = packing_media_type(&o->packing);
     out->has_blob = blob_exists(o->store, &out->blob.digest, out->blob.size);
     return out->has_blob;
 }
 
-static int remember_blob(const struct face_options *o, const char *id,
-                         const struct layer_face *face, struct error *err)
+static int remember_blob(const struct face_options *o, const struct packing *packing,
+                         const char *id, const struct layer_face *face, struct error *err)
 {
     struct digest key;
     char layout[PACK_LAYOUT_SIZE];
     js *body = js_new_object();
-    layout_of(o, layout);
+    packing_layout(packing, layout);
     face_key(o, id, layout, &key);
     js_set_text(body, "layer", id);
     js_set_digest(body, "blob", &face->blob.digest);
@@ -98,67 +76,85 @@ static int remember_blob(const struct face_options *o, const char *id,
     return record_put_take(o->store, &key, body, err);
 }
 
-/* Stops the stream when the build is interrupted. */
-struct cancel_writer {
-    struct writer base;
-    struct writer *next;
-    const struct cancel *cancel;
-};
-
-static int cancel_write(struct writer *w, const void *data, size_t len, struct error *err)
+int layer_face_put(const struct face_options *o, const struct packing *packing, const char *id,
+                   const struct layer_face *face, struct error *err)
 {
-    struct cancel_writer *c = (struct cancel_writer *)w;
-    TRY(cancel_check(c->cancel, err));
-    return writer_write(c->next, data, len, err);
+    if (face->has_blob)
+        TRY(remember_blob(o, packing, id, face, err));
+    return remember_diff_id(o, id, face, err);
 }
 
-/* tar -> digest (diff_id) -> `next` */
-static int write_tar(const struct face_options *o, const char *id, struct writer *next,
-                     struct layer_face *out, struct error *err)
+/* A packed layer is its own diff_id, and its blob may be of the layout that is asked for. */
+static bool find_packed(const struct face_options *o, const char *id,
+                        const struct packed_layer *packed, struct layer_face *out)
 {
-    struct digest_writer plain = digest_writer_init(next);
-    struct cancel_writer first = { { cancel_write }, &plain.base, o->cancel };
-    struct tar_writer tar = tar_writer_init(&first.base);
-    int rc = o->snapshotter->ops->diff(o->snapshotter, id, &o->diff, &tar, err);
-    if (rc == 0)
-        rc = tar_writer_finish(&tar, err);
-    if (rc == 0)
-        digest_writer_finish(&plain, &out->diff_id);
-    out->tar_size = plain.size;
-    digest_writer_release(&plain);
-    return rc;
+    char layout[PACK_LAYOUT_SIZE];
+    if (!digest_parse_hex(id, &out->diff_id))
+        return false;
+    packing_layout(&o->packing, layout);
+    out->tar_size = packed->tar_size;
+    out->has_blob = o->pack && strcmp(layout, packed->layout) == 0;
+    if (out->has_blob)
+        out->blob =
+            (struct descriptor){ packing_media_type(&o->packing), packed->blob, packed->blob_size };
+    return !o->pack || out->has_blob;
 }
 
-static int pack(const struct face_options *o, const char *id, struct layer_face *out,
-                struct error *err)
+static int copy_stream(struct reader *in, struct writer *out, struct error *err)
 {
-    auto_(blob_writer) struct blob_writer blob = { .fd = -1 };
-    auto_(pack_writer) struct pack_writer *packed = NULL;
-    const struct pack_encoder *encoder = formats[o->packing.compression].encoder;
-    struct writer *next = &blob.base;
-    TRY(blob_writer_open(o->store, &blob, err));
-    if (encoder) {
-        packed = pack_writer_open(encoder, o->packing.level, &blob.base, o->pool);
-        next = pack_writer_base(packed);
+    enum { CHUNK = 256 * 1024 };
+    auto_free char *buf = xmalloc(CHUNK);
+    for (;;) {
+        ssize_t n = in->read(in, buf, CHUNK, err);
+        if (n <= 0)
+            return (int)n;
+        TRY(writer_write(out, buf, (size_t)n, err));
     }
-    TRY(write_tar(o, id, next, out, err));
-    if (packed)
-        TRY(pack_writer_finish(packed, err));
-    out->blob.media_type = media_type_of(o);
-    out->blob.size = blob.size;
-    out->has_blob = true;
-    TRY(blob_writer_commit(&blob, NULL, &out->blob.digest, err));
-    return remember_blob(o, id, out, err);
+}
+
+static int write_from_blob(const struct face_options *o, const struct packed_layer *packed,
+                           struct writer *out, struct error *err)
+{
+    auto_close int fd = -1;
+    TRY(blob_open(o->store, &packed->blob, &fd, NULL, err));
+    struct fd_reader file = fd_reader_init(fd, "a packed layer");
+    auto_(decompressor) struct decompressor *plain =
+        decompressor_open(&file.base, "a packed layer");
+    return copy_stream(decompressor_base(plain), out, err);
+}
+
+static int write_from_tree(const struct face_options *o, const char *id, struct writer *out,
+                           struct error *err)
+{
+    struct tar_writer tar = tar_writer_init(out);
+    TRY(o->snapshotter->ops->diff(o->snapshotter, id, &o->diff, &tar, err));
+    return tar_writer_finish(&tar, err);
+}
+
+/* `packed` NULL: the layer has a tree. */
+static int make(const struct face_options *o, const char *id, const struct packed_layer *packed,
+                struct layer_face *out, struct error *err)
+{
+    auto_(packer) struct packer *p = NULL;
+    TRY(packer_open(o, &o->packing, o->pack, &p, err));
+    TRY(packed ? write_from_blob(o, packed, packer_base(p), err)
+               : write_from_tree(o, id, packer_base(p), err));
+    TRY(packer_finish(p, out, err));
+    return layer_face_put(o, &o->packing, id, out, err);
 }
 
 int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
                    bool *out_found, struct error *err)
 {
+    struct packed_layer packed;
     *out = (struct layer_face){ 0 };
     *out_found = find_diff_id(o, id, out) && (!o->pack || find_blob(o, id, out));
+    if (*out_found)
+        return 0;
+    bool is_packed = packed_layer_find(o->store, id, &packed);
+    *out_found = is_packed && find_packed(o, id, &packed, out);
     if (*out_found || !o->snapshotter)
         return 0;
     *out_found = true;
-    TRY(o->pack ? pack(o, id, out, err) : write_tar(o, id, NULL, out, err));
-    return remember_diff_id(o, id, out, err);
+    return make(o, id, is_packed ? &packed : NULL, out, err);
 }

@@ -62,6 +62,8 @@ struct layer_writer {
     /* The user's: a directory and something else do not replace each other; it is an error (USER).
      */
     bool keeps_types;
+    /* The writer's: entries have to come in the order of a walk (lib/fs/walk.h). */
+    bool in_order;
 };
 
 /* What a layer under construction has at a path. */
@@ -89,7 +91,8 @@ struct layer_writer_ops {
     int (*whiteout)(struct layer_writer *w, const char *path, struct error *err);
     /* Both end the writer, commit even when it fails. `created` (RFC 3339) is kept with the layer.
      */
-    int (*commit)(struct layer_writer *w, const char *id, const char *created, struct error *err);
+    int (*commit)(struct layer_writer *w, const char *created, char out_id[static LAYER_ID_SIZE],
+                  struct error *err);
     void (*discard)(struct layer_writer *w);
 };
 
@@ -102,13 +105,18 @@ struct diff_options {
  * time 0, and keeps it. */
 enum { OUR_FILE_NS = 1 };
 
-/* The time that an entry of one of our layers gets. What we made ourselves has the time 0 (and
- * OUR_FILE_NS, if a file), which stands for the epoch. */
+/* What we made ourselves has the time 0 (and OUR_FILE_NS, if a file), which stands for the epoch.
+ */
+static inline bool diff_is_ours(const struct tar_entry *e)
+{
+    return e->mtime_s == 0 && ((e->type == TAR_DIR && e->mtime_ns == 0) ||
+                               (e->type == TAR_FILE && e->mtime_ns == OUR_FILE_NS));
+}
+
+/* The time that an entry of one of our layers gets. */
 static inline void diff_clamp(const struct diff_options *options, struct tar_entry *e)
 {
-    bool is_ours = e->mtime_s == 0 && ((e->type == TAR_DIR && e->mtime_ns == 0) ||
-                                       (e->type == TAR_FILE && e->mtime_ns == OUR_FILE_NS));
-    if (!options->has_epoch || (e->mtime_s <= options->epoch_s && !is_ours))
+    if (!options->has_epoch || (e->mtime_s <= options->epoch_s && !diff_is_ours(e)))
         return;
     e->mtime_s = options->epoch_s;
     e->mtime_ns = 0;

@@ -46,26 +46,31 @@ static ssize_t checked_read(struct reader *base, void *buf, size_t cap, struct e
     return n == 0 ? check_diff_id(r, err) : n;
 }
 
-static int find_layer(const struct solver *s, const char *id, const struct image_layer **out,
-                      const struct resolved_image **out_image, struct error *err)
+/* Opens the blob of layer `id`; *out_diff_id is what it unpacks to. */
+static int open_blob(const struct solver *s, const char *id, unsigned progress, int *out_fd,
+                     struct digest *out_diff_id, struct error *err)
 {
-    *out = graph_find_layer(s->options.graph, id, out_image);
-    if (!*out || (*out)->blob.size == 0)
-        return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store", id);
-    return 0;
+    const struct store *store = s->options.store;
+    const struct resolved_image *image = NULL;
+    const struct image_layer *layer = graph_find_layer(s->options.graph, id, &image);
+    struct packed_layer packed;
+    if (layer && layer->blob.size) {
+        *out_diff_id = layer->diff_id;
+        if (image->provider && !blob_exists(store, &layer->blob.digest, layer->blob.size))
+            TRY(image->provider->fetch(image->provider, &layer->blob, progress, err));
+        return blob_open(store, &layer->blob.digest, out_fd, NULL, err);
+    }
+    if (packed_layer_find(store, id, &packed) && digest_parse_hex(id, out_diff_id))
+        return blob_open(store, &packed.blob, out_fd, NULL, err);
+    return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store", id);
 }
 
 int layer_blob_open(const struct solver *s, const char *id, unsigned progress,
                     struct layer_blob **out, struct error *err)
 {
-    const struct store *store = s->options.store;
-    const struct image_layer *layer = NULL;
-    const struct resolved_image *image = NULL;
+    struct digest diff_id;
     auto_close int fd = -1;
-    TRY(find_layer(s, id, &layer, &image, err));
-    if (image->provider && !blob_exists(store, &layer->blob.digest, layer->blob.size))
-        TRY(image->provider->fetch(image->provider, &layer->blob, progress, err));
-    TRY(blob_open(store, &layer->blob.digest, &fd, NULL, err));
+    TRY(open_blob(s, id, progress, &fd, &diff_id, err));
 
     struct layer_blob *b = xcalloc(1, sizeof *b);
     b->fd = take_fd(&fd);
@@ -74,7 +79,7 @@ int layer_blob_open(const struct solver *s, const char *id, unsigned progress,
     b->checked = (struct checked_reader){ .base = { checked_read },
                                           .in = decompressor_base(b->plain),
                                           .hasher = hasher_new(),
-                                          .expected = layer->diff_id,
+                                          .expected = diff_id,
                                           .cancel = s->options.cancel };
     b->ahead = read_ahead_open(&b->checked.base, s->workers.pool);
     *out = b;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layer_blob: a layer of a base image as the plain tar stream that it came as, fetched if it is not
- * there. Decompression and digest are done by a job of the pool, ahead of the reader.
+ * layer_blob: a packed layer, of a base image or of ours, as a plain tar stream; fetched if it is
+ * not there. Decompression and digest are done by a job of the pool, ahead of the reader.
  *
  *     struct layer_blob *blob = NULL;
  *     TRY(layer_blob_open(s, id, progress, &blob, err));
@@ -18,8 +18,7 @@
 
 struct layer_blob;
 
-/* `id` names a layer of an image of the graph that came packed, else NOT_FOUND. Errors: those of
- * the image's provider. */
+/* Errors: NOT_FOUND for a layer that has no blob; those of the image's provider. */
 int layer_blob_open(const struct solver *s, const char *id, unsigned progress,
                     struct layer_blob **out, struct error *err) MUST_CHECK;
 struct reader *layer_blob_base(struct layer_blob *blob);

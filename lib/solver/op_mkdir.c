@@ -31,26 +31,24 @@ static int mkdir_onto(struct solver *s, const struct vertex *v, struct lower *lo
         return 0;
 
     struct layer_writer *writer = NULL;
-    struct snapshotter *snapshotter = s->workers.snapshotter;
-    TRY(snapshotter->ops->layer_write(snapshotter, &writer, err));
+    TRY(open_layer_writer(s, is_written_packed(s, v), &writer, err));
     if (!place.exists &&
         write_directories(lower, place.path, NEW_DIRECTORY_MODE, owner, NULL, writer, err) < 0) {
         writer->ops->discard(writer);
         return -1;
     }
-    new_layer(layer);
-    TRY(writer->ops->commit(writer, layer->layer, layer->created, err));
+    layer->created = time_of_layer();
+    TRY(writer->ops->commit(writer, layer->created, layer->layer, err));
     set_result(s, v, layer);
     return cache_put(s->options.store, &digest, layer, &key.recipe, err);
 }
 
 int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached, struct error *err)
 {
-    struct snapshotter *snapshotter = s->workers.snapshotter;
     struct layer_list layers = input_layers(s, v, 0);
     auto_(lower) struct lower *lower = NULL;
     auto_(cache_record) struct cache_record layer = { 0 };
-    TRY(snapshotter->ops->lower(snapshotter, &layers, &lower, err));
+    TRY(look_into_layers(s, &layers, &lower, err));
     TRY(mkdir_onto(s, v, lower, &layer, out_cached, err));
     return remember(s, v, &layer, err);
 }
