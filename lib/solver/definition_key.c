@@ -23,8 +23,8 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
         }
         return error_at(err, v->where);
     }
-    if (selection_digest(&from, &files->selection, s->options.store, s->options.cancel,
-                         &files->digest, err) < 0)
+    struct selection_digesting digesting = digesting_of(s, &from, &files->selection);
+    if (selection_digest(&digesting, &files->digest, err) < 0)
         return error_at(err, v->where);
     return 0;
 }
