@@ -19,11 +19,12 @@
 #include "lib/fs/mode_change.h"
 #include "lib/layer/snapshotter.h"
 #include "lib/solver/owner.h"
-#include "lib/solver/selection.h"
+#include "lib/solver/selection_digest.h"
 
 struct copy_input {
     struct file_source from;
     const struct selection *selection;
+    struct digest_scribe *scribe; /* told of all that copy_write reads; NULL: nobody asks */
 };
 
 enum copy_dest {
