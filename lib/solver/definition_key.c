@@ -2,10 +2,13 @@
 #include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 
+/* Below this a second read, of what is in the page cache then, is not worth knowing later. */
+enum { UNREAD_MIN = 16 * 1024 * 1024 };
+
 /* Files that no build has read yet, and that go straight to a blob, need not be read for a key: no
  * record can have it. */
-static bool may_stay_unread(const struct solver *s, const struct vertex *v,
-                            const struct selection_digesting *o)
+static bool may_be_unread(const struct solver *s, const struct vertex *v,
+                          const struct selection_digesting *o)
 {
     const struct op_copy *op = &v->copy;
     size_t directories = 0;
@@ -44,10 +47,13 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
     }
     struct selection_digesting digesting = digesting_of(s, &from, &files->selection);
     files->is_found = true;
-    files->is_unread = may_stay_unread(s, v, &digesting);
-    if (!files->is_unread && selection_digest(&digesting, &files->digest, err) < 0)
-        return error_at(err, v->where);
-    return 0;
+    uint64_t bytes = 0;
+    bool may_stay = may_be_unread(s, v, &digesting);
+    int rc = may_stay ? selection_survey(&digesting, &bytes, err) : 0;
+    files->is_unread = may_stay && bytes >= UNREAD_MIN;
+    if (rc == 0 && !files->is_unread)
+        rc = selection_digest(&digesting, &files->digest, err);
+    return rc < 0 ? error_at(err, v->where) : 0;
 }
 
 static int add_inputs(struct solver *s, const struct vertex *v, struct cache_key *key,

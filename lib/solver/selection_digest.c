@@ -217,17 +217,34 @@ static int add_entry(void *arg, const struct walk_item *item, struct error *err)
     return b->count == BATCH_FILES || b->bytes >= BATCH_BYTES ? next_batch(d, err) : 0;
 }
 
-static int add_single(struct digesting *d, struct error *err)
+typedef int visit_fn(void *arg, const struct walk_item *item, struct error *err);
+
+static int visit_single(const struct selection_digesting *o, const char *path, visit_fn *visit,
+                        void *arg, struct error *err)
 {
-    const char *path = d->item->path;
     const char *slash = strrchr(path, '/');
     auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
     struct walk_item item = { .name = slash ? slash + 1 : path, .path = "" };
-    auto_close int fd = beneath_open(d->options->from->root_fd, dir, O_PATH | O_DIRECTORY, 0);
+    auto_close int fd = beneath_open(o->from->root_fd, dir, O_PATH | O_DIRECTORY, 0);
     if (fd < 0 || fstatat(fd, item.name, &item.st, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
     item.dir_fd = fd;
-    return add_entry(d, &item, err);
+    return visit(arg, &item, err);
+}
+
+/* All that a selected item holds, or itself. */
+static int visit_item(const struct selection_digesting *o, const struct selected *item,
+                      visit_fn *visit, void *arg, struct error *err)
+{
+    struct walk_filter filters[SELECTION_FILTERS];
+    const struct walk_visitor visitor = { .visit = visit, .arg = arg };
+    if (!item->is_dir)
+        return visit_single(o, item->path, visit, arg, err);
+    auto_close int fd = beneath_open(o->from->root_fd, item->path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open %s", item->path);
+    selection_filters(o->from, o->selection, item, filters);
+    return walk_filtered(fd, filters, SELECTION_FILTERS, &visitor, err);
 }
 
 /* With --parents the directories on the way are copied with what they are. */
@@ -255,20 +272,6 @@ static int add_parents(struct digesting *d, struct error *err)
     return 0;
 }
 
-static int add_below(struct digesting *d, struct error *err)
-{
-    struct walk_filter filters[SELECTION_FILTERS];
-    struct walk_visitor visitor = { .visit = add_entry, .arg = d };
-    const struct selection_digesting *o = d->options;
-    if (!d->item->is_dir)
-        return add_single(d, err);
-    auto_close int fd = beneath_open(o->from->root_fd, d->item->path, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open %s", d->item->path);
-    selection_filters(o->from, o->selection, d->item, filters);
-    return walk_filtered(fd, filters, SELECTION_FILTERS, &visitor, err);
-}
-
 static int digest_item(struct digesting *d, const struct selected *item, struct digest *out,
                        struct error *err)
 {
@@ -277,7 +280,7 @@ static int digest_item(struct digesting *d, const struct selected *item, struct 
     item_begin(d->hasher, item);
     int rc = d->options->selection->with_parents ? add_parents(d, err) : 0;
     if (rc == 0)
-        rc = add_below(d, err);
+        rc = visit_item(d->options, item, add_entry, d, err);
     if (finish_batches(d, rc < 0 ? &later : err) < 0)
         rc = -1;
     hard_links_release(&d->links);
@@ -286,6 +289,37 @@ static int digest_item(struct digesting *d, const struct selected *item, struct 
     free(take_ptr(d->dir_path));
     hasher_finish(d->hasher, out);
     return rc;
+}
+
+struct survey {
+    const struct selected *item;
+    const struct cancel *cancel;
+    uint64_t bytes;
+};
+
+static int survey_entry(void *arg, const struct walk_item *item, struct error *err)
+{
+    struct survey *s = arg;
+    TRY(cancel_check(s->cancel, err));
+    if (!S_ISREG(item->st.st_mode))
+        return 0;
+    s->bytes += (uint64_t)item->st.st_size;
+    if (faccessat(item->dir_fd, item->name, R_OK, AT_EACCESS) == 0)
+        return 0;
+    auto_free char *path = selected_path(s->item, item->path);
+    error_set(err, ERROR_SYSTEM, errno, "open %s", path);
+    return error_hint(err, "make it readable, or leave it out by .dockerignore");
+}
+
+int selection_survey(const struct selection_digesting *o, uint64_t *out_bytes, struct error *err)
+{
+    struct survey s = { .cancel = o->cancel };
+    for (size_t i = 0; i < o->selection->count; i++) {
+        s.item = &o->selection->items[i];
+        TRY(visit_item(o, s.item, survey_entry, &s, err));
+    }
+    *out_bytes = s.bytes;
+    return 0;
 }
 
 int selection_digest(const struct selection_digesting *o, struct digest *out, struct error *err)

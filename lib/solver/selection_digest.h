@@ -29,6 +29,10 @@ struct selection_digesting {
 
 int selection_digest(const struct selection_digesting *o, struct digest *out,
                      struct error *err) MUST_CHECK;
+/* Looks at all files and reads none: how many bytes they are, and that the caller may read them (a
+ * builder, as root of its namespace, could read more). Errors: as those of selection_digest. */
+int selection_survey(const struct selection_digesting *o, uint64_t *out_bytes,
+                     struct error *err) MUST_CHECK;
 /* Was this selection of this context digested before? If not, all of it would have to be read. */
 bool selection_is_known(const struct selection_digesting *o);
 
