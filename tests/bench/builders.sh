@@ -8,7 +8,7 @@
 #
 # so that another builder is five functions and a name in `builders`. Bases are layouts on disk; the one that
 # is pulled in W9 is named by its registry and has none.
-# shellcheck shell=bash disable=SC2034 # `command` is read by the caller
+# shellcheck shell=bash disable=SC2034,SC2154 # `command` is for the caller; $work and $mlbuild are workspace.sh's
 export CONTAINERS_STORAGE_CONF=$work/storage.conf
 base_layout=$work/base
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian's docker-registry on loopback (sourced).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # $work is workspace.sh's
 registry_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 
 wait_until() { # COMMAND...: ten seconds at most
@@ -29,7 +29,10 @@ END
 
 # An empty one: it forgets on a restart only.
 restart_registry() {
-    [ -z "${registry:-}" ] || { kill "$registry" && wait "$registry" || true; }
+    if [ -n "${registry:-}" ]; then
+        kill "$registry"
+        wait "$registry" || true
+    fi
     rm -rf "$work/registry"
     start_registry
 }

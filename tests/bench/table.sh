@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The table itself, as an ordinary user: run.sh starts it.
+# shellcheck source-path=SCRIPTDIR disable=SC2317 # rows and what they start from are called by name
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/workspace.sh"
@@ -70,7 +71,7 @@ built_and_registry_empty() {
 # built CONTEXT [OUTPUT]: by all builders, for the rows that begin with a build that was done before
 built() {
     for builder in "${builders[@]}"; do
-        [ -n "$(base_of "$1")" ] && "${builder}_base" "$(base_of "$1")"
+        "${builder}_base" "$(base_of "$1")"
         build "$builder" "$1" "${2:-none}"
     done
 }

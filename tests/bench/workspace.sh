@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A place for stores, contexts and outputs that goes away with the script (sourced), and what all contexts
 # are made from.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # $mlbuild is for the caller
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 mlbuild=$top/build/release/mlbuild
 work=$BENCH_DIR/$$
@@ -21,7 +21,6 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# measure runs out of this folder's sight, so that no builder finds a file there.
 measure() { python3 "$top/tests/bench/measure.py" "$@"; }
 
 # noise BYTES: does not compress, and is the same in every run
