@@ -5,6 +5,7 @@
   measure.py run [--peak] TOOL COMMAND...   one run, as a line of JSON
   measure.py header TOOL...                 the head of the table
   measure.py row TITLE TOOL... < RUNS       a row: medians, and how many times longer than the first tool
+  measure.py csv TEXT < RUNS                TEXT, the median, the peak in MiB
 
 The peak is the sum of Pss over the tool's own processes; those of a RUN step are other programs. Who takes
 it disturbs a short run, so a run with --peak counts for the time only if it took longer than a second.
@@ -114,6 +115,10 @@ def median_of(runs: list[dict]) -> float | None:
         or [r["seconds"] for r in runs])
 
 
+def peak_of(runs: list[dict]) -> int:
+    return max((r["peak"] for r in runs), default=0)
+
+
 def row(title: str, tools: list[str], runs: list[dict]) -> str:
     by_tool = {tool: [r for r in runs if r["tool"] == tool] for tool in tools}
     medians = {tool: median_of(by_tool[tool]) for tool in tools}
@@ -124,9 +129,16 @@ def row(title: str, tools: list[str], runs: list[dict]) -> str:
         if tool != tools[0]:
             cells.append("" if median is None or first is None else f"{median / first:.1f}x")
     for tool in tools:
-        peak = max((r["peak"] for r in by_tool[tool]), default=0)
+        peak = peak_of(by_tool[tool])
         cells.append(f"{peak / MIB:.1f}" if peak else "-")
     return line(title, cells)
+
+
+def csv(text: str, runs: list[dict]) -> str:
+    median = median_of(runs)
+    if median is None:
+        sys.exit(f"{text}: failed")
+    return f"{text},{median:.4f},{peak_of(runs) / MIB:.1f}"
 
 
 def main(verb: str, *args: str) -> None:
@@ -137,7 +149,8 @@ def main(verb: str, *args: str) -> None:
     elif verb == "header":
         print(header(list(args)))
     else:
-        print(row(args[0], list(args[1:]), [json.loads(text) for text in sys.stdin]), flush=True)
+        runs = [json.loads(text) for text in sys.stdin]
+        print(csv(args[0], runs) if verb == "csv" else row(args[0], list(args[1:]), runs), flush=True)
 
 
 if __name__ == "__main__":

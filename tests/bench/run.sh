@@ -4,6 +4,7 @@
 # the table.
 #
 #     tests/bench/run.sh [--quick] [W1...W9]        default: all of them
+# shellcheck source-path=SCRIPTDIR/../..
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/stage.sh

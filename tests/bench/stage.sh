@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the benchmarks start from (sourced, in the top folder): builds the programs, and lets scripts run as
 # an ordinary user, who may not be able to read the source tree: started by root, as a throw-away one.
-# shellcheck shell=bash
+# shellcheck shell=bash source-path=SCRIPTDIR/../..
 . tests/cli/user.sh
 
 # The Python base of the examples: the quickstart's own, where it has run.
