@@ -24,13 +24,18 @@ import time
 from pathlib import Path
 
 PROGRAMS = {
-    "mlbuild": {"mlbuild"},
+    "mlbuild": {"mlbuild", "mlbuild-zygote", "mlbuild-agent"},
     "buildah": {"buildah", "runc", "crun"},
     "buildkit": {"buildctl", "buildkitd", "buildkit-runc", "runc", "crun", "rootlesskit"},
 }
 MIB = 1024 * 1024
 LONG_RUN = 1.0
 TITLE, CELL = 44, 12
+
+
+def names(process: Path) -> set[str]:
+    """buildah names its children after what they do; a process with another root has no path to its program."""
+    return {os.path.basename(os.readlink(process / "exe")), (process / "comm").read_text().strip()}
 
 
 def pss(process: Path) -> int:
@@ -44,7 +49,7 @@ def pss_of(programs: set[str]) -> int:
     total = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if os.path.basename(os.readlink(process / "exe")) in programs:
+            if names(process) & programs:
                 total += pss(process)
         except OSError:  # it has ended, or is another user's
             pass

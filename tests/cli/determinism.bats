@@ -112,7 +112,7 @@ expected() {
     local want
     want=$(expected)
     rm -r "$CTX/files"
-    many_files $(seq 40 -1 1)
+    many_files $(seq 20 -1 1)
     same_times "$CTX"
     same order "$(digests env)" "$want"
 }
