@@ -26,10 +26,12 @@ mlbuild_start() { :; }
 mlbuild_forget() { remove_tree "$MLBUILD_STORE"; }
 mlbuild_base() { :; }
 mlbuild_build() {
-    local base name
-    base=$(base_of "$1") name=$(name_of mlbuild "$1")
+    local base layout name
+    base=$(base_of "$1")
+    layout=$(layout_of "$base")
+    name=$(name_of mlbuild "$1")
     command=("$mlbuild" -q -t "$name" --network host)
-    [ -z "$(layout_of "$base")" ] || command+=(--build-context "$base=oci-layout://$(layout_of "$base")")
+    [ -z "$layout" ] || command+=(--build-context "$base=oci-layout://$layout")
     case $2 in
     tar) command+=(-o "$(out_of mlbuild tar)") ;;
     dir) command+=(-o "type=oci-dir,dest=$(out_of mlbuild dir)") ;;
@@ -87,7 +89,8 @@ buildkit_forget() { "${buildctl[@]}" prune --all >/dev/null; }
 buildkit_base() { :; }
 buildkit_build() {
     local base layout digest output=()
-    base=$(base_of "$1") layout=$(layout_of "$(base_of "$1")")
+    base=$(base_of "$1")
+    layout=$(layout_of "$base")
     command=("${buildctl[@]}" build --progress quiet --frontend dockerfile.v0 --local "context=$work/$1"
         --local "dockerfile=$work/$1" --allow network.host --opt force-network-mode=host)
     if [ -n "$layout" ]; then
@@ -97,12 +100,13 @@ buildkit_build() {
     case $2 in
     tar) output=("type=oci,dest=$(out_of buildkit tar)") ;;
     dir) output=("type=oci,tar=false,dest=$(out_of buildkit dir)") ;;
-    push) output=("type=image,name=$(name_of buildkit "$1"),push=true") ;;
+    push) output=("type=image,name=$(name_of buildkit "$1"),push=true,registry.insecure=true") ;;
     esac
     [ ${#output[@]} -eq 0 ] || command+=(--output "${output[0]}")
 }
 
-# Debian's buildah, and BuildKit where it is.
+installed() { command -v "$1" >/dev/null; }
+
 builders=(mlbuild)
-! command -v buildah >/dev/null || builders+=(buildah)
-! command -v buildkitd >/dev/null || ! command -v buildctl >/dev/null || builders+=(buildkit)
+! installed buildah || builders+=(buildah)
+! installed buildkitd || ! installed buildctl || ! installed rootlesskit || builders+=(buildkit)

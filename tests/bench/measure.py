@@ -63,13 +63,14 @@ class PeakSampler:
 
     def __init__(self, programs: set[str]) -> None:
         self.shared = mmap.mmap(-1, 8)
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            self.sample(programs)
+            self.sample(programs, parent)
 
-    def sample(self, programs: set[str]) -> None:
+    def sample(self, programs: set[str], parent: int) -> None:
         pause, peak = self.SHORTEST, 0
-        while os.getppid() != 1:
+        while os.getppid() == parent:
             peak = max(peak, pss_of(programs))
             struct.pack_into("q", self.shared, 0, peak)
             time.sleep(pause)

@@ -4,6 +4,10 @@
 # shellcheck shell=bash source-path=SCRIPTDIR/../..
 . tests/cli/user.sh
 
+# Two at once would measure each other.
+exec {lock}>"/var/tmp/mlbuild-bench-$(id -u).lock"
+flock --nonblock "$lock" || { echo "another benchmark is running" >&2 && exit 1; }
+
 # The Python base of the examples: the quickstart's own, where it has run.
 python_base=${QUICKSTART_DIR:-/var/tmp/mlbuild-quickstart-$(id -u)}/python-base
 

@@ -102,9 +102,22 @@ noise_context() {
     noise "$noise" >"$work/noise/noise"
 }
 
+# What is left of mlbuild's time without what the programs of RUN take, which no builder can shorten.
+own_share() {
+    cold mlbuild "$1"
+    mlbuild_build "$1" tar
+    local start=${EPOCHREALTIME/./}
+    "${command[@]/#-q/--progress=plain}" >"$work/log" 2>&1 || return 0
+    awk -v title="   ... mlbuild without the RUN steps, one run" -v total="$((${EPOCHREALTIME/./} - start))" '
+        / RUN / { step[$1] }
+        $2 == "DONE" && $1 in step { total -= $3 * 1e6 }
+        END { printf "%-44s%10.2f s\n", title, total / 1e6 }' "$work/log"
+}
+
 W1() {
     ml_context
     row "W1 ML image, cold, to a tar" cold ml tar
+    own_share ml
 }
 W2() {
     ml_context
