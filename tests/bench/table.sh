@@ -61,7 +61,7 @@ cold() {
     build "$1" warm none
 }
 one_byte_changed() { date +%N >"$work/$2/src/changed"; }
-one_file_changed() { date +%N >"$work/$2/7/changed"; }
+one_file_changed() { date +%N >"$work/$2/7/700.txt"; }
 built_and_registry_empty() {
     restart_registry
     cold "$@"
