@@ -42,10 +42,10 @@ row() {
     ! grep -q '"mlbuild".*"failed": true' "$runs" || failed=1
 }
 
-# build BUILDER CONTEXT OUTPUT: untimed; that it fails is seen when it is timed
+# build BUILDER CONTEXT OUTPUT: untimed; that it failed is seen when it is timed
 build() {
     "$1_build" "$2" "$3"
-    "${command[@]}" >/dev/null 2>&1 || true
+    "${command[@]}" >"$work/log" 2>&1 || tail -n 1 "$work/log" >&2
 }
 
 # What a row starts from.
@@ -180,5 +180,8 @@ for builder in "${builders[@]}"; do "${builder}_start"; done
 "$top/build/dev/tests/floors" "$work"
 echo
 measure header "${builders[@]}"
-for workload in "${chosen[@]}"; do "$workload"; done
+for workload in "${chosen[@]}"; do
+    "$workload"
+    rm -rf "$work"/out/*
+done
 exit "$failed"

@@ -5,9 +5,9 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 mlbuild=$top/build/release/mlbuild
 work=$BENCH_DIR/$$
-mkdir -p "$work"
+mkdir -p "$work/tmp"
 servers=()
-export MLBUILD_STORE=$work/store
+export MLBUILD_STORE=$work/store TMPDIR=$work/tmp
 
 # Stores hold files of the user's sub-ids.
 remove_tree() { unshare --map-auto --map-root-user rm -rf "$@"; }
