@@ -202,8 +202,7 @@ static int from_registry(struct base_images *b, const char *name, const struct p
 }
 
 /* A recorded image whose blobs were not pulled then: the registry is asked now, by digest. */
-static int fetch_later(struct blob_provider *provider, const struct descriptor *blob,
-                       unsigned vertex, struct error *err)
+static int find_later(struct blob_provider *provider, struct blob_provider **out, struct error *err)
 {
     struct base_image *image =
         (struct base_image *)((char *)provider - offsetof(struct base_image, later));
@@ -219,7 +218,25 @@ static int fetch_later(struct blob_provider *provider, const struct descriptor *
                             err);
     }
     pthread_mutex_unlock(&b->lock);
-    return rc < 0 ? -1 : image->source.provider->fetch(image->source.provider, blob, vertex, err);
+    *out = image->source.provider;
+    return rc;
+}
+
+static int fetch_later(struct blob_provider *provider, const struct descriptor *blob,
+                       unsigned vertex, struct error *err)
+{
+    struct blob_provider *found = NULL;
+    TRY(find_later(provider, &found, err));
+    return found->fetch(found, blob, vertex, err);
+}
+
+static int open_later(struct blob_provider *provider, const struct descriptor *blob,
+                      struct thread_pool *pool, unsigned vertex, struct blob_stream **out,
+                      struct error *err)
+{
+    struct blob_provider *found = NULL;
+    TRY(find_later(provider, &found, err));
+    return found->open(found, blob, pool, vertex, out, err);
 }
 
 static void set_recorded_layers(struct base_image *image, const struct image_record *record)
@@ -236,7 +253,7 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
             r->layers[i].blob = (struct descriptor){ media_type_parse(layer->media_type),
                                                      layer->blob, layer->blob_size };
     }
-    image->later.fetch = fetch_later;
+    image->later = (struct blob_provider){ fetch_later, open_later };
     r->provider = &image->later;
 }
 

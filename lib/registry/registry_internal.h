@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry_internal: requests to one host, for resolve.c, pull.c and push.c. */
+/* registry_internal: requests to one host, for resolve.c, download.c and push.c. */
 #ifndef LIB_REGISTRY_REGISTRY_INTERNAL_H
 #define LIB_REGISTRY_REGISTRY_INTERNAL_H
 
 #include <pthread.h>
 
 #include "lib/base/map.h"
+#include "lib/base/thread_pool.h"
 #include "lib/codec/digest.h"
 #include "lib/net/http.h"
 #include "lib/net/url.h"
@@ -41,9 +42,10 @@ struct registry_client {
     struct http_client *http;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    struct map hosts; /* name -> struct registry_host */
-    struct digest fetching[REGISTRY_PARALLEL_MAX];
-    size_t fetching_count;
+    struct map hosts;           /* name -> struct registry_host */
+    struct download *downloads; /* that have not ended */
+    size_t transfers;           /* of them that are under way: at most REGISTRY_PARALLEL_MAX */
+    struct job_group jobs;      /* those that run in a thread of their own; pool NULL: none yet */
 };
 
 struct registry_request {
