@@ -7,10 +7,11 @@
 #include "lib/solver/solver_internal.h"
 #include "lib/store/blob.h"
 
-/* file -> decompressor -> check of the diff_id -> read_ahead */
+/* file, or what is being fetched -> decompressor -> check of the diff_id -> read_ahead */
 struct layer_blob {
     int fd;
     struct fd_reader file;
+    struct blob_stream *stream; /* NULL: the file */
     struct decompressor *plain;
     struct checked_reader {
         struct reader base;
@@ -55,30 +56,43 @@ static int find_layer(const struct solver *s, const char *id, const struct image
     return 0;
 }
 
-int layer_blob_open(const struct solver *s, const char *id, unsigned progress,
-                    struct layer_blob **out, struct error *err)
+/* The packed bytes: from the store, else as they come. */
+static int open_packed(struct layer_blob *b, const struct solver *s,
+                       const struct image_layer *layer, struct blob_provider *provider,
+                       unsigned progress, struct error *err)
 {
     const struct store *store = s->options.store;
+    if (!provider || blob_exists(store, &layer->blob.digest, layer->blob.size))
+        return blob_open(store, &layer->blob.digest, &b->fd, NULL, err);
+    return provider->open(provider, &layer->blob, s->workers.pool, progress, &b->stream, err);
+}
+
+int layer_blob_open(const struct solver *s, const char *id, enum layer_blob_source source,
+                    unsigned progress, struct layer_blob **out, struct error *err)
+{
     const struct image_layer *layer = NULL;
     const struct resolved_image *image = NULL;
-    auto_close int fd = -1;
     TRY(find_layer(s, id, &layer, &image, err));
-    if (image->provider && !blob_exists(store, &layer->blob.digest, layer->blob.size))
+    if (source == LAYER_BLOB_FETCHED && image->provider)
         TRY(image->provider->fetch(image->provider, &layer->blob, progress, err));
-    TRY(blob_open(store, &layer->blob.digest, &fd, NULL, err));
-
-    struct layer_blob *b = xcalloc(1, sizeof *b);
-    b->fd = take_fd(&fd);
+    auto_(layer_blob) struct layer_blob *b = xcalloc(1, sizeof *b);
+    b->fd = -1;
+    TRY(open_packed(b, s, layer, image->provider, progress, err));
     b->file = fd_reader_init(b->fd, "a layer");
-    b->plain = decompressor_open(&b->file.base, "layer");
+    b->plain = decompressor_open(b->stream ? &b->stream->base : &b->file.base, "layer");
     b->checked = (struct checked_reader){ .base = { checked_read },
                                           .in = decompressor_base(b->plain),
                                           .hasher = hasher_new(),
                                           .expected = layer->diff_id,
                                           .cancel = s->options.cancel };
     b->ahead = read_ahead_open(&b->checked.base, s->workers.pool);
-    *out = b;
+    *out = take_ptr(b);
     return 0;
+}
+
+bool layer_blob_is_live(const struct layer_blob *blob)
+{
+    return blob->stream != NULL;
 }
 
 struct reader *layer_blob_base(struct layer_blob *blob)
@@ -90,9 +104,14 @@ void layer_blob_free(struct layer_blob *blob)
 {
     if (!blob)
         return;
+    if (blob->stream)
+        blob->stream->interrupt(blob->stream);
     read_ahead_free(blob->ahead);
     hasher_free(blob->checked.hasher);
     decompressor_free(blob->plain);
-    close(blob->fd);
+    if (blob->stream)
+        blob->stream->close(blob->stream);
+    if (blob->fd >= 0)
+        close(blob->fd);
     free(blob);
 }

@@ -47,14 +47,30 @@ static void disclaim(struct solver *s, const char *id)
     pthread_mutex_unlock(&s->unpack_lock);
 }
 
-static int apply_blob(struct unpack_job *job, bool over, struct error *err)
+static int apply_from(struct unpack_job *job, bool over, enum layer_blob_source source,
+                      bool *out_is_live, struct error *err)
 {
     struct solver *s = job->solver;
     struct snapshotter *snapshotter = s->workers.snapshotter;
     auto_(layer_blob) struct layer_blob *blob = NULL;
-    TRY(layer_blob_open(s, job->layers->ids[job->index], job->progress, &blob, err));
+    TRY(layer_blob_open(s, job->layers->ids[job->index], source, job->progress, &blob, err));
+    *out_is_live = layer_blob_is_live(blob);
     return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
                                    layer_blob_base(blob), &job->needs_below, err);
+}
+
+static int apply_blob(struct unpack_job *job, bool over, struct error *err)
+{
+    struct error why = { 0 };
+    bool is_live = false;
+    if (apply_from(job, over, LAYER_BLOB_ANY, &is_live, &why) == 0)
+        return 0;
+    if (is_live && why.kind == ERROR_CORRUPT) {
+        error_clear(&why);
+        return apply_from(job, over, LAYER_BLOB_FETCHED, &is_live, err);
+    }
+    error_move(err, &why);
+    return -1;
 }
 
 static int unpack_layer(struct unpack_job *job, bool over, struct error *err)
@@ -117,6 +133,8 @@ int solver_unpack(struct solver *s, const struct layer_list *layers,
     s->workers = *workers;
     unsigned progress = progress_start(s->options.progress, "[internal] unpack layers");
     int rc = unpack_layers(s, layers, progress, err);
+    if (rc < 0)
+        cancel_raise(s->options.cancel); /* what is still being fetched */
     progress_end(s->options.progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
     return rc;
