@@ -8,10 +8,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/base/thread_pool.h"
 #include "lib/registry/layout.h"
 #include "lib/registry/resolve.h"
 #include "lib/store/blob.h"
 #include "lib/store/image_store.h"
+
+/* Layers that `mlbuild pull` asks for at once. */
+enum { PULL_WIDTH = 4 };
 
 /* An image that somebody asked for, kept as long as the build. */
 struct base_image {
@@ -389,14 +393,39 @@ int base_images_open(struct session *s, const struct strvec *named, enum pull_po
     return 0;
 }
 
-static int pull_blobs(struct session *s, const struct image_source *source, unsigned v,
-                      struct error *err)
+struct pull_job {
+    const struct image_source *source;
+    const struct descriptor *blob;
+    unsigned vertex;
+    struct error err;
+};
+
+static void pull_blob(void *arg, size_t index)
 {
-    for (size_t i = 0; i < source->manifest.layer_count; i++) {
-        TRY(cancel_check(&s->cancel, err));
-        TRY(source->provider->fetch(source->provider, &source->manifest.layers[i], v, err));
+    struct pull_job *job = (struct pull_job *)arg + index;
+    struct blob_provider *provider = job->source->provider;
+    /* Whether it failed, job->err says. */
+    (void)!provider->fetch(provider, job->blob, job->vertex, &job->err);
+}
+
+static int pull_blobs(const struct image_source *source, unsigned v, struct error *err)
+{
+    size_t count = source->manifest.layer_count;
+    auto_free struct pull_job *jobs = xcalloc(count + 1, sizeof *jobs);
+    int rc = 0;
+    for (size_t i = 0; i < count; i++)
+        jobs[i] = (struct pull_job){ source, &source->manifest.layers[i], v, { 0 } };
+    struct thread_pool *pool = thread_pool_new(PULL_WIDTH);
+    parallel_for(pool, count, PULL_WIDTH, pull_blob, jobs);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < count; i++) {
+        if (error_is_set(&jobs[i].err) && rc == 0) {
+            error_move(err, &jobs[i].err);
+            rc = -1;
+        }
+        error_clear(&jobs[i].err);
     }
-    return 0;
+    return rc;
 }
 
 int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err)
@@ -409,7 +438,7 @@ int base_image_pull(struct session *s, const char *ref, bool blobs, struct error
     image_source_init(&source);
     int rc = resolve_remote(s, full ? full : ref, &host, &source, err);
     if (rc == 0 && blobs)
-        rc = pull_blobs(s, &source, v, err);
+        rc = pull_blobs(&source, v, err);
     if (rc == 0)
         rc = record(s, &source, full, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
