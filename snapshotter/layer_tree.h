@@ -9,7 +9,8 @@
 #ifndef SNAPSHOTTER_LAYER_TREE_H
 #define SNAPSHOTTER_LAYER_TREE_H
 
-#include "lib/solver/snapshotter.h"
+#include "lib/base/cancel.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/store/layer.h"
 
 /* The name of the tree of layer `index`, and what is known of it; *out_present says if it is there.

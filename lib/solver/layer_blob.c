@@ -47,44 +47,48 @@ static ssize_t checked_read(struct reader *base, void *buf, size_t cap, struct e
     return n == 0 ? check_diff_id(r, err) : n;
 }
 
-static int find_layer(const struct solver *s, const char *id, const struct image_layer **out,
-                      const struct resolved_image **out_image, struct error *err)
-{
-    *out = graph_find_layer(s->options.graph, id, out_image);
-    if (!*out || (*out)->blob.size == 0)
-        return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store", id);
-    return 0;
-}
-
-/* The packed bytes: from the store, else as they come. */
-static int open_packed(struct layer_blob *b, const struct solver *s,
-                       const struct image_layer *layer, struct blob_provider *provider,
-                       unsigned progress, struct error *err)
+/* What a base image says of the layer: from the store, else as it comes. */
+static int open_of_image(struct layer_blob *b, const struct solver *s,
+                         const struct image_layer *layer, const struct resolved_image *image,
+                         enum layer_blob_source source, unsigned progress, struct error *err)
 {
     const struct store *store = s->options.store;
+    struct blob_provider *provider = image->provider;
+    b->checked.expected = layer->diff_id;
+    if (source == LAYER_BLOB_FETCHED && provider)
+        TRY(provider->fetch(provider, &layer->blob, progress, err));
     if (!provider || blob_exists(store, &layer->blob.digest, layer->blob.size))
         return blob_open(store, &layer->blob.digest, &b->fd, NULL, err);
     return provider->open(provider, &layer->blob, s->workers.pool, progress, &b->stream, err);
 }
 
+/* Opens the packed bytes of layer `id`, and says what they unpack to. */
+static int open_packed(struct layer_blob *b, const struct solver *s, const char *id,
+                       enum layer_blob_source source, unsigned progress, struct error *err)
+{
+    const struct resolved_image *image = NULL;
+    const struct image_layer *layer = graph_find_layer(s->options.graph, id, &image);
+    struct packed_layer packed;
+    if (layer && layer->blob.size)
+        return open_of_image(b, s, layer, image, source, progress, err);
+    if (packed_layer_find(s->options.store, id, &packed) &&
+        digest_parse_hex(id, &b->checked.expected))
+        return blob_open(s->options.store, &packed.blob, &b->fd, NULL, err);
+    return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store", id);
+}
+
 int layer_blob_open(const struct solver *s, const char *id, enum layer_blob_source source,
                     unsigned progress, struct layer_blob **out, struct error *err)
 {
-    const struct image_layer *layer = NULL;
-    const struct resolved_image *image = NULL;
-    TRY(find_layer(s, id, &layer, &image, err));
-    if (source == LAYER_BLOB_FETCHED && image->provider)
-        TRY(image->provider->fetch(image->provider, &layer->blob, progress, err));
     auto_(layer_blob) struct layer_blob *b = xcalloc(1, sizeof *b);
     b->fd = -1;
-    TRY(open_packed(b, s, layer, image->provider, progress, err));
+    TRY(open_packed(b, s, id, source, progress, err));
     b->file = fd_reader_init(b->fd, "a layer");
     b->plain = decompressor_open(b->stream ? &b->stream->base : &b->file.base, "layer");
-    b->checked = (struct checked_reader){ .base = { checked_read },
-                                          .in = decompressor_base(b->plain),
-                                          .hasher = hasher_new(),
-                                          .expected = layer->diff_id,
-                                          .cancel = s->options.cancel };
+    b->checked.base.read = checked_read;
+    b->checked.in = decompressor_base(b->plain);
+    b->checked.hasher = hasher_new();
+    b->checked.cancel = s->options.cancel;
     b->ahead = read_ahead_open(&b->checked.base, s->workers.pool);
     *out = take_ptr(b);
     return 0;

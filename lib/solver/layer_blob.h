@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layer_blob: a layer of a base image as the plain tar stream that it came as. What is not in the
- * store is fetched, and read while it arrives; decompression and digests are done by a job of the
+ * layer_blob: a packed layer, of a base image or of ours, as a plain tar stream. What is not in the
+ * store is fetched, and read while it arrives. Decompression and digests are done by a job of the
  * pool, ahead of the reader.
  *
  *     struct layer_blob *blob = NULL;
@@ -25,8 +25,7 @@ enum layer_blob_source {
     LAYER_BLOB_FETCHED, /* wait until the store has it, verified */
 };
 
-/* `id` names a layer of an image of the graph that came packed, else NOT_FOUND. Errors: those of
- * the image's provider. */
+/* Errors: NOT_FOUND for a layer that has no blob; those of the image's provider. */
 int layer_blob_open(const struct solver *s, const char *id, enum layer_blob_source source,
                     unsigned progress, struct layer_blob **out, struct error *err) MUST_CHECK;
 /* Is it read as it arrives? */
