@@ -234,20 +234,24 @@ static int fetch_missing(struct download *d, struct error *err)
     return transfer_and_commit(d, 1, err);
 }
 
-static void enter(struct registry_client *client)
+static void enter(struct registry_host *host)
 {
+    struct registry_client *client = host->client;
+
     pthread_mutex_lock(&client->lock);
-    while (client->transfers == REGISTRY_PARALLEL_MAX)
+    while (host->transfers == REGISTRY_PARALLEL_MAX)
         pthread_cond_wait(&client->changed, &client->lock);
-    client->transfers++;
+    host->transfers++;
     pthread_mutex_unlock(&client->lock);
 }
 
 /* Whoever wants the blob from now on finds it in the store, or tries again. */
-static void leave(struct registry_client *client, const struct download *d)
+static void leave(const struct download *d)
 {
+    struct registry_client *client = d->host->client;
+
     pthread_mutex_lock(&client->lock);
-    client->transfers--;
+    d->host->transfers--;
     struct download **at = &client->downloads;
     while (*at != d)
         at = &(*at)->next;
@@ -258,17 +262,16 @@ static void leave(struct registry_client *client, const struct download *d)
 
 void download_run(struct download *d)
 {
-    struct registry_client *client = d->host->client;
     struct error err = { 0 };
 
     pthread_mutex_lock(&d->lock);
     d->has_begun = true;
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->lock);
-    enter(client);
+    enter(d->host);
     if (fetch_missing(d, &err) < 0)
         error_wrap(&err, "pull blob %s", d->status_name);
-    leave(client, d);
+    leave(d);
     pthread_mutex_lock(&d->lock);
     d->has_ended = true;
     error_move(&d->err, &err);

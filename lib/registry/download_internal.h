@@ -9,7 +9,7 @@
  *     download_wait(d, err)  |  download_read(d, &position, ...)
  *     download_leave(d);
  *
- * At most REGISTRY_PARALLEL_MAX are transferred at once for a client.
+ * At most REGISTRY_PARALLEL_MAX are transferred at once from a host.
  */
 #ifndef LIB_REGISTRY_DOWNLOAD_INTERNAL_H
 #define LIB_REGISTRY_DOWNLOAD_INTERNAL_H

@@ -28,6 +28,7 @@ struct registry_host {
     struct url base;
     bool may_use_http;
     bool skip_verify;
+    size_t transfers;     /* downloads under way, under the client's lock */
     pthread_mutex_t lock; /* guards all below; held while a token is fetched, so that it is once */
     bool is_ready;        /* base.is_https is settled, credential was looked up */
     bool is_private;      /* it has a loopback, private or link-local address */
@@ -44,7 +45,6 @@ struct registry_client {
     pthread_cond_t changed;
     struct map hosts;           /* name -> struct registry_host */
     struct download *downloads; /* that have not ended */
-    size_t transfers;           /* of them that are under way: at most REGISTRY_PARALLEL_MAX */
     struct job_group jobs;      /* those that run in a thread of their own; pool NULL: none yet */
 };
 
