@@ -8,10 +8,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/base/thread_pool.h"
 #include "lib/registry/layout.h"
 #include "lib/registry/resolve.h"
 #include "lib/store/blob.h"
 #include "lib/store/image_store.h"
+
+/* Layers that `mlbuild pull` asks for at once. */
+enum { PULL_WIDTH = 4 };
 
 /* An image that somebody asked for, kept as long as the build. */
 struct base_image {
@@ -202,8 +206,7 @@ static int from_registry(struct base_images *b, const char *name, const struct p
 }
 
 /* A recorded image whose blobs were not pulled then: the registry is asked now, by digest. */
-static int fetch_later(struct blob_provider *provider, const struct descriptor *blob,
-                       unsigned vertex, struct error *err)
+static int find_later(struct blob_provider *provider, struct blob_provider **out, struct error *err)
 {
     struct base_image *image =
         (struct base_image *)((char *)provider - offsetof(struct base_image, later));
@@ -219,7 +222,25 @@ static int fetch_later(struct blob_provider *provider, const struct descriptor *
                             err);
     }
     pthread_mutex_unlock(&b->lock);
-    return rc < 0 ? -1 : image->source.provider->fetch(image->source.provider, blob, vertex, err);
+    *out = image->source.provider;
+    return rc;
+}
+
+static int fetch_later(struct blob_provider *provider, const struct descriptor *blob,
+                       unsigned vertex, struct error *err)
+{
+    struct blob_provider *found = NULL;
+    TRY(find_later(provider, &found, err));
+    return found->fetch(found, blob, vertex, err);
+}
+
+static int open_later(struct blob_provider *provider, const struct descriptor *blob,
+                      struct thread_pool *pool, unsigned vertex, struct blob_stream **out,
+                      struct error *err)
+{
+    struct blob_provider *found = NULL;
+    TRY(find_later(provider, &found, err));
+    return found->open(found, blob, pool, vertex, out, err);
 }
 
 static void set_recorded_layers(struct base_image *image, const struct image_record *record)
@@ -236,7 +257,7 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
             r->layers[i].blob = (struct descriptor){ media_type_parse(layer->media_type),
                                                      layer->blob, layer->blob_size };
     }
-    image->later.fetch = fetch_later;
+    image->later = (struct blob_provider){ fetch_later, open_later };
     r->provider = &image->later;
 }
 
@@ -372,14 +393,39 @@ int base_images_open(struct session *s, const struct strvec *named, enum pull_po
     return 0;
 }
 
-static int pull_blobs(struct session *s, const struct image_source *source, unsigned v,
-                      struct error *err)
+struct pull_job {
+    const struct image_source *source;
+    const struct descriptor *blob;
+    unsigned vertex;
+    struct error err;
+};
+
+static void pull_blob(void *arg, size_t index)
 {
-    for (size_t i = 0; i < source->manifest.layer_count; i++) {
-        TRY(cancel_check(&s->cancel, err));
-        TRY(source->provider->fetch(source->provider, &source->manifest.layers[i], v, err));
+    struct pull_job *job = (struct pull_job *)arg + index;
+    struct blob_provider *provider = job->source->provider;
+    /* Whether it failed, job->err says. */
+    (void)!provider->fetch(provider, job->blob, job->vertex, &job->err);
+}
+
+static int pull_blobs(const struct image_source *source, unsigned v, struct error *err)
+{
+    size_t count = source->manifest.layer_count;
+    auto_free struct pull_job *jobs = xcalloc(count + 1, sizeof *jobs);
+    int rc = 0;
+    for (size_t i = 0; i < count; i++)
+        jobs[i] = (struct pull_job){ source, &source->manifest.layers[i], v, { 0 } };
+    struct thread_pool *pool = thread_pool_new(PULL_WIDTH);
+    parallel_for(pool, count, PULL_WIDTH, pull_blob, jobs);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < count; i++) {
+        if (error_is_set(&jobs[i].err) && rc == 0) {
+            error_move(err, &jobs[i].err);
+            rc = -1;
+        }
+        error_clear(&jobs[i].err);
     }
-    return 0;
+    return rc;
 }
 
 int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err)
@@ -392,7 +438,7 @@ int base_image_pull(struct session *s, const char *ref, bool blobs, struct error
     image_source_init(&source);
     int rc = resolve_remote(s, full ? full : ref, &host, &source, err);
     if (rc == 0 && blobs)
-        rc = pull_blobs(s, &source, v, err);
+        rc = pull_blobs(&source, v, err);
     if (rc == 0)
         rc = record(s, &source, full, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,

@@ -31,6 +31,7 @@ struct tree_writer {
     int parent_fd;
     struct dir_time *times;
     size_t time_count, time_cap;
+    char *buffer; /* CHUNK bytes, for streams */
     bool lacked;
     bool keeps_types;
     bool has_root;
@@ -72,6 +73,7 @@ void tree_writer_free(struct tree_writer *w)
     for (size_t i = 0; i < w->time_count; i++)
         free(w->times[i].path);
     free(w->times);
+    free(w->buffer);
     free(w);
 }
 
@@ -115,12 +117,17 @@ static int set_xattrs(int fd, const char *proc, const struct tar_entry *e, struc
     return 0;
 }
 
-/* Owner first: chown clears the setuid bits and file capabilities. */
+/* Owner first: chown clears the setuid bits and file capabilities. What is right already is left
+ * alone, which costs a file system much less: most files are root's, as they were made. */
 static int set_attributes(int fd, const struct tar_entry *e, struct error *err)
 {
-    if (fchown(fd, e->uid, e->gid) < 0)
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return failed(err, "look at", e->path);
+    bool chowned = st.st_uid != e->uid || st.st_gid != e->gid;
+    if (chowned && fchown(fd, e->uid, e->gid) < 0)
         return chown_failed(err, e);
-    if (fchmod(fd, e->mode & 07777) < 0)
+    if ((chowned || (st.st_mode & 07777) != (e->mode & 07777)) && fchmod(fd, e->mode & 07777) < 0)
         return failed(err, "set the mode of", e->path);
     return set_xattrs(fd, NULL, e, err);
 }
@@ -157,26 +164,33 @@ static int set_overlay_mark(int fd, const char *name, const char *value, const c
     return 0;
 }
 
-/* Makes or finds directory `name`; whatever else was in its place had hidden a lower one. */
+/* Something that is no directory gives way to one, which then hides lower ones as it did. */
+static int replace_by_directory(const struct tree_writer *w, int dir_fd, const char *name,
+                                const char *path, struct error *err)
+{
+    if (w->keeps_types) {
+        error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
+        return error_hint(err, "a source before this one has put something else there");
+    }
+    if (unlinkat(dir_fd, name, 0) < 0)
+        return failed(err, "replace", path);
+    return mkdirat(dir_fd, name, DEFAULT_DIR_MODE) < 0 ? failed(err, "create directory", path) : 0;
+}
+
+/* Makes or finds directory `name`. */
 static int make_directory(const struct tree_writer *w, int dir_fd, const char *name,
                           const char *path, int *out_fd, bool *out_made, struct error *err)
 {
     struct stat st;
     bool opaque = false;
-    *out_made = false;
-    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode)) {
-        if (w->keeps_types) {
-            error_set(err, ERROR_USER, 0, "cannot copy to non-directory: /%s", path);
-            return error_hint(err, "a source before this one has put something else there");
-        }
-        opaque = true;
-        if (unlinkat(dir_fd, name, 0) < 0)
-            return failed(err, "replace", path);
-    }
-    if (mkdirat(dir_fd, name, DEFAULT_DIR_MODE) == 0)
-        *out_made = true;
-    else if (errno != EEXIST)
+    *out_made = mkdirat(dir_fd, name, DEFAULT_DIR_MODE) == 0;
+    if (!*out_made && errno != EEXIST)
         return failed(err, "create directory", path);
+    if (!*out_made && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !S_ISDIR(st.st_mode)) {
+        TRY(replace_by_directory(w, dir_fd, name, path, err));
+        *out_made = opaque = true;
+    }
     *out_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (*out_fd < 0)
         return failed(err, "open directory", path);
@@ -260,43 +274,39 @@ static int write_directory(struct tree_writer *w, const struct tar_entry *e, con
     return 0;
 }
 
-static int write_stream(int fd, const struct tar_entry *e, struct reader *in, struct error *err)
+static int write_stream(struct tree_writer *w, int fd, const struct tar_entry *e, struct reader *in,
+                        struct error *err)
 {
-    auto_free char *buf = xmalloc(CHUNK);
+    if (!w->buffer)
+        w->buffer = xmalloc(CHUNK);
     for (uint64_t left = e->size; left;) {
         size_t want = left < CHUNK ? (size_t)left : CHUNK;
-        TRY(reader_read_full(in, buf, want, e->path, err));
-        TRY(fd_write_all(fd, buf, want, e->path, err));
+        TRY(reader_read_full(in, w->buffer, want, e->path, err));
+        TRY(fd_write_all(fd, w->buffer, want, e->path, err));
         left -= want;
     }
     return 0;
 }
 
 /* Attributes follow the content: writing would clear the setuid bits and capabilities. */
-static int write_file(struct tree_writer *w, const struct tar_entry *e, const char *name,
-                      const struct tree_content *content, struct error *err)
+static int fill_file(struct tree_writer *w, int fd, const struct tar_entry *e,
+                     const struct tree_content *content, struct error *err)
 {
-    auto_close int fd =
-        openat(w->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return failed(err, "create", e->path);
     if (e->size && content->fd >= 0)
         TRY(fd_copy(content->fd, fd, e->size, e->path, w->cancel, err));
     else if (e->size)
-        TRY(write_stream(fd, e, content->stream, err));
+        TRY(write_stream(w, fd, e, content->stream, err));
     TRY(set_attributes(fd, e, err));
     struct timespec mtime = { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns };
     struct timespec times[2] = { mtime, mtime };
     return futimens(fd, times) < 0 ? failed(err, "set the time of", e->path) : 0;
 }
 
-static int write_symlink(struct tree_writer *w, const struct tar_entry *e, const char *name,
-                         struct error *err)
+static int finish_symlink(const struct tree_writer *w, const struct tar_entry *e, const char *name,
+                          struct error *err)
 {
     struct timespec times[2] = { { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns },
                                  { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
-    if (symlinkat(e->link, w->parent_fd, name) < 0)
-        return failed(err, "create link", e->path);
     if (fchownat(w->parent_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return chown_failed(err, e);
     if (utimensat(w->parent_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
@@ -368,24 +378,19 @@ static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, stru
     if (strcmp(e->path, e->link) == 0)
         return 0;
     TRY(locate(w, e->path, &name, err));
-    TRY(clear_way(w, name, e->path, err));
-    if (linkat(dir, target, w->parent_fd, name, 0) < 0)
+    int rc = linkat(dir, target, w->parent_fd, name, 0);
+    if (rc < 0 && errno == EEXIST) {
+        TRY(clear_way(w, name, e->path, err));
+        rc = linkat(dir, target, w->parent_fd, name, 0);
+    }
+    if (rc < 0)
         return failed(err, "create hard link", e->path);
     return set_link_attributes(w, e, name, &st, err);
 }
 
-static int write_node(struct tree_writer *w, const struct tar_entry *e, const char *name,
-                      struct error *err)
+static int finish_node(const struct tree_writer *w, const struct tar_entry *e, const char *name,
+                       struct error *err)
 {
-    mode_t type = e->type == TAR_FIFO ? S_IFIFO : e->type == TAR_CHAR ? S_IFCHR : S_IFBLK;
-    dev_t device = e->type == TAR_FIFO ? 0 : makedev(e->dev_major, e->dev_minor);
-    if (e->type == TAR_CHAR && device == 0)
-        return error_set(err, ERROR_CORRUPT, 0, "%s is a character device 0:0", e->path);
-    if (mknodat(w->parent_fd, name, type | 0600, device) < 0) {
-        if (errno == EPERM && e->type != TAR_FIFO)
-            return 0;
-        return failed(err, "create", e->path);
-    }
     struct timespec times[2] = { { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns },
                                  { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns } };
     if (fchownat(w->parent_fd, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
@@ -397,6 +402,41 @@ static int write_node(struct tree_writer *w, const struct tar_entry *e, const ch
                : 0;
 }
 
+/* Makes what is neither a directory nor a hard link, where nothing is; of a file *out_fd. -1 with
+ * errno set. */
+static int make_empty(const struct tree_writer *w, const struct tar_entry *e, const char *name,
+                      int *out_fd)
+{
+    mode_t type = e->type == TAR_FIFO ? S_IFIFO : e->type == TAR_CHAR ? S_IFCHR : S_IFBLK;
+    dev_t device = e->type == TAR_FIFO ? 0 : makedev(e->dev_major, e->dev_minor);
+    if (e->type == TAR_SYMLINK)
+        return symlinkat(e->link, w->parent_fd, name);
+    if (e->type != TAR_FILE)
+        return mknodat(w->parent_fd, name, type | 0600, device);
+    *out_fd =
+        openat(w->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return *out_fd < 0 ? -1 : 0;
+}
+
+static int write_other(struct tree_writer *w, const struct tar_entry *e, const char *name,
+                       const struct tree_content *content, struct error *err)
+{
+    auto_close int fd = -1;
+    int rc = make_empty(w, e, name, &fd);
+    if (rc < 0 && errno == EEXIST) {
+        TRY(clear_way(w, name, e->path, err));
+        rc = make_empty(w, e, name, &fd);
+    }
+    bool is_device = e->type == TAR_CHAR || e->type == TAR_BLOCK;
+    if (rc < 0 && errno == EPERM && is_device)
+        return 0;
+    if (rc < 0)
+        return failed(err, "create", e->path);
+    if (e->type == TAR_FILE)
+        return fill_file(w, fd, e, content, err);
+    return e->type == TAR_SYMLINK ? finish_symlink(w, e, name, err) : finish_node(w, e, name, err);
+}
+
 int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
                       const struct tree_content *content, struct error *err)
 {
@@ -405,20 +445,11 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
         return write_root(w, e, err);
     if (e->type == TAR_HARDLINK)
         return write_hardlink(w, e, err);
+    if (e->type == TAR_CHAR && e->dev_major == 0 && e->dev_minor == 0)
+        return error_set(err, ERROR_CORRUPT, 0, "%s is a character device 0:0", e->path);
     TRY(locate(w, e->path, &name, err));
-    if (e->type == TAR_DIR)
-        return write_directory(w, e, name, err);
-    TRY(clear_way(w, name, e->path, err));
-    switch (e->type) {
-    case TAR_FILE: return write_file(w, e, name, content, err);
-    case TAR_SYMLINK: return write_symlink(w, e, name, err);
-    case TAR_CHAR:
-    case TAR_BLOCK:
-    case TAR_FIFO: return write_node(w, e, name, err);
-    case TAR_DIR:
-    case TAR_HARDLINK: break;
-    }
-    __builtin_unreachable();
+    return e->type == TAR_DIR ? write_directory(w, e, name, err)
+                              : write_other(w, e, name, content, err);
 }
 
 int tree_writer_look(const struct tree_writer *w, const char *path, enum layer_look *out,

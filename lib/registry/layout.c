@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -87,44 +88,107 @@ static int read_blob(struct document_fetcher *fetcher, const struct descriptor *
     return fd_read_file(layout->fd, path, limit, out, err);
 }
 
-static int copy_blob(const struct layout *layout, const struct descriptor *blob, struct error *err)
+/* A blob that is copied into the store as it is being read. */
+struct layout_stream {
+    struct blob_stream base;
+    const struct layout *layout;
+    struct descriptor blob;
+    int fd;
+    struct blob_writer writer; /* fd -1 once the store has it */
+    atomic_bool is_interrupted;
+};
+
+static int copy_failed(const struct layout_stream *s, struct error *err)
+{
+    return error_wrap(err, "OCI layout %s", s->layout->path);
+}
+
+static ssize_t stream_read(struct reader *base, void *buf, size_t cap, struct error *err)
+{
+    struct layout_stream *s = (struct layout_stream *)base;
+
+    if (atomic_load(&s->is_interrupted))
+        return error_set(err, ERROR_CANCELLED, 0, "interrupted");
+    ssize_t got = fd_read_full(s->fd, buf, cap);
+    if (got < 0)
+        error_set(err, ERROR_SYSTEM, errno, "read a blob");
+    else if (got > 0 && writer_write(&s->writer.base, buf, (size_t)got, err) == 0)
+        return got;
+    else if (got == 0 &&
+             (s->writer.fd < 0 || blob_writer_commit(&s->writer, &s->blob.digest, NULL, err) == 0))
+        return 0;
+    return copy_failed(s, err);
+}
+
+static void stream_interrupt(struct blob_stream *base)
+{
+    atomic_store(&((struct layout_stream *)base)->is_interrupted, true);
+}
+
+static void stream_close(struct blob_stream *base)
+{
+    struct layout_stream *s = (struct layout_stream *)base;
+
+    blob_writer_release(&s->writer);
+    if (s->fd >= 0)
+        close(s->fd);
+    free(s);
+}
+
+static int open_both(struct layout_stream *s, struct error *err)
 {
     char path[DIGEST_HEX_SIZE + 16];
     struct stat st;
-    auto_(blob_writer) struct blob_writer w = { .fd = -1 };
-    auto_free char *buffer = xmalloc(COPY_SIZE);
 
-    blob_path(&blob->digest, path);
+    blob_path(&s->blob.digest, path);
     /* NONBLOCK: a FIFO in place of the file must not stop us */
-    auto_close int fd = openat(layout->fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
+    s->fd = openat(s->layout->fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (s->fd < 0)
         return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, errno, "open %s",
                          path);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != blob->size)
+    if (fstat(s->fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != s->blob.size)
         return error_set(err, ERROR_CORRUPT, 0, "%s is not a file of %llu bytes", path,
-                         (unsigned long long)blob->size);
-    TRY(blob_writer_open(layout->store, &w, err));
-    for (;;) {
-        ssize_t got = fd_read_full(fd, buffer, COPY_SIZE);
-        if (got < 0)
-            return error_set(err, ERROR_SYSTEM, errno, "read %s", path);
-        if (got == 0)
-            break;
-        TRY(writer_write(&w.base, buffer, (size_t)got, err));
+                         (unsigned long long)s->blob.size);
+    return blob_writer_open(s->layout->store, &s->writer, err);
+}
+
+static int open_stream(struct blob_provider *provider, const struct descriptor *blob,
+                       struct thread_pool *pool, unsigned vertex, struct blob_stream **out,
+                       struct error *err)
+{
+    struct layout *layout = layout_of_provider(provider);
+    struct layout_stream *s = xcalloc(1, sizeof *s);
+
+    (void)pool;
+    (void)vertex; /* a local copy is too quick to report */
+    assert(layout->store);
+    s->base = (struct blob_stream){ { stream_read }, stream_interrupt, stream_close };
+    s->layout = layout;
+    s->blob = *blob;
+    s->fd = s->writer.fd = -1;
+    if (open_both(s, err) < 0) {
+        copy_failed(s, err);
+        stream_close(&s->base);
+        return -1;
     }
-    return blob_writer_commit(&w, &blob->digest, NULL, err);
+    *out = &s->base;
+    return 0;
 }
 
 static int fetch(struct blob_provider *provider, const struct descriptor *blob, unsigned vertex,
                  struct error *err)
 {
-    const struct layout *layout = layout_of_provider(provider);
+    struct blob_stream *stream = NULL;
 
-    (void)vertex; /* a local copy is too quick to report */
-    assert(layout->store);
-    if (blob_exists(layout->store, &blob->digest, blob->size))
+    if (blob_exists(layout_of_provider(provider)->store, &blob->digest, blob->size))
         return 0;
-    return copy_blob(layout, blob, err) < 0 ? error_wrap(err, "OCI layout %s", layout->path) : 0;
+    auto_free char *buffer = xmalloc(COPY_SIZE);
+    TRY(open_stream(provider, blob, NULL, vertex, &stream, err));
+    ssize_t got = 1;
+    while (got > 0)
+        got = stream->base.read(&stream->base, buffer, COPY_SIZE, err);
+    stream->close(stream);
+    return (int)got;
 }
 
 static void layout_free(struct layout *layout)
@@ -262,6 +326,7 @@ int layout_open(const char *spec_text, const struct platform *platform, const st
     layout->store = store;
     layout->fetcher.fetch = read_blob;
     layout->provider.fetch = fetch;
+    layout->provider.open = open_stream;
     TRY(parse_spec(spec_text, &spec, err));
     layout->path = xstrdup(spec.directory);
     layout->fd = open(spec.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pull: blobs of one repository into the store. A blob that two ask for is fetched once; at most
- * REGISTRY_PARALLEL_MAX are under way for a client. A transfer that breaks off goes on where it
- * stopped; what is not of the promised size and digest never gets a name in the store.
+ * pull: blobs of one repository into the store. A blob that several ask for, to have it there or to
+ * read it on the way, is fetched once (download_internal.h).
  */
 #ifndef LIB_REGISTRY_PULL_INTERNAL_H
 #define LIB_REGISTRY_PULL_INTERNAL_H

@@ -39,6 +39,8 @@ void registry_client_free(struct registry_client *client)
 {
     if (!client)
         return;
+    if (client->jobs.pool)
+        job_group_wait(&client->jobs);
     map_release(&client->hosts);
     http_client_free(client->http);
     pthread_cond_destroy(&client->changed);

@@ -7,6 +7,7 @@
  *     struct registry_client *client = registry_client_new(&options);
  *     registry_resolve(client, &ref, &platform, &source, err);        resolve.h
  *     source.provider->fetch(source.provider, &blob, vertex, err);    from any thread
+ *     source.provider->open(source.provider, &blob, pool, vertex, &stream, err);    likewise
  *     registry_push(client, &image, vertex, err);                     push.h
  *     registry_client_free(client);                                   after all its sources
  *

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry_internal: requests to one host, for resolve.c, pull.c and push.c. */
+/* registry_internal: requests to one host, for resolve.c, download.c and push.c. */
 #ifndef LIB_REGISTRY_REGISTRY_INTERNAL_H
 #define LIB_REGISTRY_REGISTRY_INTERNAL_H
 
 #include <pthread.h>
 
 #include "lib/base/map.h"
+#include "lib/base/thread_pool.h"
 #include "lib/codec/digest.h"
 #include "lib/net/http.h"
 #include "lib/net/url.h"
@@ -27,6 +28,7 @@ struct registry_host {
     struct url base;
     bool may_use_http;
     bool skip_verify;
+    size_t transfers;     /* downloads under way, under the client's lock */
     pthread_mutex_t lock; /* guards all below; held while a token is fetched, so that it is once */
     bool is_ready;        /* base.is_https is settled, credential was looked up */
     bool is_private;      /* it has a loopback, private or link-local address */
@@ -41,9 +43,9 @@ struct registry_client {
     struct http_client *http;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    struct map hosts; /* name -> struct registry_host */
-    struct digest fetching[REGISTRY_PARALLEL_MAX];
-    size_t fetching_count;
+    struct map hosts;           /* name -> struct registry_host */
+    struct download *downloads; /* that have not ended */
+    struct job_group jobs;      /* those that run in a thread of their own; pool NULL: none yet */
 };
 
 struct registry_request {

@@ -7,10 +7,11 @@
 #include "lib/solver/solver_internal.h"
 #include "lib/store/blob.h"
 
-/* file -> decompressor -> check of the diff_id -> read_ahead */
+/* file, or what is being fetched -> decompressor -> check of the diff_id -> read_ahead */
 struct layer_blob {
     int fd;
     struct fd_reader file;
+    struct blob_stream *stream; /* NULL: the file */
     struct decompressor *plain;
     struct checked_reader {
         struct reader base;
@@ -46,44 +47,56 @@ static ssize_t checked_read(struct reader *base, void *buf, size_t cap, struct e
     return n == 0 ? check_diff_id(r, err) : n;
 }
 
-/* Opens the blob of layer `id`; *out_diff_id is what it unpacks to. */
-static int open_blob(const struct solver *s, const char *id, unsigned progress, int *out_fd,
-                     struct digest *out_diff_id, struct error *err)
+/* What a base image says of the layer: from the store, else as it comes. */
+static int open_of_image(struct layer_blob *b, const struct solver *s,
+                         const struct image_layer *layer, const struct resolved_image *image,
+                         enum layer_blob_source source, unsigned progress, struct error *err)
 {
     const struct store *store = s->options.store;
+    struct blob_provider *provider = image->provider;
+    b->checked.expected = layer->diff_id;
+    if (source == LAYER_BLOB_FETCHED && provider)
+        TRY(provider->fetch(provider, &layer->blob, progress, err));
+    if (!provider || blob_exists(store, &layer->blob.digest, layer->blob.size))
+        return blob_open(store, &layer->blob.digest, &b->fd, NULL, err);
+    return provider->open(provider, &layer->blob, s->workers.pool, progress, &b->stream, err);
+}
+
+/* Opens the packed bytes of layer `id`, and says what they unpack to. */
+static int open_packed(struct layer_blob *b, const struct solver *s, const char *id,
+                       enum layer_blob_source source, unsigned progress, struct error *err)
+{
     const struct resolved_image *image = NULL;
     const struct image_layer *layer = graph_find_layer(s->options.graph, id, &image);
     struct packed_layer packed;
-    if (layer && layer->blob.size) {
-        *out_diff_id = layer->diff_id;
-        if (image->provider && !blob_exists(store, &layer->blob.digest, layer->blob.size))
-            TRY(image->provider->fetch(image->provider, &layer->blob, progress, err));
-        return blob_open(store, &layer->blob.digest, out_fd, NULL, err);
-    }
-    if (packed_layer_find(store, id, &packed) && digest_parse_hex(id, out_diff_id))
-        return blob_open(store, &packed.blob, out_fd, NULL, err);
+    if (layer && layer->blob.size)
+        return open_of_image(b, s, layer, image, source, progress, err);
+    if (packed_layer_find(s->options.store, id, &packed) &&
+        digest_parse_hex(id, &b->checked.expected))
+        return blob_open(s->options.store, &packed.blob, &b->fd, NULL, err);
     return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store", id);
 }
 
-int layer_blob_open(const struct solver *s, const char *id, unsigned progress,
-                    struct layer_blob **out, struct error *err)
+int layer_blob_open(const struct solver *s, const char *id, enum layer_blob_source source,
+                    unsigned progress, struct layer_blob **out, struct error *err)
 {
-    struct digest diff_id;
-    auto_close int fd = -1;
-    TRY(open_blob(s, id, progress, &fd, &diff_id, err));
-
-    struct layer_blob *b = xcalloc(1, sizeof *b);
-    b->fd = take_fd(&fd);
+    auto_(layer_blob) struct layer_blob *b = xcalloc(1, sizeof *b);
+    b->fd = -1;
+    TRY(open_packed(b, s, id, source, progress, err));
     b->file = fd_reader_init(b->fd, "a layer");
-    b->plain = decompressor_open(&b->file.base, "layer");
-    b->checked = (struct checked_reader){ .base = { checked_read },
-                                          .in = decompressor_base(b->plain),
-                                          .hasher = hasher_new(),
-                                          .expected = diff_id,
-                                          .cancel = s->options.cancel };
+    b->plain = decompressor_open(b->stream ? &b->stream->base : &b->file.base, "layer");
+    b->checked.base.read = checked_read;
+    b->checked.in = decompressor_base(b->plain);
+    b->checked.hasher = hasher_new();
+    b->checked.cancel = s->options.cancel;
     b->ahead = read_ahead_open(&b->checked.base, s->workers.pool);
-    *out = b;
+    *out = take_ptr(b);
     return 0;
+}
+
+bool layer_blob_is_live(const struct layer_blob *blob)
+{
+    return blob->stream != NULL;
 }
 
 struct reader *layer_blob_base(struct layer_blob *blob)
@@ -95,9 +108,14 @@ void layer_blob_free(struct layer_blob *blob)
 {
     if (!blob)
         return;
+    if (blob->stream)
+        blob->stream->interrupt(blob->stream);
     read_ahead_free(blob->ahead);
     hasher_free(blob->checked.hasher);
     decompressor_free(blob->plain);
-    close(blob->fd);
+    if (blob->stream)
+        blob->stream->close(blob->stream);
+    if (blob->fd >= 0)
+        close(blob->fd);
     free(blob);
 }

@@ -50,17 +50,33 @@ static void disclaim(struct solver *s, const char *id)
     pthread_mutex_unlock(&s->unpack_lock);
 }
 
-static int read_blob(struct layer_job *job, bool over, struct error *err)
+static int read_from(struct layer_job *job, bool over, enum layer_blob_source source,
+                     bool *out_is_live, struct error *err)
 {
     struct solver *s = job->solver;
     struct snapshotter *snapshotter = s->workers.snapshotter;
     const char *id = job->layers->ids[job->index];
     auto_(layer_blob) struct layer_blob *blob = NULL;
-    TRY(layer_blob_open(s, id, job->progress, &blob, err));
+    TRY(layer_blob_open(s, id, source, job->progress, &blob, err));
+    *out_is_live = layer_blob_is_live(blob);
     if (job->use == ROOT_LOOKED_INTO)
         return layer_index_make(s->options.store, id, layer_blob_base(blob), err);
     return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
                                    layer_blob_base(blob), &job->needs_below, err);
+}
+
+static int read_blob(struct layer_job *job, bool over, struct error *err)
+{
+    struct error why = { 0 };
+    bool is_live = false;
+    if (read_from(job, over, LAYER_BLOB_ANY, &is_live, &why) == 0)
+        return 0;
+    if (is_live && why.kind == ERROR_CORRUPT) {
+        error_clear(&why);
+        return read_from(job, over, LAYER_BLOB_FETCHED, &is_live, err);
+    }
+    error_move(err, &why);
+    return -1;
 }
 
 /* A tree answers whatever an index does. */
@@ -180,6 +196,8 @@ int solver_unpack(struct solver *s, const struct layer_list *layers,
     s->workers = *workers;
     unsigned progress = progress_start(s->options.progress, "[internal] unpack layers");
     int rc = provide(s, layers, ROOT_MOUNTED, progress, err);
+    if (rc < 0)
+        cancel_raise(s->options.cancel); /* what is still being fetched */
     progress_end(s->options.progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
     return rc;

@@ -260,3 +260,41 @@ fault_server() {
         ok "$MLBUILD" pull --progress=plain "$fault/$kind:latest"
     done
 }
+
+# from_fault KIND [OPTION...]: a build that takes files from an image of the server's
+from_fault() {
+    printf 'FROM base\nCOPY --from=%s/%s /dir7/noise /noise\nRUN sha256sum < /noise > /sum\n' "$fault" "$1" > "$CTX/Dockerfile"
+    mlb --no-cache --progress=plain -t img "${@:2}" "$CTX"
+}
+
+@test "a base is unpacked behind its transfer, whatever becomes of that" {
+    fault_server
+    local kind sum
+    sum=$(python3 -c 'import hashlib, random
+noise = random.Random(1).randbytes(400000)
+print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
+    for kind in good twice truncated closed-early no-range bad-range range-refused mended; do
+        ok from_fault $kind -o "$kind.tar"
+        same "$kind" "$(image cat "$kind.tar" /sum)" "$sum  -"
+        rm -r "$MLBUILD_STORE"
+    done
+    fails 1 from_fault wrong-bytes
+    says "not sha256:"
+    fails 1 from_fault wrong-diff
+    says "but the image's configuration says"
+    same "layers that stay" "$(find "$MLBUILD_STORE/layers" -name noise | wc -l)" 0
+}
+
+@test "a transfer that hangs is left at once when the build is stopped" {
+    fault_server
+    printf 'FROM base\nCOPY --from=%s/stuck /dir7/noise /noise\n' "$fault" > "$CTX/Dockerfile"
+    mlb_in_background "$CTX"
+    local build=$!
+    wait_until 20 grep -q "half of the layer" fault.log
+    # What has arrived is unpacked.
+    wait_until 20 sh -c "find '$MLBUILD_STORE' -path '*/fs/dir5/noise' | grep -q ."
+    kill -TERM $build
+    local start=$SECONDS
+    wait $build || true
+    [ $((SECONDS - start)) -lt 5 ]
+}

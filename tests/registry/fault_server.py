@@ -1,18 +1,38 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """fault_server.py PORT-FILE LOG-FILE: a registry on loopback that does wrong what the name of the
-repository says. A second port is "another origin": whatever authorisation arrives there is a LEAK."""
+repository says ("truncated", "truncated.again": a fresh one of the same kind). A second port is "another origin": whatever authorisation arrives there is a LEAK."""
 import gzip
 import hashlib
 import http.server
+import io
 import json
 import random
 import sys
+import tarfile
 import threading
+import time
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-LAYER_TAR = random.Random(1).randbytes(400000)
+NOISE = random.Random(1).randbytes(400000)
+CONFIGS = {}
+
+
+def tar():
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for directory in range(20):
+            entry = tarfile.TarInfo(f"dir{directory}")
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+            entry = tarfile.TarInfo(f"dir{directory}/noise")
+            entry.size = len(NOISE) // 20
+            archive.addfile(entry, io.BytesIO(NOISE[directory * entry.size:]))
+    return out.getvalue()
+
+
+LAYER_TAR = tar()
 LAYER = gzip.compress(LAYER_TAR, mtime=0)
 
 
@@ -20,18 +40,20 @@ def sha(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def config(layers):
-    return json.dumps({"os": "linux", "architecture": "amd64", "config": {},
-                       "rootfs": {"type": "layers", "diff_ids": [sha(LAYER_TAR)] * layers}}).encode()
+def config(layers, diff_id=sha(LAYER_TAR)):
+    data = json.dumps({"os": "linux", "architecture": "amd64", "config": {},
+                       "rootfs": {"type": "layers", "diff_ids": [diff_id] * layers}}).encode()
+    CONFIGS[sha(data)] = data
+    return data
 
 
-def manifest(conf):
+def manifest(conf, layers=1):
     return json.dumps({
         "schemaVersion": 2, "mediaType": MANIFEST,
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha(conf),
                    "size": len(conf)},
         "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
-                    "digest": sha(LAYER), "size": len(LAYER)}]}).encode()
+                    "digest": sha(LAYER), "size": len(LAYER)}] * layers}).encode()
 
 
 def nested_indexes(depth):
@@ -51,13 +73,6 @@ seen = {}
 lock = threading.Lock()
 
 
-def times(key):
-    """How often was this asked before?"""
-    with lock:
-        seen[key] = seen.get(key, 0) + 1
-        return seen[key] - 1
-
-
 class Server(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -67,6 +82,12 @@ class Server(http.server.BaseHTTPRequestHandler):
     def note(self, text):
         with lock, open(sys.argv[2], "a") as log:
             log.write(text + "\n")
+
+    def times(self):
+        """How often was this repository asked before?"""
+        with lock:
+            seen[self.repository] = seen.get(self.repository, 0) + 1
+            return seen[self.repository] - 1
 
     def answer(self, status, body=b"", **headers):
         self.send_response(status)
@@ -91,7 +112,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/moved"):
             return self.answer(200, LAYER)
         parts = self.path.split("/")  # "", v2, REPOSITORY, manifests | blobs, NAME
-        return getattr(self, "do_" + parts[3])(parts[2], parts[4])
+        self.repository = parts[2]
+        return getattr(self, "do_" + parts[3])(self.repository.split(".")[0], parts[4])
 
     def stranger(self):
         self.note(f"stranger {self.path.split('?')[0]}")
@@ -125,13 +147,15 @@ class Server(http.server.BaseHTTPRequestHandler):
         return name in names and not is_good
 
     def do_manifests(self, name, reference):
-        conf = config(2 if name == "layer-count" else 1)
-        body = manifest(conf)
+        conf = config(2 if name in ("layer-count", "twice") else 1)
+        if name == "wrong-diff":
+            conf = config(1, sha(b"another"))
+        body = manifest(conf, 2 if name == "twice" else 1)
         if self.needs_token(name):
             return self.challenge(name)
-        if name == "always-503" or (name == "flaky" and times(name) < 2):
+        if name == "always-503" or (name == "flaky" and self.times() < 2):
             return self.answer(503)
-        if name == "too-many" and times(name) < 1:
+        if name == "too-many" and self.times() < 1:
             return self.answer(429, Retry_After="1")
         if name == "html":
             return self.answer(200, b"<html>", Content_Type="text/html")
@@ -150,11 +174,10 @@ class Server(http.server.BaseHTTPRequestHandler):
                            Docker_Content_Digest=digest)
 
     def do_blobs(self, name, digest):
-        for layers in (1, 2):
-            if digest == sha(config(layers)):
-                body = config(layers)
-                return self.answer(200, body.replace(b"linux", b"linus") if name == "wrong-config"
-                                   else body)
+        body = CONFIGS.get(digest)
+        if body:
+            return self.answer(200, body.replace(b"linux", b"linus") if name == "wrong-config"
+                               else body)
         if self.needs_token(name):
             return self.challenge(name)
         redirect = {"redirect": f"http://localhost:{other.server_address[1]}/blob?signature=x",
@@ -164,18 +187,32 @@ class Server(http.server.BaseHTTPRequestHandler):
                     "redirect-credentials": "http://user:pass@localhost/"}.get(name)
         if redirect:
             return self.answer(307, Location=redirect)
-        if name == "wrong-bytes":
-            return self.answer(200, LAYER[:-1] + b"x")
+        if name in ("slow", "stuck"):
+            return self.drip(5 if name == "slow" else 600)
+        if name == "wrong-bytes" or (name == "mended" and self.times() == 0):
+            return self.answer(200, LAYER[:200000] + b"x" + LAYER[200001:])
         if name == "long-body":
             return self.answer(200, LAYER + b"x")
         return self.cut(name)
+
+    def drip(self, seconds):
+        """The first half at once, the rest after a while."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(LAYER)))
+        self.end_headers()
+        half = len(LAYER) // 2
+        self.wfile.write(LAYER[:half])
+        self.wfile.flush()
+        self.note("half of the layer was sent")
+        time.sleep(seconds)
+        self.wfile.write(LAYER[half:])
 
     def cut(self, name):
         """Answers that end early, and what comes of going on."""
         asked = self.headers["Range"]
         half = len(LAYER) // 2
         if name in ("truncated", "closed-early", "no-range", "bad-range", "range-refused",
-                    "always-truncated") and (times(name) == 0 or name == "always-truncated"):
+                    "always-truncated") and (self.times() == 0 or name == "always-truncated"):
             length = None if name == "closed-early" else str(len(LAYER))
             self.close_connection = True
             part = LAYER[:1000] if name == "always-truncated" else LAYER[:half]

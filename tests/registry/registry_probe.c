@@ -4,6 +4,8 @@
  *
  *     registry_probe resolve REFERENCE [PLATFORM]          prints the manifest's digest
  *     registry_probe pull REFERENCE STORE                  all blobs into STORE, prints the digest
+ *     registry_probe follow REFERENCE STORE [alone]        the same, read by several on the way;
+ *                                                         by one thread, if they are alone
  *     registry_probe push STORE LAYOUT REFERENCE...        from a layout through STORE
  *     registry_probe layout SPEC [PLATFORM]                prints the manifest's digest
  *
@@ -12,13 +14,14 @@
 #include <string.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/mem.h"
 #include "lib/base/thread_pool.h"
 #include "lib/registry/layout.h"
 #include "lib/registry/push.h"
 #include "lib/registry/resolve.h"
 #include "lib/store/blob.h"
 
-enum { THREADS = 8, FETCHES = 64 };
+enum { THREADS = 8, FETCHES = 64, READ_SIZE = 50000 };
 
 static const struct retry_policy quick = {
     .max_tries = 6, .base_ms = 5, .cap_ms = 20, .budget_ms = 20000
@@ -53,6 +56,86 @@ static int fetch_all(struct image_source *source, struct error *err)
     jobs[count++] = (struct fetch_job){ .source = source, .blob = &source->manifest.config };
     for (size_t i = 0; i < count; i++)
         job_group_submit(&group, fetch_job, &jobs[i]);
+    job_group_wait(&group);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < count; i++) {
+        if (error_is_set(&jobs[i].err) && rc == 0) {
+            error_move(err, &jobs[i].err);
+            rc = -1;
+        }
+        error_clear(&jobs[i].err);
+    }
+    return rc;
+}
+
+/* Reads a blob on its way to its end, or (`leaves`) a little of it. */
+struct follow_job {
+    struct image_source *source;
+    const struct descriptor *blob;
+    struct thread_pool *pool;
+    bool leaves;
+    struct error err;
+};
+
+static int read_on(struct follow_job *job, struct blob_stream *stream, struct error *err)
+{
+    struct digest actual;
+    uint64_t size = 0;
+    ssize_t n = 1;
+    auto_free char *buf = xmalloc(READ_SIZE);
+    auto_(hasher) struct hasher *hasher = hasher_new();
+
+    while (n > 0 && !(job->leaves && size > 0)) {
+        n = stream->base.read(&stream->base, buf, READ_SIZE, err);
+        hasher_add(hasher, buf, n > 0 ? (size_t)n : 0);
+        size += n > 0 ? (uint64_t)n : 0;
+    }
+    hasher_finish(hasher, &actual);
+    if (n < 0 || job->leaves)
+        return (int)n < 0 ? -1 : 0;
+    if (size != job->blob->size || !digest_equal(&actual, &job->blob->digest))
+        return error_set(err, ERROR_USAGE, 0, "the stream ended well, but was not the blob");
+    return 0;
+}
+
+static void follow_job(void *arg)
+{
+    struct follow_job *job = arg;
+    struct blob_provider *provider = job->source->provider;
+    struct blob_stream *stream = NULL;
+
+    if (provider->open(provider, job->blob, job->pool, 1, &stream, &job->err) < 0)
+        return;
+    int rc = read_on(job, stream, &job->err);
+    if (job->leaves)
+        stream->interrupt(stream);
+    stream->close(stream);
+    if (rc == 0 || job->err.kind != ERROR_CORRUPT)
+        return;
+    printf("%s\n", job->err.message);
+    error_clear(&job->err);
+    if (provider->fetch(provider, job->blob, 1, &job->err) < 0)
+        return;
+}
+
+/* Each layer is followed by three, one of which does not care for the end. */
+static int follow_all(struct image_source *source, size_t threads, struct error *err)
+{
+    struct follow_job jobs[FETCHES] = { 0 };
+    struct thread_pool *pool = thread_pool_new(threads);
+    struct job_group group;
+    size_t count = 0;
+    int rc = 0;
+
+    job_group_init(&group, pool);
+    for (size_t i = 0; i < 3 * source->manifest.layer_count && i < FETCHES; i++) {
+        jobs[i] = (struct follow_job){ .source = source,
+                                       .blob = &source->manifest.layers[i / 3],
+                                       .pool = pool,
+                                       .leaves = i % 3 == 1 };
+        job_group_submit(&group, follow_job, &jobs[i]);
+        count++;
+    }
     job_group_wait(&group);
     thread_pool_free(pool);
     for (size_t i = 0; i < count; i++) {
@@ -120,6 +203,21 @@ static int push(struct registry_client *client, const struct store *store, char 
     return rc;
 }
 
+static int follow(struct registry_client *client, char **args, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    auto_(image_source) struct image_source source;
+    struct platform platform;
+
+    image_source_init(&source);
+    TRY(platform_from(NULL, &platform, err));
+    TRY(reference_parse(args[0], &ref, err));
+    TRY(registry_resolve(client, &ref, &platform, &source, err));
+    TRY(follow_all(&source, args[2] ? 1 : THREADS, err));
+    print_digest(&source);
+    return 0;
+}
+
 static int layout(char **args, struct error *err)
 {
     auto_(image_source) struct image_source source;
@@ -142,7 +240,9 @@ static int run(int argc, char **argv, struct error *err)
                                         .retry = &quick };
     const char *command = argc > 2 ? argv[1] : "";
     bool is_push = strcmp(command, "push") == 0;
-    const char *path = is_push ? argv[2] : (strcmp(command, "pull") == 0 ? argv[3] : NULL);
+    bool is_follow = strcmp(command, "follow") == 0;
+    bool is_pull = strcmp(command, "pull") == 0 || is_follow;
+    const char *path = is_push ? argv[2] : (is_pull ? argv[3] : NULL);
 
     if (insecure_host)
         strvec_push(&insecure, insecure_host);
@@ -153,8 +253,9 @@ static int run(int argc, char **argv, struct error *err)
         options.store = &store;
     }
     struct registry_client *client = registry_client_new(&options);
-    int rc =
-        is_push ? push(client, &store, argv + 3, err) : pull(client, argv + 2, path != NULL, err);
+    int rc = is_push     ? push(client, &store, argv + 3, err)
+             : is_follow ? follow(client, argv + 2, err)
+                         : pull(client, argv + 2, path != NULL, err);
     registry_client_free(client);
     return rc;
 }

@@ -171,6 +171,8 @@ fault too-many 0 "sha256:"
 fault redirect 0 "sha256:"
 fault redirect-relative 0 "sha256:"
 fault token 0 "sha256:"
+fault mended 0 "sha256:"
+fault twice 0 "sha256:"
 fault foreign-realm 1 "belongs to another domain"
 fault always-truncated 1 "after 6 tries"
 fault always-503 1 "after 6 tries"
@@ -192,6 +194,30 @@ fault big-manifest 1 "longer than"
 fault index-loop 1 "nested more than 3"
 fault layer-count 1 "but the configuration"
 fault ansi 1 "denied"
+
+# the same, read while it arrives; by a single thread as well
+follow() { # NAME EXPECTED-EXIT EXPECTED-WORDS
+    local alone
+    for alone in "" alone; do
+        n=$((n + 1))
+        check "follow $alone: $1" "$2" "$3" timeout 60 "$probe" follow \
+            "127.0.0.1:$fault/$1.follow$alone:latest" "$work/fault$n" $alone
+    done
+}
+check "follow: two layers" 0 "$digest" "$probe" follow "127.0.0.1:$plain/team/app:1.0" "$work/store5"
+check "follow: what is there" 0 "$digest" "$probe" follow "127.0.0.1:$plain/team/app:1.0" "$work/store5"
+follow good 0 "sha256:"
+follow slow 0 "sha256:"
+follow twice 0 "sha256:"
+follow truncated 0 "sha256:"
+follow closed-early 0 "sha256:"
+follow no-range 0 "sha256:"
+follow bad-range 0 "sha256:"
+follow range-refused 0 "sha256:"
+follow mended 0 "sha256:"
+follow always-truncated 1 "after 6 tries"
+follow wrong-bytes 1 "not sha256:"
+follow long-body 1 "more than the"
 check "nothing escapes to the terminal" 1 "" \
     sh -c "'$probe' resolve 127.0.0.1:$fault/ansi 2>&1 | grep -q \$(printf '\\033')"
 check "no authorisation went to another origin" 1 "" grep -q "LEAK" "$work/fault.log"

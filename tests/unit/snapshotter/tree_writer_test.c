@@ -118,12 +118,43 @@ static void a_links_header_is_the_files(void **state)
     assert_int_equal(st.st_gid, 34);
 }
 
+/* What is made in a set-group-ID directory begins with its group. */
+static void owners_and_modes_are_as_the_entry_says(void **state)
+{
+    static const struct tar_entry entries[] = {
+        { .path = "d", .type = TAR_DIR, .mode = 02775, .gid = 8 },
+        { .path = "d/root", .type = TAR_FILE, .mode = 0644 },
+        { .path = "d/same", .type = TAR_FILE, .mode = 0600, .gid = 8 },
+        { .path = "d/bits", .type = TAR_FILE, .mode = 06755, .uid = 5 },
+        { .path = "d/none", .type = TAR_FILE, .mode = 0 },
+        { .path = "d/below", .type = TAR_DIR, .mode = 01777 },
+        { .path = "d/link", .type = TAR_SYMLINK, .mode = 0777, .link = "root", .uid = 3 },
+        { .path = "d/pipe", .type = TAR_FIFO, .mode = 0620, .uid = 7, .gid = 6 },
+    };
+    struct bench *b = *state;
+    need_root();
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < COUNT(entries); i++) {
+            const struct tar_entry *e = &entries[i];
+            struct error err = { 0 };
+            struct stat st;
+            assert_ok(tree_writer_entry(b->w, e, &(struct tree_content){ .fd = -1 }, &err), &err);
+            assert_int_equal(fstatat(b->dir->fd, e->path, &st, AT_SYMLINK_NOFOLLOW), 0);
+            assert_int_equal(st.st_mode & 07777, e->mode);
+            assert_int_equal(st.st_uid, e->uid);
+            assert_int_equal(st.st_gid, e->gid);
+            assert_int_equal(st.st_nlink, e->type == TAR_DIR ? 2 + (i == 0 && again) : 1);
+        }
+    }
+}
+
 #define BENCH_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { BENCH_TEST(types_are_kept_if_asked),
                                         BENCH_TEST(what_was_written_is_found),
-                                        BENCH_TEST(a_links_header_is_the_files) };
+                                        BENCH_TEST(a_links_header_is_the_files),
+                                        BENCH_TEST(owners_and_modes_are_as_the_entry_says) };
     return cmocka_run_group_tests_name("tree_writer", tests, NULL, NULL);
 }
