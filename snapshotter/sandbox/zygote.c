@@ -225,7 +225,9 @@ static int prepare(struct zygote *z, struct error *err)
 
 int sandbox_zygote_main(int argc, char **argv)
 {
-    struct zygote z = { .uid_map = STRBUF_INIT, .gid_map = STRBUF_INIT, .proc_fd = -1, .spare = -1, .busy = -1 };
+    struct zygote z = {
+        .uid_map = STRBUF_INIT, .gid_map = STRBUF_INIT, .proc_fd = -1, .spare = -1, .busy = -1
+    };
     struct error err = { 0 };
     char ready = PACKET_READY;
     (void)argc;
