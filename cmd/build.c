@@ -293,10 +293,10 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
 {
     struct build *b = arg;
     bool found = false;
-    if (b->definition.target)
-        TRY(solver_run(b->solver, b->definition.target, workers, err));
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
+    if (b->definition.target)
+        TRY(solver_run(b->solver, b->definition.target, workers, err));
     TRY(image_assemble(&b->request, &b->image, &found, err));
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
@@ -312,19 +312,21 @@ static int solve(struct build *b, struct error *err)
                                       .contexts = b->contexts.items,
                                       .context_count = b->contexts.count,
                                       .lent = &b->secrets.lent,
+                                      .faces = &b->request.faces,
+                                      .target_is_mounted = any_output(b, needs_trees),
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
-    b->solver = solver_new(&options);
-    if (b->definition.target) {
-        TRY(solver_plan(b->solver, b->definition.target, &complete, err));
-        b->request.result = solver_result(b->solver, b->definition.target);
-    }
     b->request.definition = &b->definition;
     b->request.progress = s->progress;
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
     b->request.faces.pack = any_output(b, needs_blobs) || b->annotations.count;
     b->request.faces.fetch = b->names.count > 0;
+    b->solver = solver_new(&options);
+    if (b->definition.target) {
+        TRY(solver_plan(b->solver, b->definition.target, &complete, err));
+        b->request.result = solver_result(b->solver, b->definition.target);
+    }
     if (complete && !any_output(b, needs_trees)) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));

@@ -76,7 +76,7 @@ static int set_level(struct output *o, const char *value, struct error *err)
 /* Which levels there are is known when the format is. */
 static int check_level(const struct output *o, struct error *err)
 {
-    const struct pack_encoder *encoder = layer_encoder(o->packing.compression);
+    const struct pack_encoder *encoder = packing_encoder(&o->packing);
     if (!encoder || o->packing.level <= encoder->level_max)
         return 0;
     return error_set(err, ERROR_USAGE, 0, "compression-level=%d: the highest level is %d",

@@ -6,7 +6,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/strvec.h"
-#include "lib/exporter/layer_face.h"
+#include "lib/layer/face.h"
 
 enum output_type {
     OUTPUT_OCI,      /* the hybrid tarball; type=docker is the same */

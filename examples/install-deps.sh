@@ -13,6 +13,7 @@ declare -A packages=(
         apache2-utils busybox-static uidmap python3 openssl curl attr acl libcap2-bin util-linux
         bsdutils procps xz-utils bzip2 zstd openssh-client binutils clang libclang-rt-14-dev clang-format clang-tidy hyperfine"
 )
+[ "$(dpkg --print-architecture)" != amd64 ] || packages[build]+=" libisal-dev"
 
 missing=()
 for group in "$@"; do

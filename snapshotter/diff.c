@@ -2,13 +2,14 @@
 #include "snapshotter/diff.h"
 
 #include <fcntl.h>
-#include <sys/xattr.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/hard_links.h"
+#include "lib/layer/whiteout.h"
+#include "snapshotter/marks.h"
 
 struct diff {
     const struct diff_options *options;
@@ -37,15 +38,14 @@ static int write_children(struct diff *d, int fd, const char *path, struct error
 static int write_directory(struct diff *d, int dir_fd, const char *name, const char *path,
                            struct error *err)
 {
-    char mark[8];
     auto_close int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
     if (d->depth == DIR_DEPTH_MAX)
         return error_set(err, ERROR_USER, 0, "more than %d directories inside each other: %.40s...",
                          DIR_DEPTH_MAX, path);
-    if (fgetxattr(fd, "user.overlay.opaque", mark, sizeof mark) == 1 && mark[0] == 'y')
-        TRY(write_marker(d, path, ".wh..wh..opq", err));
+    if (directory_is_opaque(fd))
+        TRY(write_marker(d, path, WHITEOUT_OPAQUE_NAME, err));
     d->depth++;
     int rc = write_children(d, fd, path, err);
     d->depth--;
@@ -62,10 +62,10 @@ static int write_child(struct diff *d, int dir_fd, const char *dir, const char *
     if (kind == FS_ENTRY_SOCKET)
         return 0;
     if (kind == FS_ENTRY_WHITEOUT) {
-        auto_free char *marker = xasprintf(".wh.%s", name);
+        auto_free char *marker = xasprintf(WHITEOUT_PREFIX "%s", name);
         return write_marker(d, dir, marker, err);
     }
-    if (str_starts_with(name, ".wh.")) {
+    if (str_starts_with(name, WHITEOUT_PREFIX)) {
         error_set(err, ERROR_USER, 0, "%s cannot be part of an image: its name means a deletion",
                   path);
         return error_hint(err, "remove or rename it in the step that makes it");

@@ -9,7 +9,7 @@
 #ifndef SNAPSHOTTER_DIFF_H
 #define SNAPSHOTTER_DIFF_H
 
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 
 int diff_write(int tree_fd, const struct diff_options *options, struct tar_writer *out,
                struct error *err) MUST_CHECK;

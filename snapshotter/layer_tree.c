@@ -2,11 +2,11 @@
 #include "snapshotter/layer_tree.h"
 
 #include <fcntl.h>
-#include <sys/xattr.h>
 
 #include "lib/base/mem.h"
 #include "snapshotter/apply.h"
 #include "snapshotter/diff.h"
+#include "snapshotter/marks.h"
 #include "snapshotter/tree_writer.h"
 
 static void stacked_name(const struct layer_list *layers, size_t index,
@@ -31,21 +31,6 @@ int layer_tree_find(const struct store *store, const struct layer_list *layers, 
         return 0;
     stacked_name(layers, index, name);
     return layer_find(store, name, out_present, out, err);
-}
-
-static bool occurs_above(const struct layer_list *layers, size_t index)
-{
-    for (size_t i = index + 1; i < layers->count; i++) {
-        if (strcmp(layers->ids[i], layers->ids[index]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_opaque(int fd)
-{
-    char value[8];
-    return fgetxattr(fd, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
 }
 
 /* The root directory of one layer's tree. */
@@ -107,7 +92,7 @@ static int read_one(const struct store *store, struct known_trees *known,
                                 .mode = info.root_mode,
                                 .uid = info.root_uid,
                                 .gid = info.root_gid,
-                                .is_opaque = is_opaque(*out_fd) };
+                                .is_opaque = directory_is_opaque(*out_fd) };
     if (strcmp(name, layers->ids[index]) == 0)
         keep(known, name, root);
     return 0;
@@ -143,7 +128,7 @@ int tree_stack_open(const struct store *store, struct known_trees *known,
     auto_(tree_stack) struct tree_stack stack = { .fds =
                                                       xcalloc(layers->count, sizeof *stack.fds) };
     for (size_t i = layers->count; i-- > 0;) {
-        if (!occurs_above(layers, i))
+        if (!layer_list_occurs_above(layers, i))
             TRY(open_one(store, known, layers, i, &stack, err));
     }
     *out = stack;
@@ -268,14 +253,15 @@ static void writer_discard(struct layer_writer *base)
     writer_free(w);
 }
 
-static int writer_commit(struct layer_writer *base, const char *id, const char *created,
-                         struct error *err)
+static int writer_commit(struct layer_writer *base, const char *created,
+                         char out_id[static LAYER_ID_SIZE], struct error *err)
 {
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
     struct layer_info info = { .created = (char *)created };
     int rc = tree_writer_finish(w->tree, &info, err);
+    store_random_id(out_id);
     if (rc == 0)
-        rc = layer_commit(w->store, w->scratch, id, &info, err);
+        rc = layer_commit(w->store, w->scratch, out_id, &info, err);
     else
         layer_abandon(w->store, w->scratch);
     writer_free(w);

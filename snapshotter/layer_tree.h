@@ -11,8 +11,9 @@
 
 #include <pthread.h>
 
+#include "lib/base/cancel.h"
 #include "lib/base/map.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/store/layer.h"
 
 /* The name of the tree of layer `index`, and what is known of it; *out_present says if it is there.

@@ -2,11 +2,11 @@
 #include "snapshotter/merge.h"
 
 #include <fcntl.h>
-#include <sys/xattr.h>
 
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/fs/dir.h"
+#include "snapshotter/marks.h"
 
 void merge_dir_close(struct merge_dir *d)
 {
@@ -22,17 +22,6 @@ void merge_list_release(struct merge_list *list)
         free(list->items[i].name);
     free(list->items);
     *list = (struct merge_list){ 0 };
-}
-
-static bool is_whiteout(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && st->st_rdev == 0;
-}
-
-static bool is_opaque(int fd)
-{
-    char value[8];
-    return fgetxattr(fd, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
 }
 
 static int compare(const void *a, const void *b)
@@ -94,7 +83,7 @@ int merge_open(const struct merge_dir *dir, const struct merge_name *item, struc
         if (fd < 0)
             return error_set(err, ERROR_SYSTEM, errno, "open %s", item->name);
         child.fds[child.count++] = fd;
-        if (is_opaque(fd))
+        if (directory_is_opaque(fd))
             break;
     }
     *out = child;

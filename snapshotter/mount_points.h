@@ -11,7 +11,7 @@
 
 #include <sys/stat.h>
 
-#include "lib/solver/executor.h"
+#include "lib/layer/snapshotter.h"
 
 struct missing_point {
     char *path; /* resolved, relative to the root */

@@ -13,6 +13,7 @@
 #include "snapshotter/merge.h"
 #include "snapshotter/mount_api.h"
 #include "snapshotter/mount_points.h"
+#include "snapshotter/stack_lower.h"
 #include "snapshotter/tree_writer.h"
 
 /* Longer than a tick of the clock that stamps files. */
@@ -283,6 +284,7 @@ static const struct snapshotter_ops native_ops = {
     .prepare = native_prepare,
     .commit = native_commit,
     .view = native_view,
+    .lower = stack_lower_open,
     .discard = native_discard,
     .layer_write = layer_tree_write,
     .is_unpacked = layer_tree_is_unpacked,

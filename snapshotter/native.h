@@ -6,7 +6,8 @@
 #ifndef SNAPSHOTTER_NATIVE_H
 #define SNAPSHOTTER_NATIVE_H
 
-#include "lib/solver/snapshotter.h"
+#include "lib/base/cancel.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/store/store.h"
 
 /* Both are borrowed; the store has a lease. */

@@ -11,6 +11,7 @@
 #include "snapshotter/layer_tree.h"
 #include "snapshotter/mount_api.h"
 #include "snapshotter/mount_points.h"
+#include "snapshotter/stack_lower.h"
 
 /* A layer below all others that holds nothing but mount points. */
 struct stub {
@@ -276,6 +277,7 @@ static const struct snapshotter_ops overlay_ops = {
     .prepare = overlay_prepare,
     .commit = overlay_commit,
     .view = overlay_view,
+    .lower = stack_lower_open,
     .discard = overlay_discard,
     .layer_write = layer_tree_write,
     .is_unpacked = layer_tree_is_unpacked,

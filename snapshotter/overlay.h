@@ -7,8 +7,9 @@
 #ifndef SNAPSHOTTER_OVERLAY_H
 #define SNAPSHOTTER_OVERLAY_H
 
+#include "lib/base/cancel.h"
 #include "lib/base/thread_pool.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/store/store.h"
 
 /* `pool` takes what need not be waited for: a mount ends some milliseconds after its last use.

@@ -14,6 +14,7 @@
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/resolve.h"
+#include "snapshotter/marks.h"
 
 enum { DEFAULT_DIR_MODE = 0755, CHUNK = 256 * 1024 };
 
@@ -139,18 +140,13 @@ static int inherit_directory(struct tree_writer *w, int fd, const char *path, st
     return 0;
 }
 
-static bool is_whiteout(const struct stat *st)
-{
-    return S_ISCHR(st->st_mode) && st->st_rdev == 0;
-}
-
 /* `fd` is the O_PATH descriptor of a directory. */
 static bool is_opaque(int fd)
 {
     char value[8];
     char proc[32];
     snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
-    return getxattr(proc, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
+    return getxattr(proc, MARK_OPAQUE, value, sizeof value) == 1 && value[0] == 'y';
 }
 
 static int set_overlay_mark(int fd, const char *name, const char *value, const char *path,
@@ -184,7 +180,7 @@ static int make_directory(const struct tree_writer *w, int dir_fd, const char *n
     *out_fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (*out_fd < 0)
         return failed(err, "open directory", path);
-    return opaque ? set_overlay_mark(*out_fd, "user.overlay.opaque", "y", path, err) : 0;
+    return opaque ? set_overlay_mark(*out_fd, MARK_OPAQUE, "y", path, err) : 0;
 }
 
 /* Opens the directory `path` (len bytes of it), making what is missing on the way. */
@@ -453,7 +449,7 @@ int tree_writer_look(const struct tree_writer *w, const char *path, enum layer_l
 int tree_writer_opaque(struct tree_writer *w, const char *path, struct error *err)
 {
     TRY(open_parent(w, path, strlen(path), err));
-    return set_overlay_mark(w->parent_fd, "user.overlay.opaque", "y", path, err);
+    return set_overlay_mark(w->parent_fd, MARK_OPAQUE, "y", path, err);
 }
 
 int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *err)
@@ -469,11 +465,11 @@ int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *
             openat(w->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
             return failed(err, "open directory", path);
-        return set_overlay_mark(fd, "user.overlay.opaque", "y", path, err);
+        return set_overlay_mark(fd, MARK_OPAQUE, "y", path, err);
     }
     if (mknodat(w->parent_fd, name, S_IFCHR, 0) < 0)
         return failed(err, "create the whiteout of", path);
-    return set_overlay_mark(w->parent_fd, "user.overlay.origin", "", path, err);
+    return set_overlay_mark(w->parent_fd, MARK_ORIGIN, "", path, err);
 }
 
 int tree_writer_finish(struct tree_writer *w, struct layer_info *info, struct error *err)

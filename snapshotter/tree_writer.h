@@ -20,7 +20,7 @@
 
 #include "lib/base/cancel.h"
 #include "lib/codec/tar.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/store/layer.h"
 
 struct tree_writer;

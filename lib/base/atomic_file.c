@@ -27,6 +27,12 @@ int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t
     return 0;
 }
 
+void atomic_file_call(struct atomic_file *f, const char *name)
+{
+    free(f->name);
+    f->name = xstrdup(name);
+}
+
 int atomic_file_commit(struct atomic_file *f, bool sync, struct error *err)
 {
     if (sync && fsync(f->fd) < 0)

@@ -25,6 +25,8 @@ struct atomic_file {
 
 int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
                      struct error *err) MUST_CHECK;
+/* The name is another one: it had to be written to be known. */
+void atomic_file_call(struct atomic_file *f, const char *name);
 /* Gives the file its name. With `sync` the file and its directory are on disk when it returns. */
 int atomic_file_commit(struct atomic_file *f, bool sync, struct error *err) MUST_CHECK;
 /* Removes the temporary file unless it was committed. Harmless when called twice. */

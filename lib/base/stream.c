@@ -2,6 +2,9 @@
 #include "lib/base/stream.h"
 
 #include "lib/base/fd.h"
+#include "lib/base/mem.h"
+
+enum { DRAIN_CHUNK = 64 * 1024 };
 
 int reader_read_full(struct reader *r, void *buf, size_t len, const char *name, struct error *err)
 {
@@ -15,6 +18,16 @@ int reader_read_full(struct reader *r, void *buf, size_t len, const char *name, 
         done += (size_t)n;
     }
     return 0;
+}
+
+int reader_drain(struct reader *r, struct error *err)
+{
+    auto_free char *buf = xmalloc(DRAIN_CHUNK);
+    ssize_t n = 0;
+    do {
+        n = r->read(r, buf, DRAIN_CHUNK, err);
+    } while (n > 0);
+    return (int)n;
 }
 
 static int fd_writer_write(struct writer *w, const void *data, size_t len, struct error *err)

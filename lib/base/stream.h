@@ -35,6 +35,10 @@ static inline int writer_write(struct writer *w, const void *data, size_t len, s
 int reader_read_full(struct reader *r, void *buf, size_t len, const char *name,
                      struct error *err) MUST_CHECK;
 
+/* Reads to the end. What follows the end of an archive is no entry of it, but belongs to the stream
+ * whose digest somebody checks. */
+int reader_drain(struct reader *r, struct error *err) MUST_CHECK;
+
 /* A file descriptor as a stream; it is not closed here. `done` counts the bytes that passed. */
 struct fd_writer {
     struct writer base;

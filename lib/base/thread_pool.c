@@ -157,8 +157,42 @@ bool job_group_wait_for(struct job_group *group, unsigned timeout_ms)
     return done;
 }
 
+/* Takes a job of `group` out of the queue. */
+static struct job *take_back(const struct job_group *group)
+{
+    struct thread_pool *pool = group->pool;
+    pthread_mutex_lock(&pool->lock);
+    struct job **at = &pool->first;
+    while (*at && (*at)->group != group)
+        at = &(*at)->next;
+    struct job *job = *at;
+    if (job) {
+        *at = job->next;
+        pool->queued--;
+        if (pool->last == &job->next)
+            pool->last = at;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+bool job_group_help(struct job_group *group)
+{
+    pthread_mutex_lock(&group->lock);
+    bool is_idle = group->running == 0;
+    pthread_mutex_unlock(&group->lock);
+    struct job *job = is_idle ? NULL : take_back(group);
+    if (!job)
+        return false;
+    job->fn(job->arg);
+    job_done(job);
+    return true;
+}
+
 void job_group_wait(struct job_group *group)
 {
+    while (job_group_help(group))
+        ;
     pthread_mutex_lock(&group->lock);
     while (group->running)
         pthread_cond_wait(&group->idle, &group->lock);

@@ -9,6 +9,9 @@
  *     job_group_submit(&group, fn, arg);     any number, also from inside a job
  *     job_group_wait(&group);                all of this group have ended
  *
+ * Whoever waits for a group does what of it no thread has begun: so jobs may wait for jobs of their
+ * own, to any depth and with any number of threads.
+ *
  * All signals are blocked in the threads. A pool does not survive fork: free it before.
  */
 #ifndef LIB_BASE_THREAD_POOL_H
@@ -40,6 +43,9 @@ struct job_group {
 void job_group_init(struct job_group *group, struct thread_pool *pool);
 void job_group_submit(struct job_group *group, job_fn *fn, void *arg);
 void job_group_wait(struct job_group *group);
+/* Does one job of the group that no thread has begun; false if there is none. For those that wait
+ * for what a job does and not for its end. */
+bool job_group_help(struct job_group *group);
 /* Waits `timeout_ms` at most; true once all have ended. job_group_wait must follow in any case. */
 bool job_group_wait_for(struct job_group *group, unsigned timeout_ms);
 

@@ -3,6 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/store/layer.h"
+#include "lib/store/packed_layer.h"
 #include "lib/store/record.h"
 
 void cache_record_release(struct cache_record *r)
@@ -19,7 +20,9 @@ bool cache_find(const struct store *store, const struct digest *key, struct cach
     bool present = false;
     if (!layer || !created || strlen(layer) >= LAYER_ID_SIZE || strchr(layer, '/'))
         return false;
-    if (layer_find(store, layer, &present, NULL, &ignored) < 0 || !present)
+    struct packed_layer packed;
+    if (layer_find(store, layer, &present, NULL, &ignored) < 0 ||
+        !(present || packed_layer_find(store, layer, &packed)))
         return false;
     snprintf(out->layer, sizeof out->layer, "%s", layer);
     out->created = xstrdup(created);

@@ -25,7 +25,7 @@ struct cache_record {
 void cache_record_release(struct cache_record *r);
 DEFINE_AUTO(cache_record, struct cache_record, cache_record_release(value))
 
-/* True if there is a record under `key` whose layer is in the store. */
+/* True if there is a record under `key` whose layer is in the store, as a tree or packed. */
 bool cache_find(const struct store *store, const struct digest *key, struct cache_record *out);
 int cache_put(const struct store *store, const struct digest *key,
               const struct cache_record *record, const struct strvec *recipe,

@@ -3,11 +3,10 @@
 
 #include <bzlib.h>
 #include <lzma.h>
-#define ZLIB_CONST
-#include <zlib.h>
 #include <zstd.h>
 
 #include "lib/base/mem.h"
+#include "lib/codec/inflate_internal.h"
 
 enum { CHUNK = 128 * 1024, ZSTD_WINDOW_LOG_MAX = 27, XZ_MEMORY_MAX = 128 * 1024 * 1024 };
 
@@ -34,7 +33,7 @@ struct decompressor {
     bool for_archives;
     bool in_ended;   /* `in` has nothing more */
     bool unit_ended; /* a member, frame or stream ended and none has begun since */
-    z_stream z;
+    void *inflater;  /* of INFLATE_FASTEST */
     ZSTD_DStream *zstd;
     bz_stream bz;
     lzma_stream xz;
@@ -59,10 +58,7 @@ static void start(struct decompressor *d)
 {
     static const lzma_stream no_xz = LZMA_STREAM_INIT;
     switch (d->format) {
-    case FORMAT_GZIP:
-        if (inflateInit2(&d->z, 15 + 16) != Z_OK)
-            abort();
-        break;
+    case FORMAT_GZIP: d->inflater = INFLATE_FASTEST.open(); break;
     case FORMAT_ZSTD:
         d->zstd = ZSTD_createDStream();
         if (!d->zstd)
@@ -124,31 +120,31 @@ static bool is_over(const struct decompressor *d, char begins_with)
 
 static ssize_t read_gzip(struct decompressor *d, void *out, size_t cap, struct error *err)
 {
-    d->z.next_out = out;
-    d->z.avail_out = cap > CHUNK ? CHUNK : (uInt)cap;
-    uInt wanted = d->z.avail_out;
-    while (d->z.avail_out == wanted) {
-        if (fill(d, err) < 0)
-            return -1;
-        if (is_over(d, '\x1f'))
-            return 0;
+    struct inflate_io io = { .out = out, .out_len = cap };
+    while (io.out_len == cap) {
+        const char *why = NULL;
+        if (d->unit_ended) {
+            TRY(fill(d, err));
+            if (is_over(d, '\x1f'))
+                return 0;
+        }
+        io.in = d->buf + d->pos;
+        io.in_len = d->len - d->pos;
+        enum inflate_status status = INFLATE_FASTEST.run(d->inflater, &io, &why);
+        bool stands_still = io.out_len == cap && io.in_len == d->len - d->pos;
+        d->pos = d->len - io.in_len;
+        d->unit_ended = status == INFLATE_MEMBER_ENDED;
+        if (status == INFLATE_DAMAGED)
+            return damaged(d, why, err);
+        if (status == INFLATE_MEMBER_ENDED || !stands_still)
+            continue;
+        if (d->pos < d->len)
+            return damaged(d, "it leads nowhere", err);
+        TRY(fill(d, err));
         if (d->pos == d->len)
             return damaged(d, "it ends early", err);
-        if (d->unit_ended) {
-            /* zlib stops behind each member; what follows is the next one. */
-            inflateReset(&d->z);
-            d->unit_ended = false;
-        }
-        d->z.next_in = d->buf + d->pos;
-        d->z.avail_in = (uInt)(d->len - d->pos);
-        int rc = inflate(&d->z, Z_NO_FLUSH);
-        d->pos = d->len - d->z.avail_in;
-        if (rc == Z_STREAM_END)
-            d->unit_ended = true;
-        else if (rc != Z_OK && rc != Z_BUF_ERROR)
-            return damaged(d, d->z.msg, err);
     }
-    return (ssize_t)(wanted - d->z.avail_out);
+    return (ssize_t)(cap - io.out_len);
 }
 
 static ssize_t read_zstd(struct decompressor *d, void *out, size_t cap, struct error *err)
@@ -278,8 +274,8 @@ void decompressor_free(struct decompressor *d)
 {
     if (!d)
         return;
-    if (d->format == FORMAT_GZIP)
-        inflateEnd(&d->z);
+    if (d->inflater)
+        INFLATE_FASTEST.close(d->inflater);
     if (d->format == FORMAT_BZIP2)
         BZ2_bzDecompressEnd(&d->bz);
     if (d->format == FORMAT_XZ)

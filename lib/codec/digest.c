@@ -32,21 +32,25 @@ static int nibble(char c)
     return at ? (int)(at - hex_digits) : -1;
 }
 
-bool digest_parse(const char *text, struct digest *out)
+bool digest_parse_hex(const char *hex, struct digest *out)
 {
     struct digest d;
-    if (strncmp(text, "sha256:", 7) != 0 || strlen(text) != DIGEST_TEXT_SIZE - 1)
+    if (strlen(hex) != DIGEST_HEX_SIZE - 1)
         return false;
-    text += 7;
     for (size_t i = 0; i < sizeof d.bytes; i++) {
-        int high = nibble(text[2 * i]);
-        int low = nibble(text[2 * i + 1]);
+        int high = nibble(hex[2 * i]);
+        int low = nibble(hex[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         d.bytes[i] = (unsigned char)(high << 4 | low);
     }
     *out = d;
     return true;
+}
+
+bool digest_parse(const char *text, struct digest *out)
+{
+    return strncmp(text, "sha256:", 7) == 0 && digest_parse_hex(text + 7, out);
 }
 
 bool digest_equal(const struct digest *a, const struct digest *b)

@@ -26,6 +26,8 @@ void digest_hex(const struct digest *d, char hex[static DIGEST_HEX_SIZE]);
 void digest_print(const struct digest *d, char text[static DIGEST_TEXT_SIZE]);
 /* Accepts exactly "sha256:" and 64 lower-case hex digits. */
 bool digest_parse(const char *text, struct digest *out);
+/* The digits alone. */
+bool digest_parse_hex(const char *hex, struct digest *out);
 bool digest_equal(const struct digest *a, const struct digest *b);
 void digest_of(const void *data, size_t len, struct digest *out);
 

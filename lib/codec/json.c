@@ -136,6 +136,17 @@ int js_get_u64(const js *object, const char *key, bool required, uint64_t *out, 
     return 0;
 }
 
+int js_get_i64(const js *object, const char *key, int64_t *out, struct error *err)
+{
+    const js *value = js_member(object, key);
+    if (!value)
+        return 0;
+    if (!json_is_integer(value))
+        return error_set(err, ERROR_CORRUPT, 0, "\"%s\" is not a whole number", key);
+    *out = json_integer_value(value);
+    return 0;
+}
+
 void *js_iter(const js *object)
 {
     return json_object_iter((js *)object);

@@ -48,6 +48,9 @@ int js_get_digest(const js *object, const char *key, struct digest *out,
 int js_get_u64(const js *object, const char *key, bool required, uint64_t *out,
                struct error *err) MUST_CHECK;
 
+/* An integer of any sign; *out is left alone when it is missing. */
+int js_get_i64(const js *object, const char *key, int64_t *out, struct error *err) MUST_CHECK;
+
 /* Walks an object's members in document order: for (void *i = js_iter(o); i; i = js_next(o, i)). */
 void *js_iter(const js *object);
 void *js_next(const js *object, void *iter);

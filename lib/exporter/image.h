@@ -6,8 +6,8 @@
 #ifndef LIB_EXPORTER_IMAGE_H
 #define LIB_EXPORTER_IMAGE_H
 
-#include "lib/exporter/layer_face.h"
 #include "lib/graph/graph.h"
+#include "lib/layer/face.h"
 #include "lib/solver/solver.h"
 #include "lib/store/image_store.h"
 

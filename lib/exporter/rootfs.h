@@ -7,7 +7,7 @@
 #define LIB_EXPORTER_ROOTFS_H
 
 #include "lib/base/cancel.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
 
 int rootfs_write_tar(int root_fd, const struct diff_options *options, struct writer *out,
                      struct error *err) MUST_CHECK;

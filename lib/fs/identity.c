@@ -9,7 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/fs/resolve.h"
 
-enum { ID_MAX = 2147483647, GROUPS_MAX = 65536, FILE_MAX = 10 * 1024 * 1024 };
+enum { ID_MAX = 2147483647, GROUPS_MAX = 65536 };
 
 /* One line of passwd or group, as far as it matters here. */
 struct row {
@@ -159,7 +159,7 @@ static int load_file(int root_fd, const char *path, char **text, struct error *e
         return error_set(err, ERROR_USER, errno, "open %s of the image", path);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return error_set(err, ERROR_USER, 0, "%s of the image is not a regular file", path);
-    TRY(fd_read_all(fd, FILE_MAX, path, &content, err));
+    TRY(fd_read_all(fd, IDENTITY_FILE_MAX, path, &content, err));
     *text = strbuf_detach(&content);
     return 0;
 }

@@ -19,6 +19,9 @@ struct identity {
     char *home; /* "/" if the image does not say */
 };
 
+/* Larger files than that are none of users. */
+enum { IDENTITY_FILE_MAX = 10 * 1024 * 1024 };
+
 void identity_release(struct identity *id);
 DEFINE_AUTO(identity, struct identity, identity_release(value))
 

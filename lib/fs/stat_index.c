@@ -6,6 +6,7 @@
 
 #include "lib/base/atomic_file.h"
 #include "lib/base/mem.h"
+#include "lib/fs/walk.h"
 
 /* A file system with coarse stamps (whole or two seconds) is recognised by its round nanoseconds.
  */
@@ -74,18 +75,6 @@ struct stat_index *stat_index_open(int dir_fd, const char *name)
     return x;
 }
 
-/* The order of a walk: '/' sorts below every other byte. */
-static int compare_paths(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    int left = *a == '/' ? 1 : (unsigned char)*a + (*a ? 1 : 0);
-    int right = *b == '/' ? 1 : (unsigned char)*b + (*b ? 1 : 0);
-    return left - right;
-}
-
 static struct row row_of(const struct stat *st)
 {
     return (struct row){ .dev = st->st_dev,
@@ -106,7 +95,7 @@ static bool same_file(const struct row *a, const struct row *b)
 bool stat_index_find(struct stat_index *x, const char *path, const struct stat *st,
                      struct digest *out)
 {
-    while (x->path && compare_paths(x->path, path) < 0) {
+    while (x->path && walk_compare(x->path, path) < 0) {
         x->changed = true;
         next_row(x);
     }

@@ -6,6 +6,17 @@
 #include "lib/base/mem.h"
 #include "lib/fs/dir.h"
 
+int walk_compare(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    int left = *a == '/' ? 1 : (unsigned char)*a + (*a ? 1 : 0);
+    int right = *b == '/' ? 1 : (unsigned char)*b + (*b ? 1 : 0);
+    return left - right;
+}
+
 /* A directory on the way down. `item` is valid while its children are walked. */
 struct frame {
     struct frame *up;

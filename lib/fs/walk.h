@@ -21,6 +21,10 @@ struct walk_item {
     void **keep;  /* for a directory: where to store something for its children */
 };
 
+/* The order of a walk: less than, equal to or greater than 0. '/' counts as below every other byte.
+ */
+int walk_compare(const char *a, const char *b);
+
 struct walk_visitor {
     int (*visit)(void *arg, const struct walk_item *item, struct error *err);
     /* The children of a directory that was visited are done; `kept` is what it stored. May be NULL.

@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/solver/copy.h"
 
-#include <fcntl.h>
-
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/str.h"
-#include "lib/fs/resolve.h"
 #include "lib/solver/copy_internal.h"
 
 int copy_open(struct copy *c, struct error *err)
 {
-    auto_(resolved) struct resolved r = { 0 };
+    auto_(lower_place) struct lower_place place = { 0 };
     if (c->op->chown) {
         c->has_owner = true;
-        TRY(owner_resolve(c->root_fd, c->op->chown, &c->owner, &c->unknown_owner, err));
+        TRY(owner_resolve(c->lower, c->op->chown, &c->owner, &c->unknown_owner, err));
     }
     if (c->op->chmod) {
         c->has_chmod = true;
         TRY(mode_change_parse(c->op->chmod, &c->chmod, err));
     }
-    if (root_resolve(c->root_fd, c->op->dest, true, &r, err) < 0)
+    if (lower_resolve(c->lower, c->op->dest, &place, err) < 0)
         return error_wrap(err, "the destination");
-    c->dest_exists = r.exists;
-    c->kind = r.exists ? S_ISDIR(r.st.st_mode) ? COPY_DEST_DIR : COPY_DEST_OTHER
+    c->dest_exists = place.exists;
+    c->kind = place.exists                      ? place.is_dir ? COPY_DEST_DIR : COPY_DEST_OTHER
               : str_ends_with(c->op->dest, "/") ? COPY_DEST_DIR
                                                 : COPY_DEST_MISSING;
-    c->dest = take_ptr(r.path);
+    c->dest = take_ptr(place.path);
     return 0;
 }
 
@@ -65,13 +63,10 @@ int copy_conflict(const char *path, bool new_is_dir, struct error *err)
 
 int copy_check_lower(const struct copy *c, const char *path, bool is_dir, struct error *err)
 {
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-    auto_close int fd = beneath_open(c->root_fd, dir, O_PATH | O_DIRECTORY, 0);
-    if (fd < 0 || fstatat(fd, slash ? slash + 1 : path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return 0;
-    return S_ISDIR(st.st_mode) == is_dir ? 0 : copy_conflict(path, is_dir, err);
+    bool exists = false;
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    TRY(lower_look(c->lower, path, &exists, &e, err));
+    return !exists || (e.tar.type == TAR_DIR) == is_dir ? 0 : copy_conflict(path, is_dir, err);
 }
 
 int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *err)
@@ -85,7 +80,7 @@ int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *
     p->way_written = true;
     p->dest_written = with_dest;
     auto_free char *way = xstrndup(c->dest, with_dest ? strlen(c->dest) : above);
-    return write_directories(c->root_fd, way, mode, c->has_owner ? c->owner : none, p->facts, p->to,
+    return write_directories(c->lower, way, mode, c->has_owner ? c->owner : none, p->facts, p->to,
                              err);
 }
 
@@ -124,6 +119,74 @@ static int copy_source(struct pass *p, size_t index, size_t *at, struct error *e
     return 0;
 }
 
+/* A file among others, by its name at the destination. */
+struct placed {
+    const char *name;
+    size_t source;
+    const struct selected *item; /* NULL: an inline file */
+};
+
+struct placed_list {
+    struct placed *items;
+    size_t count, cap;
+};
+
+static void add_placed(struct placed_list *list, const char *name, size_t source,
+                       const struct selected *item)
+{
+    GROW(list->items, list->count, list->cap);
+    list->items[list->count++] = (struct placed){ name, source, item };
+}
+
+static int compare_placed(const void *a, const void *b)
+{
+    return strcmp(((const struct placed *)a)->name, ((const struct placed *)b)->name);
+}
+
+/* All that is copied, sorted, if it is files with different names: then their order says nothing.
+ */
+static bool place_files(const struct pass *p, struct placed_list *out)
+{
+    const struct op_copy *op = p->copy->op;
+    for (size_t i = 0; i < op->source_count; i++) {
+        const struct copy_source *source = &op->sources[i];
+        const struct selection *s = p->copy->inputs[source->input].selection;
+        if (source->unpack || (source->input && s->with_parents))
+            return false;
+        if (source->input == 0)
+            add_placed(out, path_base(source->path), i, NULL);
+        for (size_t k = 0; source->input && k < s->count; k++) {
+            if (s->items[k].source == i && s->items[k].is_dir)
+                return false;
+            if (s->items[k].source == i)
+                add_placed(out, s->items[k].name, i, &s->items[k]);
+        }
+    }
+    if (out->count)
+        qsort(out->items, out->count, sizeof *out->items, compare_placed);
+    for (size_t i = 1; i < out->count; i++) {
+        if (strcmp(out->items[i - 1].name, out->items[i].name) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int copy_placed(struct pass *p, const struct placed_list *list, struct error *err)
+{
+    const struct copy *c = p->copy;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct placed *file = &list->items[i];
+        const struct copy_source *source = &c->op->sources[file->source];
+        const struct copy_input *in = &c->inputs[source->input];
+        p->from = file->item ? &in->from : NULL;
+        p->selection = file->item ? in->selection : NULL;
+        int rc = file->item ? copy_file(p, file->item, err) : copy_inline(p, source, err);
+        hard_links_release(&p->links);
+        TRY(rc);
+    }
+    return 0;
+}
+
 static size_t count_inputs(const struct op_copy *op)
 {
     size_t max = 0;
@@ -146,6 +209,16 @@ static int run_pass(struct pass *p, struct error *err)
     return 0;
 }
 
+/* For a writer that wants an order, as far as there is a choice. */
+static int run_ordered(struct pass *p, struct error *err)
+{
+    struct placed_list files = { 0 };
+    bool all_files = p->to->in_order && place_files(p, &files);
+    int rc = all_files ? copy_placed(p, &files, err) : run_pass(p, err);
+    free(files.items);
+    return rc;
+}
+
 int copy_facts(struct copy *c, bool *out_known, struct digest *out, struct error *err)
 {
     auto_(hasher) struct hasher *facts = hasher_new();
@@ -163,7 +236,7 @@ int copy_write(struct copy *c, struct layer_writer *to, struct digest *out_facts
         .copy = c, .facts = facts, .to = to, .dest = c->kind, .links = HARD_LINKS_INIT
     };
     to->keeps_types = true;
-    TRY(run_pass(&p, err));
+    TRY(run_ordered(&p, err));
     hasher_finish(facts, out_facts);
     return 0;
 }

@@ -16,9 +16,9 @@
 
 #include "lib/base/progress.h"
 #include "lib/fs/mode_change.h"
+#include "lib/layer/snapshotter.h"
 #include "lib/solver/owner.h"
 #include "lib/solver/selection.h"
-#include "lib/solver/snapshotter.h"
 
 struct copy_input {
     struct file_source from;
@@ -35,7 +35,7 @@ struct copy {
     /* the caller's, borrowed */
     const struct op_copy *op;
     const struct copy_input *inputs; /* by input of the vertex; the first is not used */
-    int root_fd;                     /* the root it lands on */
+    struct lower *lower;             /* the root it lands on */
     struct progress *progress;       /* for warnings; may be NULL */
     const struct cancel *cancel;
     /* copy_open's */

@@ -8,6 +8,7 @@
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/fs/resolve.h"
+#include "lib/layer/whiteout.h"
 #include "lib/solver/copy_internal.h"
 
 enum { INLINE_MODE = 0644 };
@@ -22,7 +23,7 @@ static bool changed_while_read(const struct fs_entry *e)
 
 int copy_check_name(const char *path, struct error *err)
 {
-    if (!str_starts_with(path_base(path), ".wh."))
+    if (!str_starts_with(path_base(path), WHITEOUT_PREFIX))
         return 0;
     return error_set(err, ERROR_USER, 0, "%s cannot be part of an image: its name means a deletion",
                      path);

@@ -11,32 +11,15 @@ struct tree {
     struct pass *pass;
     const struct selected *item;
     char *dest;          /* where its entries go, relative to the root; owned */
-    int lower_fd;        /* the same directory in the root, or -1; owned */
+    bool meets_lower;    /* the same directory is below */
     bool parents_wanted; /* they are written when the first entry is */
 };
 
 static void tree_release(struct tree *t)
 {
     free(t->dest);
-    if (t->lower_fd >= 0)
-        close(t->lower_fd);
 }
 DEFINE_AUTO(tree, struct tree, tree_release(value))
-
-/* Looks `name` up in the root's directory `lower_fd`. *out_fd is the directory there, or -1. */
-static int check_lower(int lower_fd, const char *name, const char *path, bool is_dir, int *out_fd,
-                       struct error *err)
-{
-    struct stat st;
-    *out_fd = -1;
-    if (lower_fd < 0 || fstatat(lower_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return 0;
-    if (S_ISDIR(st.st_mode) != is_dir)
-        return copy_conflict(path, is_dir, err);
-    if (is_dir)
-        *out_fd = openat(lower_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return 0;
-}
 
 /* Writes the directory `below` of the pivot with what it is there. */
 static int write_parent(struct tree *t, const char *pivot, const char *below, struct error *err)
@@ -78,36 +61,22 @@ static int write_parents(struct tree *t, struct error *err)
 static int visit(void *arg, const struct walk_item *item, struct error *err)
 {
     struct tree *t = arg;
-    bool is_dir = S_ISDIR(item->st.st_mode);
-    int lower = item->parent ? (int)(intptr_t)item->parent - 1 : -1;
-    int lower_dir = -1;
     auto_free char *path = xasprintf("%s%s%s", t->dest, *t->dest ? "/" : "", item->path);
     TRY(cancel_check(t->pass->copy->cancel, err));
     if (t->parents_wanted)
         TRY(write_parents(t, err));
-    /* A start directory has no parent in the walk: its children look into lower_fd. */
-    if (!strchr(item->path, '/'))
-        lower = t->lower_fd;
-    TRY(check_lower(lower, item->name, path, is_dir, &lower_dir, err));
-    if (is_dir)
-        *item->keep = (void *)(intptr_t)(lower_dir + 1);
+    if (t->meets_lower)
+        TRY(copy_check_lower(t->pass->copy, path, S_ISDIR(item->st.st_mode), err));
     return t->pass->to ? copy_entry(t->pass, item->dir_fd, item->name, path, err) : 0;
-}
-
-static void leave(void *arg, void *kept)
-{
-    (void)arg;
-    if (kept)
-        close((int)(intptr_t)kept - 1);
 }
 
 static int walk_source(struct tree *t, int fd, struct error *err)
 {
     struct pass *p = t->pass;
     struct walk_filter filters[SELECTION_FILTERS];
-    struct walk_visitor visitor = { .visit = visit, .leave = leave, .arg = t };
+    struct walk_visitor visitor = { .visit = visit, .arg = t };
     /* Where the root has nothing there is nothing to be told, but for the parents. */
-    if (!p->to && t->lower_fd < 0 && !t->parents_wanted)
+    if (!p->to && !t->meets_lower && !t->parents_wanted)
         return 0;
     selection_filters(p->from, p->selection, t->item, filters);
     return walk_filtered(fd, filters, SELECTION_FILTERS, &visitor, err);
@@ -126,8 +95,9 @@ static int write_top(const struct tree *t, int source_fd, struct error *err)
         e.uid = c->owner.uid;
         e.gid = c->owner.gid;
     }
-    if (t->lower_fd >= 0) {
-        TRY(fs_entry_of_dir(t->lower_fd, t->dest, &existing, err));
+    if (t->meets_lower) {
+        bool exists = false;
+        TRY(lower_look(c->lower, t->dest, &exists, &existing, err));
         e = existing.tar;
     }
     e.mtime_s = source.tar.mtime_s;
@@ -146,8 +116,9 @@ int copy_directory(struct pass *p, const struct selected *item, struct error *er
 {
     const struct copy *c = p->copy;
     auto_close int fd = -1;
-    auto_(
-        tree) struct tree t = { .pass = p, .item = item, .dest = xstrdup(c->dest), .lower_fd = -1 };
+    auto_(tree) struct tree t = {
+        .pass = p, .item = item, .dest = xstrdup(c->dest), .meets_lower = c->dest_exists
+    };
     if (p->dest == COPY_DEST_OTHER)
         return copy_conflict(c->dest, true, err);
     /* What exists is a fact; what the source directory makes is none. */
@@ -155,8 +126,6 @@ int copy_directory(struct pass *p, const struct selected *item, struct error *er
     p->dest = COPY_DEST_DIR;
     p->dest_written = true;
     TRY(open_source(&t, &fd, err));
-    if (c->dest_exists)
-        t.lower_fd = beneath_open(c->root_fd, c->dest, O_RDONLY | O_DIRECTORY, 0);
     if (p->to)
         TRY(write_top(&t, fd, err));
     return walk_source(&t, fd, err);
@@ -186,7 +155,6 @@ int copy_with_parents(struct pass *p, const struct selected *item, struct error 
     auto_(tree) struct tree t = { .pass = p,
                                   .item = item,
                                   .dest = xasprintf("%s%s%s", c->dest, between, item->name),
-                                  .lower_fd = -1,
                                   .parents_wanted = true };
     if (p->dest == COPY_DEST_OTHER)
         return copy_conflict(c->dest, true, err);
@@ -197,6 +165,7 @@ int copy_with_parents(struct pass *p, const struct selected *item, struct error 
     /* A directory that is named is copied, even an empty one. */
     if (!item->only && !pattern_list_excludes(&p->selection->exclude, item->name, NULL))
         TRY(write_parents(&t, err));
-    t.lower_fd = beneath_open(c->root_fd, t.dest, O_RDONLY | O_DIRECTORY, 0);
+    auto_(fs_entry) struct fs_entry below = { .fd = -1 };
+    TRY(lower_look(c->lower, t.dest, &t.meets_lower, &below, err));
     return walk_source(&t, fd, err);
 }

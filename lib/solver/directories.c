@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/solver/directories.h"
 
-#include <fcntl.h>
-
 #include "lib/base/mem.h"
-#include "lib/fs/entry.h"
-#include "lib/fs/resolve.h"
 
 void hash_entry(struct hasher *h, const struct tar_entry *e)
 {
@@ -33,20 +29,20 @@ static int emit(const struct tar_entry *e, struct hasher *facts, struct layer_wr
     return to ? to->ops->entry(to, e, -1, err) : 0;
 }
 
-static int write_one(int root_fd, const struct tar_entry *fresh, struct hasher *facts,
+static int write_one(struct lower *lower, const struct tar_entry *fresh, struct hasher *facts,
                      struct layer_writer *to, struct error *err)
 {
-    auto_close int fd = beneath_open(root_fd, fresh->path, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0 && errno == ENOENT)
-        return emit(fresh, facts, to, err);
-    if (fd < 0)
-        return error_set(err, ERROR_USER, errno, "/%s", fresh->path);
+    bool exists = false;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    TRY(fs_entry_of_dir(fd, fresh->path, &e, err));
+    TRY(lower_look(lower, fresh->path, &exists, &e, err));
+    if (!exists)
+        return emit(fresh, facts, to, err);
+    if (e.tar.type != TAR_DIR)
+        return error_set(err, ERROR_USER, ENOTDIR, "/%s", fresh->path);
     return emit(&e.tar, facts, to, err);
 }
 
-int write_directories(int root_fd, const char *path, unsigned mode, struct owner owner,
+int write_directories(struct lower *lower, const char *path, unsigned mode, struct owner owner,
                       struct hasher *facts, struct layer_writer *to, struct error *err)
 {
     for (const char *end = path; *end; end += *end == '/') {
@@ -55,7 +51,7 @@ int write_directories(int root_fd, const char *path, unsigned mode, struct owner
         struct tar_entry fresh = {
             .path = part, .type = TAR_DIR, .mode = mode, .uid = owner.uid, .gid = owner.gid
         };
-        TRY(write_one(root_fd, &fresh, facts, to, err));
+        TRY(write_one(lower, &fresh, facts, to, err));
     }
     return 0;
 }

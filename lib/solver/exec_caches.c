@@ -62,13 +62,12 @@ static int copy_initial(const struct wanted_cache *w, int root_fd, int dir_fd, s
 static int fill(void *arg, int dir_fd, struct error *err)
 {
     const struct wanted_cache *w = arg;
-    struct snapshotter *snapshotter = w->mounts->solver->workers.snapshotter;
-    struct layer_list layers =
-        input_layers(w->mounts->solver, w->mounts->vertex, mount_of(w)->input);
+    struct solver *s = w->mounts->solver;
+    struct layer_list layers = input_layers(s, w->mounts->vertex, mount_of(w)->input);
     struct snapshot *view = NULL;
-    TRY(snapshotter->ops->view(snapshotter, &layers, &view, err));
+    TRY(view_layers(s, &layers, &view, err));
     int rc = copy_initial(w, view->root_fd, dir_fd, err);
-    snapshotter->ops->discard(view);
+    s->workers.snapshotter->ops->discard(view);
     return rc;
 }
 

@@ -72,15 +72,14 @@ static int open_bind(struct exec_mounts *m, size_t index, struct error *err)
 {
     const struct exec_mount *mount = &m->vertex->exec.mounts[index];
     struct exec_mount_state *state = &m->states[index];
-    struct snapshotter *snapshotter = m->solver->workers.snapshotter;
     struct layer_list layers = layers_of(m, mount);
     bool scratch = mount->writable && mount->type == EXEC_MOUNT_BIND;
     struct snapshot *shared = scratch ? NULL : find_view(m, index);
     struct stat st;
     if (!state->root && scratch)
-        TRY(snapshotter->ops->prepare(snapshotter, &layers, NULL, 0, &state->root, err));
+        TRY(prepare_layers(m->solver, &layers, NULL, 0, &state->root, err));
     if (!state->root && !shared)
-        TRY(snapshotter->ops->view(snapshotter, &layers, &state->root, err));
+        TRY(view_layers(m->solver, &layers, &state->root, err));
     int root_fd = shared && !state->root ? shared->root_fd : state->root->root_fd;
     TRY(resolve_source(m, index, root_fd, &st, err));
     m->sources[index].fd = root_fd;

@@ -12,12 +12,7 @@
 #include "lib/base/cancel.h"
 #include "lib/base/error.h"
 #include "lib/graph/graph.h"
-
-/* A path in the image that something will be mounted on while a step runs. */
-struct mount_point {
-    const char *path; /* absolute, as the image sees it; may lead through links */
-    bool is_dir;
-};
+#include "lib/layer/snapshotter.h"
 
 /* What one of op->mounts shows, looked up by the solver. */
 struct exec_source {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* COPY and ADD: what they read, the key of what they lead to, the layer. */
 #include "lib/base/mem.h"
+#include "lib/layer/packed_writer.h"
 #include "lib/solver/copy.h"
 #include "lib/solver/solver_internal.h"
 
@@ -77,11 +78,10 @@ static int open_context(const struct copy_job *r, size_t input, struct error *er
 
 static int open_stage(const struct copy_job *r, size_t input, struct error *err)
 {
-    struct snapshotter *snapshotter = r->solver->workers.snapshotter;
     struct layer_list layers = input_layers(r->solver, r->vertex, input);
     struct opened *o = &r->opened[input];
     struct copy_input *in = &r->inputs[input];
-    TRY(snapshotter->ops->view(snapshotter, &layers, &o->view, err));
+    TRY(view_layers(r->solver, &layers, &o->view, err));
     in->from =
         (struct file_source){ .name = "the stage it is copied from", .root_fd = o->view->root_fd };
     in->selection = &o->own;
@@ -150,6 +150,36 @@ static int put_layer(const struct copy_job *r, const struct digest *facts,
     return cache_put(r->solver->options.store, &digest, layer, &key.recipe, err);
 }
 
+/* Files whose order in the layer is not known before they are written are for a tree. */
+static bool may_be_packed(const struct copy_job *r)
+{
+    const struct op_copy *op = &r->vertex->copy;
+    for (size_t i = 0; i < op->source_count; i++) {
+        if (op->sources[i].unpack)
+            return false;
+    }
+    return is_written_packed(r->solver, r->vertex);
+}
+
+/* Fills a new layer. One that has to be packed in another order than the files come in becomes a
+ * tree. */
+static int fill_layer(const struct copy_job *r, struct copy *c, bool packed,
+                      struct layer_writer **out, struct digest *out_facts, struct error *err)
+{
+    struct layer_writer *writer = NULL;
+    TRY(open_layer_writer(r->solver, packed, &writer, err));
+    if (copy_write(c, writer, out_facts, err) == 0) {
+        *out = writer;
+        return 0;
+    }
+    bool again = packed && packed_writer_is_disordered(writer);
+    writer->ops->discard(writer);
+    if (!again)
+        return -1;
+    error_clear(err);
+    return fill_layer(r, c, false, out, out_facts, err);
+}
+
 /* Writes the layer. `known` are the facts if they were told before; if not (NULL), it may turn out
  * that what was written is there already. */
 static int write_layer(const struct copy_job *r, struct copy *c, const struct digest *known,
@@ -157,18 +187,15 @@ static int write_layer(const struct copy_job *r, struct copy *c, const struct di
 {
     struct digest facts;
     struct layer_writer *writer = NULL;
-    struct snapshotter *snapshotter = r->solver->workers.snapshotter;
-    TRY(snapshotter->ops->layer_write(snapshotter, &writer, err));
-    int rc = copy_write(c, writer, &facts, err);
-    if (rc == 0)
-        rc = check_unchanged(r, err);
+    TRY(fill_layer(r, c, may_be_packed(r), &writer, &facts, err));
+    int rc = check_unchanged(r, err);
     *out_cached = rc == 0 && !known && find_layer(r, &facts, layer);
     if (rc < 0 || *out_cached) {
         writer->ops->discard(writer);
         return rc;
     }
-    new_layer(layer);
-    TRY(writer->ops->commit(writer, layer->layer, layer->created, err));
+    layer->created = time_of_layer();
+    TRY(writer->ops->commit(writer, layer->created, layer->layer, err));
     return put_layer(r, known ? known : &facts, layer, err);
 }
 
@@ -181,14 +208,14 @@ static void warn_of_owner(const struct copy *c)
     progress_warning(c->progress, text);
 }
 
-static int copy_onto(const struct copy_job *r, int root_fd, struct cache_record *layer,
+static int copy_onto(const struct copy_job *r, struct lower *lower, struct cache_record *layer,
                      bool *out_cached, struct error *err)
 {
     struct digest facts;
     bool known = false;
     auto_(copy) struct copy c = { .op = &r->vertex->copy,
                                   .inputs = r->inputs,
-                                  .root_fd = root_fd,
+                                  .lower = lower,
                                   .progress = r->solver->options.progress,
                                   .cancel = r->solver->options.cancel };
     TRY(copy_open(&c, err));
@@ -200,18 +227,15 @@ static int copy_onto(const struct copy_job *r, int root_fd, struct cache_record 
 
 int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct error *err)
 {
-    struct snapshotter *snapshotter = s->workers.snapshotter;
     struct layer_list layers = input_layers(s, v, 0);
-    struct snapshot *root = NULL;
+    auto_(lower) struct lower *lower = NULL;
     auto_(cache_record) struct cache_record layer = { 0 };
     auto_(copy_job) struct copy_job r = { .solver = s,
                                           .vertex = v,
                                           .inputs = xcalloc(v->input_count, sizeof *r.inputs),
                                           .opened = xcalloc(v->input_count, sizeof *r.opened) };
     TRY(open_inputs(&r, err));
-    TRY(snapshotter->ops->view(snapshotter, &layers, &root, err));
-    int rc = copy_onto(&r, root->root_fd, &layer, out_cached, err);
-    snapshotter->ops->discard(root);
-    TRY(rc);
+    TRY(look_into_layers(s, &layers, &lower, err));
+    TRY(copy_onto(&r, lower, &layer, out_cached, err));
     return remember(s, v, &layer, err);
 }

@@ -98,8 +98,7 @@ static int make_layer(struct solver *s, const struct vertex *v, unsigned progres
     struct snapshot *snapshot = NULL;
     struct output o = { s->options.progress, progress, STRBUF_INIT };
     TRY(exec_mounts_open(mounts, progress, err));
-    TRY(snapshotter->ops->prepare(snapshotter, &layers, mounts->points, mounts->point_count,
-                                  &snapshot, err));
+    TRY(prepare_layers(s, &layers, mounts->points, mounts->point_count, &snapshot, err));
     int rc = run_step(s, v, &o, mounts, snapshot, err);
     strbuf_release(&o.tail);
     exec_mounts_close(mounts);
@@ -107,7 +106,8 @@ static int make_layer(struct solver *s, const struct vertex *v, unsigned progres
         snapshotter->ops->discard(snapshot);
         return -1;
     }
-    new_layer(layer);
+    store_random_id(layer->layer);
+    layer->created = time_of_layer();
     return snapshotter->ops->commit(snapshot, layer->layer, layer->created, err);
 }
 

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* WORKDIR: one directory with its parents. */
-#include "lib/fs/resolve.h"
 #include "lib/solver/directories.h"
 #include "lib/solver/solver_internal.h"
 
-static int mkdir_onto(struct solver *s, const struct vertex *v, int root_fd,
+static int mkdir_onto(struct solver *s, const struct vertex *v, struct lower *lower,
                       struct cache_record *layer, bool *out_cached, struct error *err)
 {
     struct owner owner;
     struct digest facts_digest;
     struct digest digest;
     auto_free char *unknown = NULL;
-    auto_(resolved) struct resolved r = { 0 };
+    auto_(lower_place) struct lower_place place = { 0 };
     auto_(hasher) struct hasher *facts = hasher_new();
     auto_(cache_key) struct cache_key key = cache_key_begin("result");
-    TRY(owner_resolve(root_fd, v->mkdir.owner, &owner, &unknown, err));
-    if (root_resolve(root_fd, v->mkdir.path, true, &r, err) < 0)
+    TRY(owner_resolve(lower, v->mkdir.owner, &owner, &unknown, err));
+    if (lower_resolve(lower, v->mkdir.path, &place, err) < 0)
         return error_wrap(err, "WORKDIR %s", v->mkdir.path);
-    if (r.exists && !S_ISDIR(r.st.st_mode))
+    if (place.exists && !place.is_dir)
         return error_set(err, ERROR_USER, 0, "WORKDIR %s is not a directory", v->mkdir.path);
     /* A directory that is there is left alone: the layer is empty. */
-    hasher_add_u64(facts, r.exists);
-    if (!r.exists)
-        TRY(write_directories(root_fd, r.path, NEW_DIRECTORY_MODE, owner, facts, NULL, err));
+    hasher_add_u64(facts, place.exists);
+    if (!place.exists)
+        TRY(write_directories(lower, place.path, NEW_DIRECTORY_MODE, owner, facts, NULL, err));
     hasher_finish(facts, &facts_digest);
     cache_key_add_digest(&key, "op", &v->digest);
     cache_key_add_digest(&key, "destination", &facts_digest);
@@ -32,28 +31,24 @@ static int mkdir_onto(struct solver *s, const struct vertex *v, int root_fd,
         return 0;
 
     struct layer_writer *writer = NULL;
-    struct snapshotter *snapshotter = s->workers.snapshotter;
-    TRY(snapshotter->ops->layer_write(snapshotter, &writer, err));
-    if (!r.exists &&
-        write_directories(root_fd, r.path, NEW_DIRECTORY_MODE, owner, NULL, writer, err) < 0) {
+    TRY(open_layer_writer(s, is_written_packed(s, v), &writer, err));
+    if (!place.exists &&
+        write_directories(lower, place.path, NEW_DIRECTORY_MODE, owner, NULL, writer, err) < 0) {
         writer->ops->discard(writer);
         return -1;
     }
-    new_layer(layer);
-    TRY(writer->ops->commit(writer, layer->layer, layer->created, err));
+    layer->created = time_of_layer();
+    TRY(writer->ops->commit(writer, layer->created, layer->layer, err));
     set_result(s, v, layer);
     return cache_put(s->options.store, &digest, layer, &key.recipe, err);
 }
 
 int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached, struct error *err)
 {
-    struct snapshotter *snapshotter = s->workers.snapshotter;
     struct layer_list layers = input_layers(s, v, 0);
-    struct snapshot *root = NULL;
+    auto_(lower) struct lower *lower = NULL;
     auto_(cache_record) struct cache_record layer = { 0 };
-    TRY(snapshotter->ops->view(snapshotter, &layers, &root, err));
-    int rc = mkdir_onto(s, v, root->root_fd, &layer, out_cached, err);
-    snapshotter->ops->discard(root);
-    TRY(rc);
+    TRY(look_into_layers(s, &layers, &lower, err));
+    TRY(mkdir_onto(s, v, lower, &layer, out_cached, err));
     return remember(s, v, &layer, err);
 }

@@ -14,12 +14,28 @@ static int check(const char *text, struct error *err)
     return error_hint(err, "write it as user, user:group, or with numbers: 1000:1000");
 }
 
+struct accounts {
+    char *passwd, *group; /* NULL: there is no such file */
+};
+static void accounts_release(struct accounts *a)
+{
+    free(a->passwd);
+    free(a->group);
+}
+DEFINE_AUTO(accounts, struct accounts, accounts_release(value))
+
+static int accounts_load(struct lower *lower, struct accounts *out, struct error *err)
+{
+    TRY(lower_read(lower, "/etc/passwd", IDENTITY_FILE_MAX, &out->passwd, err));
+    return lower_read(lower, "/etc/group", IDENTITY_FILE_MAX, &out->group, err);
+}
+
 /* `text` is a user, or ":group" for a group alone; a name that is not known leaves *out as it is.
  */
-static int look_up(int root_fd, const char *text, struct identity *out, bool *out_known,
-                   struct error *err)
+static int look_up(const struct accounts *a, const char *text, struct identity *out,
+                   bool *out_known, struct error *err)
 {
-    *out_known = identity_load(root_fd, text, out, err) == 0;
+    *out_known = identity_resolve(text, a->passwd, a->group, out, err) == 0;
     if (*out_known)
         return 0;
     if (!strstr(err->message, "no matching entries"))
@@ -28,11 +44,12 @@ static int look_up(int root_fd, const char *text, struct identity *out, bool *ou
     return 0;
 }
 
-int owner_resolve(int root_fd, const char *text, struct owner *out, char **out_unknown,
+int owner_resolve(struct lower *lower, const char *text, struct owner *out, char **out_unknown,
                   struct error *err)
 {
     bool known = false;
     uint64_t number = 0;
+    auto_(accounts) struct accounts accounts = { 0 };
     auto_(identity) struct identity user = { 0 };
     auto_(identity) struct identity group = { 0 };
     struct str rest = str_of(text);
@@ -42,8 +59,9 @@ int owner_resolve(int root_fd, const char *text, struct owner *out, char **out_u
     if (!*text)
         return 0;
     TRY(check(text, err));
+    TRY(accounts_load(lower, &accounts, err));
     auto_free char *user_text = xstrndup(name.ptr, name.len);
-    TRY(look_up(root_fd, user_text, &user, &known, err));
+    TRY(look_up(&accounts, user_text, &user, &known, err));
     if (known)
         *out = (struct owner){ user.uid, user.gid };
     else
@@ -54,7 +72,7 @@ int owner_resolve(int root_fd, const char *text, struct owner *out, char **out_u
         return 0;
 
     auto_free char *group_text = xasprintf(":%.*s", (int)rest.len, rest.ptr);
-    TRY(look_up(root_fd, group_text, &group, &known, err));
+    TRY(look_up(&accounts, group_text, &group, &known, err));
     out->gid = known ? group.gid : 0;
     if (!known && !*out_unknown)
         *out_unknown = xasprintf("group %s", group_text + 1);

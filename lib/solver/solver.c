@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/layer/packed_writer.h"
 
 enum { LAYERS_MAX = 500 };
 
@@ -124,21 +125,45 @@ void set_merge_result(struct solver *s, const struct vertex *v)
     add_result(s, r, v->inputs[1]);
 }
 
+/* The times of a packed layer may be those of another epoch. */
+static bool has_right_times(const struct solver *s, const char *layer)
+{
+    struct packed_layer packed;
+    const struct face_options *faces = s->options.faces;
+    return !faces || !packed_layer_find(s->options.store, layer, &packed) ||
+           packed_layer_fits(&packed, faces->diff.has_epoch, faces->diff.epoch_s);
+}
+
 bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
            struct cache_record *out)
 {
     if (v->no_cache || !cache_find(s->options.store, key, out))
         return false;
+    if (!has_right_times(s, out->layer)) {
+        cache_record_release(out);
+        return false;
+    }
     set_result(s, v, out);
     return true;
 }
 
-void new_layer(struct cache_record *out)
+char *time_of_layer(void)
 {
     char now[CLOCK_TEXT_SIZE];
     clock_print(clock_now(), now);
-    store_random_id(out->layer);
-    out->created = xstrdup(now);
+    return xstrdup(now);
+}
+
+bool is_written_packed(const struct solver *s, const struct vertex *v)
+{
+    return s->options.faces && state_of(s, v)->use != ROOT_MOUNTED;
+}
+
+int open_layer_writer(struct solver *s, bool packed, struct layer_writer **out, struct error *err)
+{
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    return packed ? packed_writer_open(s->options.faces, out, err)
+                  : snapshotter->ops->layer_write(snapshotter, out, err);
 }
 
 static void add_layers(struct hasher *h, struct layer_list layers)
@@ -248,15 +273,24 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
     return 0;
 }
 
-/* A step that runs mounts its inputs: the image at the bottom of each has to be unpacked. */
-static void need_base(struct solver *s, const struct vertex *input)
+/* What runs uses the roots that its inputs rest on, down to the image at the bottom. */
+static void use_root(struct solver *s, const struct vertex *v, enum root_use use)
 {
-    for (; input && input->kind != OP_IMAGE; input = input->inputs[0]) {
-        if (input->kind == OP_MERGE)
-            need_base(s, input->inputs[1]);
+    for (; v && state_of(s, v)->use < use; v = v->inputs[0]) {
+        state_of(s, v)->use = use;
+        if (v->kind == OP_MERGE)
+            use_root(s, v->inputs[1], use);
+        if (v->kind == OP_IMAGE)
+            state_of(s, v)->status = VERTEX_PENDING;
     }
-    if (input)
-        state_of(s, input)->status = VERTEX_PENDING;
+}
+
+/* What input `i` is to the step `v`, which runs. */
+static enum root_use use_of_input(const struct vertex *v, size_t i)
+{
+    if (v->kind == OP_MERGE || v->inputs[i]->kind == OP_LOCAL)
+        return ROOT_UNUSED;
+    return i == 0 && v->kind != OP_EXEC ? ROOT_LOOKED_INTO : ROOT_MOUNTED;
 }
 
 /* Marks what has to run for `v`. */
@@ -271,10 +305,10 @@ static int need(struct solver *s, const struct vertex *v, struct error *err)
         return 0;
     state->status = VERTEX_PENDING;
     for (size_t i = 0; i < v->input_count; i++) {
-        if (v->inputs[i])
-            TRY(need(s, v->inputs[i], err));
-        if (v->kind != OP_MERGE)
-            need_base(s, v->inputs[i]);
+        if (!v->inputs[i])
+            continue;
+        TRY(need(s, v->inputs[i], err));
+        use_root(s, v->inputs[i], use_of_input(v, i));
     }
     return 0;
 }
@@ -316,6 +350,8 @@ int solver_plan(struct solver *s, const struct vertex *target, bool *out_complet
 {
     TRY(check_layer_count(target, err));
     TRY(need(s, target, err));
+    if (state_of(s, target)->status == VERTEX_PENDING && s->options.target_is_mounted)
+        use_root(s, target, ROOT_MOUNTED);
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
     auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);
     report_cached(s, target, seen);

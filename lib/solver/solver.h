@@ -18,7 +18,9 @@
 #include "lib/base/thread_pool.h"
 #include "lib/fs/pattern.h"
 #include "lib/graph/graph.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/face.h"
+#include "lib/layer/snapshotter.h"
+#include "lib/solver/executor.h"
 #include "lib/store/store.h"
 
 /* A local directory that OP_LOCAL vertices name. */
@@ -52,6 +54,11 @@ struct solver_options {
     const struct local_context *contexts;
     size_t context_count;
     const struct lent *lent; /* NULL: nothing */
+    /* How layers are packed; a layer of files that nothing mounts is written as its blob alone.
+     * NULL: every layer is a tree. Borrowed, and complete (snapshotter and pool) when solver_run
+     * begins. */
+    const struct face_options *faces;
+    bool target_is_mounted; /* its tree is wanted, too */
     struct progress *progress;
     struct cancel *cancel;
 };

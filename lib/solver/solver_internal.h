@@ -19,6 +19,13 @@ enum vertex_status {
     VERTEX_DONE,
 };
 
+/* What is done with a root in this build. */
+enum root_use {
+    ROOT_UNUSED,
+    ROOT_LOOKED_INTO, /* facts are wanted: an index of a packed layer will do */
+    ROOT_MOUNTED,     /* trees are */
+};
+
 /* What an OP_COPY takes from one of its inputs, a local context. */
 struct local_files {
     struct selection selection;
@@ -28,6 +35,7 @@ struct local_files {
 struct vertex_state {
     enum vertex_status status;
     bool has_key;
+    enum root_use use;
     bool anew;         /* it, or something that it rests on or takes from, is to run anew */
     struct digest key; /* definition key */
     struct strvec recipe;
@@ -71,8 +79,8 @@ bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
 /* Records that `v`, on what its inputs turned out to be, has led to `layer`. */
 int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
              struct error *err) MUST_CHECK;
-/* A fresh layer id and the present time. The caller releases it. */
-void new_layer(struct cache_record *out);
+/* The present time, as a record has it; the caller frees it. */
+char *time_of_layer(void);
 
 /* The operations: run `v`, whose inputs are done, and set its result. *out_cached: another key was
  * hit after all. `progress` is the vertex's number. */
@@ -91,8 +99,19 @@ int key_of(struct solver *s, const struct vertex *v, struct error *err) MUST_CHE
 /* Runs everything that is pending. */
 int schedule(struct solver *s, struct error *err) MUST_CHECK;
 
-/* Sees to it that all trees of `layers` are there. */
-int unpack_layers(struct solver *s, const struct layer_list *layers, unsigned progress,
-                  struct error *err) MUST_CHECK;
+/* As the snapshotter's operations of these names; layers that are packed are unpacked first. */
+int prepare_layers(struct solver *s, const struct layer_list *layers,
+                   const struct mount_point *points, size_t point_count, struct snapshot **out,
+                   struct error *err) MUST_CHECK;
+int view_layers(struct solver *s, const struct layer_list *layers, struct snapshot **out,
+                struct error *err) MUST_CHECK;
+/* What `layers` hold; packed ones get an index. */
+int look_into_layers(struct solver *s, const struct layer_list *layers, struct lower **out,
+                     struct error *err) MUST_CHECK;
+
+/* How `v` writes its layer: as a blob if nothing mounts it, else as a tree. */
+bool is_written_packed(const struct solver *s, const struct vertex *v);
+int open_layer_writer(struct solver *s, bool packed, struct layer_writer **out,
+                      struct error *err) MUST_CHECK;
 
 #endif

@@ -5,17 +5,14 @@
 
 #include "lib/base/mem.h"
 #include "lib/codec/decompress.h"
-#include "lib/fs/dir.h"
 #include "lib/fs/resolve.h"
 #include "lib/solver/unpack_internal.h"
 
-enum { ENTRIES_MAX = 10 * 1000 * 1000, CHUNK = 64 * 1024 };
+enum { ENTRIES_MAX = 10 * 1000 * 1000 };
 #define UNPACKED_MAX (UINT64_C(64) << 30)
 
 static void unpack_release(struct unpack *u)
 {
-    if (u->lower_fd >= 0)
-        close(u->lower_fd);
     tar_reader_free(u->tar);
     unpack_forget_parent(u);
 }
@@ -80,17 +77,6 @@ static int write_entry(struct unpack *u, const struct tar_entry *from, struct er
     return write_placed(u, &e, err);
 }
 
-/* What follows the end of the archive is no entry, but a damaged end is damage. */
-static int drain(struct reader *in, struct error *err)
-{
-    auto_free char *buf = xmalloc(CHUNK);
-    ssize_t n = 0;
-    do {
-        n = in->read(in, buf, CHUNK, err);
-    } while (n > 0);
-    return (int)n;
-}
-
 static int write_all(struct unpack *u, int fd, struct error *err)
 {
     struct fd_reader file = fd_reader_init(fd, u->name);
@@ -100,7 +86,7 @@ static int write_all(struct unpack *u, int fd, struct error *err)
     for (;;) {
         TRY(tar_reader_next(u->tar, &e, err));
         if (!e)
-            return drain(decompressor_base(plain), err);
+            return reader_drain(decompressor_base(plain), err);
         TRY(write_entry(u, e, err));
     }
 }
@@ -138,30 +124,12 @@ static int open_archive(const struct pass *p, const struct selected *item, int *
     return 0;
 }
 
-/* Has the root anything at the destination that entries could meet? */
-static int open_lower(struct unpack *u, bool *out_empty, struct error *err)
-{
-    const struct copy *c = u->pass->copy;
-    auto_(strvec) struct strvec names = { 0 };
-    *out_empty = true;
-    if (!c->dest_exists)
-        return 0;
-    u->lower_fd = beneath_open(c->root_fd, c->dest, O_RDONLY | O_DIRECTORY, 0);
-    if (u->lower_fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open /%s", c->dest);
-    TRY(dir_list(u->lower_fd, c->dest, &names, err));
-    *out_empty = names.count == 0;
-    return 0;
-}
-
 int copy_archive(struct pass *p, const struct selected *item, bool *out_is_archive,
                  struct error *err)
 {
-    bool is_empty = false;
+    bool meets_lower = false;
     auto_close int fd = -1;
-    auto_(unpack) struct unpack u = {
-        .content = { read_content }, .pass = p, .name = item->path, .lower_fd = -1
-    };
+    auto_(unpack) struct unpack u = { .content = { read_content }, .pass = p, .name = item->path };
     TRY(open_archive(p, item, &fd, err));
     *out_is_archive = fd >= 0;
     if (fd < 0)
@@ -170,9 +138,10 @@ int copy_archive(struct pass *p, const struct selected *item, bool *out_is_archi
         return copy_conflict(p->copy->dest, true, err);
     p->dest = COPY_DEST_DIR;
     TRY(pass_write_way(p, true, NEW_DIRECTORY_MODE, err));
-    TRY(open_lower(&u, &is_empty, err));
-    p->facts_missing = p->facts_missing || !is_empty;
-    hasher_add_u64(p->facts, is_empty);
+    if (p->copy->dest_exists)
+        TRY(lower_may_hold(p->copy->lower, p->copy->dest, &meets_lower, err));
+    p->facts_missing = p->facts_missing || meets_lower;
+    hasher_add_u64(p->facts, meets_lower);
     if (!p->to)
         return 0;
     p->to->keeps_types = false;

@@ -9,7 +9,6 @@ struct unpack {
     struct reader content; /* first: of the current entry */
     struct pass *pass;
     const char *name; /* of the archive, for messages */
-    int lower_fd;     /* the destination in the root, or -1; owned */
     struct tar_reader *tar;
     /* Where the parent of the last entry leads, as the next one often has the same. */
     char *parent, *parent_at;

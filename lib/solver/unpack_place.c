@@ -4,11 +4,8 @@
  * were the root of all. What is there is looked up in the layer first, then in the root: the
  * archive's own links count, and what the root showed is a fact.
  */
-#include <fcntl.h>
-
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
-#include "lib/fs/resolve.h"
 #include "lib/solver/unpack_internal.h"
 
 enum { LINKS_MAX = 40 };
@@ -82,21 +79,14 @@ static int enter_lower(struct unpack *u, const struct way *w, const char *path, 
                        struct error *err)
 {
     struct pass *p = u->pass;
-    enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
+    bool exists = false;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     auto_free char *whole = join(p->copy->dest, path);
-    auto_free char *above = parent_of(path);
     struct tar_entry dir = { .path = whole, .type = TAR_DIR, .mode = NEW_DIRECTORY_MODE };
-    auto_close int fd = w->hidden || u->lower_fd < 0
-                            ? -1
-                            : beneath_open(u->lower_fd, above, O_RDONLY | O_DIRECTORY, 0);
-    if (fd >= 0 && fs_entry_open(fd, path_base(path), whole, &e, &kind, err) < 0) {
-        if (err->kind != ERROR_NOT_FOUND)
-            return -1;
-        error_clear(err);
-    } else if (fd >= 0) {
+    if (!w->hidden && p->copy->dest_exists)
+        TRY(lower_look(p->copy->lower, whole, &exists, &e, err));
+    if (exists)
         dir = e.tar;
-    }
     hash_entry(p->facts, &dir);
     if (dir.type == TAR_SYMLINK)
         *out = xstrdup(dir.link);

@@ -10,10 +10,12 @@
 #include "lib/codec/json.h"
 #include "lib/fs/dir.h"
 #include "lib/store/image_store.h"
+#include "lib/store/packed_layer.h"
 
 enum { RECORD_MAX = 4 * 1024 * 1024 };
 
 struct marks {
+    const struct store *store;
     struct map layers; /* ids; what a key leads to says nothing */
     struct map blobs;  /* hex digits */
 };
@@ -33,7 +35,10 @@ static int mark_image(void *arg, const struct image_record *image, struct error 
     if (image->has_manifest)
         mark_blob(m, &image->manifest);
     for (size_t i = 0; i < image->layer_count; i++) {
+        struct packed_layer packed;
         map_set(&m->layers, image->layers[i].id, m);
+        if (packed_layer_find(m->store, image->layers[i].id, &packed))
+            mark_blob(m, &packed.blob);
         if (image->layers[i].has_blob)
             mark_blob(m, &image->layers[i].blob);
     }
@@ -100,21 +105,25 @@ static int sweep_records(const struct store *store, const struct marks *m, struc
     return 0;
 }
 
-static int sweep_contexts(const struct store *store, struct error *err)
+/* Removes the files of `folder` whose names `needed` (NULL: nothing) does not have. */
+static int sweep_hints(const struct store *store, const char *folder, const struct map *needed,
+                       struct error *err)
 {
     auto_(strvec) struct strvec names = { 0 };
-    auto_close int fd = openat(store->fd, "contexts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_close int fd = openat(store->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open contexts");
-    TRY(dir_list(fd, "contexts", &names, err));
-    for (size_t i = 0; i < names.count; i++)
-        unlinkat(fd, names.items[i], 0);
+        return error_set(err, ERROR_SYSTEM, errno, "open %s", folder);
+    TRY(dir_list(fd, folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        if (!needed || !map_find(needed, names.items[i]))
+            unlinkat(fd, names.items[i], 0);
+    }
     return 0;
 }
 
 int gc_run(const struct store *store, struct gc_result *out, struct error *err)
 {
-    struct marks m = { 0 };
+    struct marks m = { .store = store };
     *out = (struct gc_result){ 0 };
     int rc = image_store_each(store, mark_image, &m, err);
     if (rc == 0)
@@ -124,7 +133,9 @@ int gc_run(const struct store *store, struct gc_result *out, struct error *err)
     if (rc == 0)
         rc = sweep_blobs(store, &m, out, err);
     if (rc == 0)
-        rc = sweep_contexts(store, err);
+        rc = sweep_hints(store, "contexts", NULL, err);
+    if (rc == 0)
+        rc = sweep_hints(store, "indexes", &m.layers, err);
     map_release(&m.layers);
     map_release(&m.blobs);
     return rc;

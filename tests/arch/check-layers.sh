@@ -51,7 +51,7 @@ only_in() {
         bad=1
     fi
 }
-only_in lib/codec 'openssl/|zlib\.h|zstd\.h|lzma\.h|bzlib\.h|archive|jansson\.h|yaml\.h|libdeflate\.h'
+only_in lib/codec 'openssl/|zlib\.h|zstd\.h|lzma\.h|bzlib\.h|archive|jansson\.h|yaml\.h|libdeflate\.h|isa-l'
 only_in lib/net 'curl/'
 only_in snapshotter/sandbox 'seccomp\.h'
 

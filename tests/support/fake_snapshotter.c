@@ -48,6 +48,16 @@ static int fake_view(struct snapshotter *s, const struct layer_list *layers, str
     return 0;
 }
 
+static int fake_lower(struct snapshotter *s, const struct layer_list *layers, struct lower **out,
+                      struct error *err)
+{
+    struct snapshot *view = NULL;
+    TRY(fake_view(s, layers, &view, err));
+    *out = lower_of_directory_take(fcntl(view->root_fd, F_DUPFD_CLOEXEC, 0));
+    s->ops->discard(view);
+    return 0;
+}
+
 static int fake_prepare(struct snapshotter *s, const struct layer_list *layers,
                         const struct mount_point *points, size_t point_count, struct snapshot **out,
                         struct error *err)
@@ -187,12 +197,13 @@ static void fake_writer_discard(struct layer_writer *base)
     free(w);
 }
 
-static int fake_writer_commit(struct layer_writer *w, const char *id, const char *created,
-                              struct error *err)
+static int fake_writer_commit(struct layer_writer *w, const char *created,
+                              char out_id[static LAYER_ID_SIZE], struct error *err)
 {
     struct fake_snapshotter *f = ((struct fake_writer *)w)->fake;
     fake_writer_discard(w);
-    return empty_layer(f, id, created, err);
+    store_random_id(out_id);
+    return empty_layer(f, out_id, created, err);
 }
 
 static int fake_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
@@ -225,6 +236,7 @@ void fake_snapshotter_init(struct fake_snapshotter *f, const struct store *store
                                                 .prepare = fake_prepare,
                                                 .commit = fake_commit,
                                                 .view = fake_view,
+                                                .lower = fake_lower,
                                                 .discard = fake_discard,
                                                 .layer_write = fake_layer_write,
                                                 .is_unpacked = fake_is_unpacked };

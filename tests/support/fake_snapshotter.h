@@ -10,7 +10,8 @@
 #include <pthread.h>
 
 #include "lib/base/strvec.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/snapshotter.h"
+#include "lib/solver/executor.h"
 #include "lib/store/store.h"
 
 struct fake_snapshotter {

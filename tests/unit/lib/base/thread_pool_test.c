@@ -114,6 +114,40 @@ static void groups_are_waited_for_alone(void **state)
     thread_pool_free(pool);
 }
 
+struct tree {
+    struct thread_pool *pool;
+    atomic_int leaves;
+    unsigned depth;
+};
+struct branch {
+    struct tree *tree;
+    unsigned depth;
+};
+
+static void grow(void *arg, size_t index)
+{
+    const struct branch *b = arg;
+    struct branch below = { b->tree, b->depth - 1 };
+    (void)index;
+    if (b->depth == 0)
+        atomic_fetch_add(&b->tree->leaves, 1);
+    else
+        parallel_for(b->tree->pool, 3, 3, grow, &below);
+}
+
+/* Every thread waits for jobs of its own. */
+static void jobs_that_wait_for_jobs_come_to_an_end(void **state)
+{
+    (void)state;
+    for (size_t threads = 1; threads < 4; threads++) {
+        struct tree tree = { .pool = thread_pool_new(threads) };
+        struct branch root = { &tree, 5 };
+        parallel_for(tree.pool, 3, 3, grow, &root);
+        assert_int_equal(atomic_load(&tree.leaves), 729);
+        thread_pool_free(tree.pool);
+    }
+}
+
 static void note_signals(void *arg)
 {
     sigset_t *mask = arg;
@@ -129,6 +163,9 @@ static void threads_see_no_signals(void **state)
     sigemptyset(&mask);
     job_group_init(&group, pool);
     job_group_submit(&group, note_signals, &mask);
+    /* job_group_wait would do it in this thread. */
+    while (!job_group_wait_for(&group, 100))
+        ;
     job_group_wait(&group);
     assert_true(sigismember(&mask, SIGINT));
     assert_true(sigismember(&mask, SIGTERM));
@@ -188,6 +225,7 @@ int main(void)
         cmocka_unit_test(blocked_jobs_get_company),
         cmocka_unit_test(jobs_submit_jobs),
         cmocka_unit_test(groups_are_waited_for_alone),
+        cmocka_unit_test(jobs_that_wait_for_jobs_come_to_an_end),
         cmocka_unit_test(threads_see_no_signals),
         cmocka_unit_test(cancel_is_raised_once_and_for_all),
         cmocka_unit_test(times_print_as_go_prints_them),

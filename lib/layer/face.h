@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layer_face: the blob face of a layer that we built (design.md 3): its diff_id, and if somebody
- * wants to export it the packed blob. Made once, remembered under (layer, epoch, byte layout).
+ * face: the blob face of a layer that we built (design.md 3): its diff_id, and if somebody wants to
+ * export it the packed blob. Made once, remembered under (layer, epoch, byte layout).
  */
-#ifndef LIB_EXPORTER_LAYER_FACE_H
-#define LIB_EXPORTER_LAYER_FACE_H
+#ifndef LIB_LAYER_FACE_H
+#define LIB_LAYER_FACE_H
 
 #include "lib/base/cancel.h"
 #include "lib/base/thread_pool.h"
-#include "lib/codec/pack.h"
-#include "lib/oci/descriptor.h"
-#include "lib/solver/snapshotter.h"
+#include "lib/layer/packing.h"
+#include "lib/layer/snapshotter.h"
+#include "lib/store/packed_layer.h"
 #include "lib/store/store.h"
-
-/* How a layer's blob is packed. */
-struct packing {
-    enum compression compression;
-    int level; /* PACK_LEVEL_DEFAULT: what suits the content */
-};
-#define PACKING_DEFAULT                                                                            \
-    {                                                                                              \
-        COMPRESSION_GZIP, PACK_LEVEL_DEFAULT                                                       \
-    }
-
-/* NULL: a layer is a plain tar. */
-const struct pack_encoder *layer_encoder(enum compression compression);
 
 struct face_options {
     const struct store *store;
@@ -47,5 +34,8 @@ struct layer_face {
 /* *out_found is false if it is not known and there is no snapshotter to make it. */
 int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
                    bool *out_found, struct error *err) MUST_CHECK;
+/* Remembers a face that was made elsewhere, as `packing` says. */
+int layer_face_put(const struct face_options *o, const struct packing *packing, const char *id,
+                   const struct layer_face *face, struct error *err) MUST_CHECK;
 
 #endif

@@ -8,23 +8,43 @@
  * itself; what they look like together exists only while somebody has it mounted:
  *
  *     prepare -> run something on root_fd -> commit | discard       a new layer by changing a root
- *     view    -> read below root_fd       -> discard                look, change nothing
+ *     view    -> read below root_fd       -> discard                read, change nothing
+ *     lower   -> look                     -> lower_close            facts, without a mount
  *     layer_write -> entries              -> commit | discard       a new layer by naming its
  * entries apply                                                         a new layer from a tar
  * stream diff                                                          a layer as a tar stream
  *
  * Thread-safe. Everything runs as root of the build's user namespace.
  */
-#ifndef LIB_SOLVER_SNAPSHOTTER_H
-#define LIB_SOLVER_SNAPSHOTTER_H
+#ifndef LIB_LAYER_SNAPSHOTTER_H
+#define LIB_LAYER_SNAPSHOTTER_H
+
+#include <string.h>
 
 #include "lib/codec/tar.h"
 #include "lib/graph/image_resolver.h"
-#include "lib/solver/executor.h"
+#include "lib/layer/lower.h"
 
 struct layer_list {
     char (*ids)[LAYER_ID_SIZE]; /* bottom first; may name a layer twice */
     size_t count;
+};
+
+/* Is the layer named again above `index`? Only the topmost occurrence is mounted or looked into: a
+ * diff that is applied again restates all that it said below. */
+static inline bool layer_list_occurs_above(const struct layer_list *layers, size_t index)
+{
+    for (size_t i = index + 1; i < layers->count; i++) {
+        if (strcmp(layers->ids[i], layers->ids[index]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A path in the image that something will be mounted on while a step runs. */
+struct mount_point {
+    const char *path; /* absolute, as the image sees it; may lead through links */
+    bool is_dir;
 };
 
 struct snapshotter;
@@ -42,6 +62,8 @@ struct layer_writer {
     /* The user's: a directory and something else do not replace each other; it is an error (USER).
      */
     bool keeps_types;
+    /* The writer's: entries have to come in the order of a walk (lib/fs/walk.h). */
+    bool in_order;
 };
 
 /* What a layer under construction has at a path. */
@@ -69,7 +91,8 @@ struct layer_writer_ops {
     int (*whiteout)(struct layer_writer *w, const char *path, struct error *err);
     /* Both end the writer, commit even when it fails. `created` (RFC 3339) is kept with the layer.
      */
-    int (*commit)(struct layer_writer *w, const char *id, const char *created, struct error *err);
+    int (*commit)(struct layer_writer *w, const char *created, char out_id[static LAYER_ID_SIZE],
+                  struct error *err);
     void (*discard)(struct layer_writer *w);
 };
 
@@ -82,13 +105,18 @@ struct diff_options {
  * time 0, and keeps it. */
 enum { OUR_FILE_NS = 1 };
 
-/* The time that an entry of one of our layers gets. What we made ourselves has the time 0 (and
- * OUR_FILE_NS, if a file), which stands for the epoch. */
+/* What we made ourselves has the time 0 (and OUR_FILE_NS, if a file), which stands for the epoch.
+ */
+static inline bool diff_is_ours(const struct tar_entry *e)
+{
+    return e->mtime_s == 0 && ((e->type == TAR_DIR && e->mtime_ns == 0) ||
+                               (e->type == TAR_FILE && e->mtime_ns == OUR_FILE_NS));
+}
+
+/* The time that an entry of one of our layers gets. */
 static inline void diff_clamp(const struct diff_options *options, struct tar_entry *e)
 {
-    bool is_ours = e->mtime_s == 0 && ((e->type == TAR_DIR && e->mtime_ns == 0) ||
-                                       (e->type == TAR_FILE && e->mtime_ns == OUR_FILE_NS));
-    if (!options->has_epoch || (e->mtime_s <= options->epoch_s && !is_ours))
+    if (!options->has_epoch || (e->mtime_s <= options->epoch_s && !diff_is_ours(e)))
         return;
     e->mtime_s = options->epoch_s;
     e->mtime_ns = 0;
@@ -105,6 +133,9 @@ struct snapshotter_ops {
     int (*commit)(struct snapshot *active, const char *id, const char *created, struct error *err);
     int (*view)(struct snapshotter *s, const struct layer_list *layers, struct snapshot **out,
                 struct error *err);
+    /* What `layers` hold, for those who need to know and not to mount. */
+    int (*lower)(struct snapshotter *s, const struct layer_list *layers, struct lower **out,
+                 struct error *err);
     /* Ends a snapshot and drops its changes. */
     void (*discard)(struct snapshot *snapshot);
     int (*layer_write)(struct snapshotter *s, struct layer_writer **out, struct error *err);

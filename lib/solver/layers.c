@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packed layers on their way to what a step needs of them, a tree or an index: fetched, and read,
+ * only then; side by side. */
+#include "lib/base/mem.h"
+#include "lib/layer/layer_index.h"
+#include "lib/solver/layer_blob.h"
+#include "lib/solver/solver_internal.h"
+
+/* Layers under way at once: some wait for the network while others unpack. */
+enum { WIDTH = 6 };
+
+struct layer_job {
+    struct solver *solver;
+    const struct layer_list *layers;
+    size_t index;
+    enum root_use use;
+    unsigned progress;
+    int rc;
+    bool needs_below;
+    struct error err;
+};
+
+/* One thread unpacks a layer; others that want the same wait for it. */
+static void claim(struct solver *s, const char *id)
+{
+    pthread_mutex_lock(&s->unpack_lock);
+    for (size_t i = 0; i < s->unpacking.count;) {
+        if (strcmp(s->unpacking.items[i], id) == 0) {
+            pthread_cond_wait(&s->unpacked, &s->unpack_lock);
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+    strvec_push(&s->unpacking, id);
+    pthread_mutex_unlock(&s->unpack_lock);
+}
+
+static void disclaim(struct solver *s, const char *id)
+{
+    pthread_mutex_lock(&s->unpack_lock);
+    for (size_t i = 0; i < s->unpacking.count; i++) {
+        if (strcmp(s->unpacking.items[i], id) == 0) {
+            free(s->unpacking.items[i]);
+            s->unpacking.items[i] = s->unpacking.items[--s->unpacking.count];
+            break;
+        }
+    }
+    pthread_cond_broadcast(&s->unpacked);
+    pthread_mutex_unlock(&s->unpack_lock);
+}
+
+static int read_blob(struct layer_job *job, bool over, struct error *err)
+{
+    struct solver *s = job->solver;
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    const char *id = job->layers->ids[job->index];
+    auto_(layer_blob) struct layer_blob *blob = NULL;
+    TRY(layer_blob_open(s, id, job->progress, &blob, err));
+    if (job->use == ROOT_LOOKED_INTO)
+        return layer_index_make(s->options.store, id, layer_blob_base(blob), err);
+    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
+                                   layer_blob_base(blob), &job->needs_below, err);
+}
+
+/* A tree answers whatever an index does. */
+static int is_provided(const struct layer_job *job, bool *out, struct error *err)
+{
+    const struct solver *s = job->solver;
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    TRY(snapshotter->ops->is_unpacked(snapshotter, job->layers, job->index, out, err));
+    if (*out || job->use == ROOT_MOUNTED)
+        return 0;
+    auto_(layer_index) struct layer_index *index =
+        layer_index_open(s->options.store, job->layers->ids[job->index]);
+    *out = index != NULL;
+    return 0;
+}
+
+static int provide_layer(struct layer_job *job, bool over, struct error *err)
+{
+    const struct resolved_image *image = NULL;
+    bool present = false;
+    TRY(is_provided(job, &present, err));
+    if (present || read_blob(job, over, err) == 0)
+        return 0;
+    graph_find_layer(job->solver->options.graph, job->layers->ids[job->index], &image);
+    return image ? error_wrap(err, "unpack %s", image->name) : -1;
+}
+
+static void run_layer_job(void *arg, size_t index)
+{
+    struct layer_job *job = (struct layer_job *)arg + index;
+    const char *id = job->layers->ids[job->index];
+    claim(job->solver, id);
+    job->rc = provide_layer(job, false, &job->err);
+    disclaim(job->solver, id);
+}
+
+/* Layers that rely on those below them follow one by one, bottom first. */
+static int finish_jobs(struct layer_job *jobs, size_t count, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0 && jobs[i].rc < 0) {
+            error_move(err, &jobs[i].err);
+            rc = -1;
+        }
+        if (rc == 0 && jobs[i].needs_below)
+            rc = provide_layer(&jobs[i], true, err);
+        error_clear(&jobs[i].err);
+    }
+    return rc;
+}
+
+/* Sees to it that all trees of `layers` are there; for ROOT_LOOKED_INTO, trees or indexes. */
+static int provide(struct solver *s, const struct layer_list *layers, enum root_use use,
+                   unsigned progress, struct error *err)
+{
+    auto_free struct layer_job *jobs = xcalloc(layers->count, sizeof *jobs);
+    for (size_t i = 0; i < layers->count; i++) {
+        jobs[i] = (struct layer_job){
+            .solver = s, .layers = layers, .index = i, .use = use, .progress = progress
+        };
+    }
+    parallel_for(s->workers.pool, layers->count, WIDTH, run_layer_job, jobs);
+    return finish_jobs(jobs, layers->count, err);
+}
+
+/* The snapshotter has said what is missing, if that is it: a step need not ask for every layer. */
+static int provide_missing(struct solver *s, const struct layer_list *layers, enum root_use use,
+                           struct error *err)
+{
+    if (err->kind != ERROR_NOT_FOUND)
+        return -1;
+    error_clear(err);
+    return provide(s, layers, use, 0, err);
+}
+
+int prepare_layers(struct solver *s, const struct layer_list *layers,
+                   const struct mount_point *points, size_t point_count, struct snapshot **out,
+                   struct error *err)
+{
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    if (snapshotter->ops->prepare(snapshotter, layers, points, point_count, out, err) == 0)
+        return 0;
+    TRY(provide_missing(s, layers, ROOT_MOUNTED, err));
+    return snapshotter->ops->prepare(snapshotter, layers, points, point_count, out, err);
+}
+
+int view_layers(struct solver *s, const struct layer_list *layers, struct snapshot **out,
+                struct error *err)
+{
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    if (snapshotter->ops->view(snapshotter, layers, out, err) == 0)
+        return 0;
+    TRY(provide_missing(s, layers, ROOT_MOUNTED, err));
+    return snapshotter->ops->view(snapshotter, layers, out, err);
+}
+
+int look_into_layers(struct solver *s, const struct layer_list *layers, struct lower **out,
+                     struct error *err)
+{
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    if (snapshotter->ops->lower(snapshotter, layers, out, err) == 0)
+        return 0;
+    TRY(provide_missing(s, layers, ROOT_LOOKED_INTO, err));
+    return snapshotter->ops->lower(snapshotter, layers, out, err);
+}
+
+int image_run(struct solver *s, const struct vertex *v, unsigned progress, struct error *err)
+{
+    const struct vertex_state *state = state_of(s, v);
+    return provide(s, &state->result.layers, state->use, progress, err);
+}
+
+int solver_unpack(struct solver *s, const struct layer_list *layers,
+                  const struct solver_workers *workers, struct error *err)
+{
+    s->workers = *workers;
+    unsigned progress = progress_start(s->options.progress, "[internal] unpack layers");
+    int rc = provide(s, layers, ROOT_MOUNTED, progress, err);
+    progress_end(s->options.progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                 rc < 0 ? err->message : NULL);
+    return rc;
+}
