@@ -15,6 +15,7 @@
 struct json_vertex {
     char *name;
     char started[CLOCK_TEXT_SIZE];
+    uint64_t start_ns;
     struct transfers transfers;
 };
 
@@ -125,7 +126,8 @@ static void set_ago(js *object, const char *key, uint64_t ago_ns)
 /* Its time and those below tell the rate. */
 static void print_status(struct json_vertex *v, const struct progress_event *e)
 {
-    const struct transfer *t = transfers_update(&v->transfers, e, clock_monotonic_ns());
+    const struct transfer *t =
+        transfers_update(&v->transfers, e, v->start_ns, clock_monotonic_ns());
     js *item = new_status(v, e->vertex, e->name);
     js_set_take(item, "total", js_new_int((int64_t)e->total));
     js_set_take(item, "current", js_new_int((int64_t)e->current));
@@ -166,6 +168,7 @@ static void json_event(struct progress_sink *sink, const struct progress_event *
         free(v->name);
         v->name = xstrdup(e->name);
         clock_print(clock_now(), v->started);
+        v->start_ns = clock_monotonic_ns();
         print_take("vertexes", new_vertex(v, e->vertex));
         break;
     case PROGRESS_LOG: print_log(v, e); break;

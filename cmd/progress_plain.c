@@ -108,7 +108,7 @@ static bool is_worth_a_line(const struct transfer *t, uint64_t percent)
 static void print_status(struct plain *p, const struct progress_event *e)
 {
     struct plain_vertex *v = vertex_of(p, e->vertex);
-    struct transfer *t = transfers_update(&v->transfers, e, clock_monotonic_ns());
+    struct transfer *t = transfers_update(&v->transfers, e, v->start_ns, clock_monotonic_ns());
     uint64_t percent = t->total ? t->current * 100 / t->total : 0;
     auto_(strbuf) struct strbuf line = STRBUF_INIT;
     if (!is_worth_a_line(t, percent))

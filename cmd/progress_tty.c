@@ -214,7 +214,9 @@ static void tty_event(struct progress_sink *sink, const struct progress_event *e
         v->start_ns = clock_monotonic_ns();
         break;
     case PROGRESS_LOG: add_log(v, e->text, e->len); break;
-    case PROGRESS_STATUS: transfers_update(&v->transfers, e, clock_monotonic_ns()); break;
+    case PROGRESS_STATUS:
+        transfers_update(&v->transfers, e, v->start_ns, clock_monotonic_ns());
+        break;
     case PROGRESS_NOTE:
         free(v->note);
         v->note = xstrndup(e->text, e->len);

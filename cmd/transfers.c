@@ -11,7 +11,7 @@
 #define NS_PER_S   1e9
 
 struct transfer *transfers_update(struct transfers *t, const struct progress_event *e,
-                                  uint64_t now_ns)
+                                  uint64_t step_ns, uint64_t now_ns)
 {
     struct transfer *found = NULL;
     for (size_t i = 0; i < t->count && !found; i++) {
@@ -21,7 +21,10 @@ struct transfer *transfers_update(struct transfers *t, const struct progress_eve
     if (!found) {
         GROW(t->items, t->count, t->cap);
         found = &t->items[t->count++];
-        *found = (struct transfer){ xstrdup(e->name), .first = e->current, .first_ns = now_ns };
+        bool is_over = e->total && e->current >= e->total;
+        *found = (struct transfer){ .name = xstrdup(e->name),
+                                    .first = is_over ? 0 : e->current,
+                                    .first_ns = is_over ? step_ns : now_ns };
     }
     found->current = e->current;
     found->total = e->total;

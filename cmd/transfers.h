@@ -21,9 +21,10 @@ struct transfers {
     size_t count, cap;
 };
 
-/* Takes in a PROGRESS_STATUS that was told at `now_ns`. Valid until the next one. */
+/* Takes in a PROGRESS_STATUS that was told at `now_ns`. What is first heard of when it is done has
+ * moved since `step_ns`, the start of its step. Valid until the next one. */
 struct transfer *transfers_update(struct transfers *t, const struct progress_event *e,
-                                  uint64_t now_ns);
+                                  uint64_t step_ns, uint64_t now_ns);
 void transfers_release(struct transfers *t);
 
 bool transfer_is_done(const struct transfer *t);

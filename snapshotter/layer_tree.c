@@ -216,7 +216,9 @@ static int writer_entry(struct layer_writer *base, const struct tar_entry *entry
 {
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
     tree_writer_keep_types(w->tree, base->keeps_types);
-    return tree_writer_entry(w->tree, entry, &(struct tree_content){ .fd = content_fd }, err);
+    TRY(tree_writer_entry(w->tree, entry, &(struct tree_content){ .fd = content_fd }, err));
+    meter_add(base->meter, content_fd >= 0 ? entry->size : 0);
+    return 0;
 }
 
 static int writer_entry_stream(struct layer_writer *base, const struct tar_entry *entry,
@@ -225,7 +227,9 @@ static int writer_entry_stream(struct layer_writer *base, const struct tar_entry
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
     struct tree_content source = { .fd = -1, .stream = content };
     tree_writer_keep_types(w->tree, base->keeps_types);
-    return tree_writer_entry(w->tree, entry, &source, err);
+    TRY(tree_writer_entry(w->tree, entry, &source, err));
+    meter_add(base->meter, entry->size);
+    return 0;
 }
 
 static int writer_look(struct layer_writer *base, const char *path, enum layer_look *out,

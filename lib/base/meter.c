@@ -25,9 +25,18 @@ void meter_add(struct meter *m, uint64_t bytes)
     uint64_t current = atomic_fetch_add(&m->current, bytes) + bytes;
     uint64_t now = clock_monotonic_ns();
     uint_fast64_t told = atomic_load(&m->told_ns);
+    /* A total that was too low is no end. */
+    uint64_t total = m->total && current >= m->total ? current + 1 : m->total;
     /* Of several threads one tells. */
     if (now - told >= INTERVAL_NS && atomic_compare_exchange_strong(&m->told_ns, &told, now))
-        progress_status(m->progress, m->vertex, m->name, current, m->total);
+        progress_status(m->progress, m->vertex, m->name, current, total);
+}
+
+void meter_set(struct meter *m, uint64_t bytes)
+{
+    uint64_t current = atomic_load(&m->current);
+    if (bytes > current)
+        meter_add(m, bytes - current);
 }
 
 void meter_end(struct meter *m)

@@ -29,6 +29,8 @@ struct meter {
 void meter_start(struct meter *m, struct progress *progress, unsigned vertex, const char *name,
                  uint64_t total);
 void meter_add(struct meter *m, uint64_t bytes);
+/* So many are there by now; for one thread. */
+void meter_set(struct meter *m, uint64_t bytes);
 void meter_end(struct meter *m);
 
 /* A reader whose bytes are counted. */

@@ -12,7 +12,7 @@ void progress_init(struct progress *p, struct progress_sink *sink)
 
 static void send(struct progress *p, const struct progress_event *e)
 {
-    if (!p)
+    if (!p || (!e->vertex && e->kind != PROGRESS_WARNING))
         return;
     pthread_mutex_lock(&p->lock);
     p->sink->event(p->sink, e);

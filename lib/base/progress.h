@@ -8,7 +8,8 @@
  *     progress_status(p, v, "sha256:ab12", current, total);
  *     progress_end(p, v, PROGRESS_DONE, NULL);
  *
- * Thread-safe: events reach the sink one at a time. `p` may be NULL: nobody watches.
+ * Thread-safe: events reach the sink one at a time. `p` may be NULL: nobody watches. What has no
+ * vertex (0) is told to nobody, but for warnings. Bytes are best told by meter.h.
  */
 #ifndef LIB_BASE_PROGRESS_H
 #define LIB_BASE_PROGRESS_H

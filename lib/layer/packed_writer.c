@@ -123,6 +123,7 @@ static int packed_entry(struct layer_writer *base, const struct tar_entry *e, in
 {
     struct packed_writer *w = packed_of(base);
     auto_free char *kept = NULL;
+    packer_count(w->packer, base->meter);
     TRY(check_order(w, e, err));
     TRY(flush_held(w, err));
     free(w->last_path);

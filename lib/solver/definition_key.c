@@ -2,6 +2,17 @@
 #include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 
+/* The step of a context lasts until the plan is made. */
+static struct meter *begin_reading(struct solver *s, const struct vertex *local)
+{
+    struct vertex_state *state = state_of(s, local);
+    if (!state->progress) {
+        state->progress = progress_start(s->options.progress, local->name);
+        meter_start(&state->meter, s->options.progress, state->progress, "reading context", 0);
+    }
+    return &state->meter;
+}
+
 /* A missing source gets the frontend's hint, if it had an idea where the file might come from. */
 static int select_files(struct solver *s, const struct vertex *v, size_t input, struct error *err)
 {
@@ -14,8 +25,7 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
         state->local = xcalloc(v->input_count, sizeof *state->local);
     struct local_files *files = &state->local[input];
     struct file_source from = context_source(context);
-    if (!state_of(s, local)->progress)
-        state_of(s, local)->progress = progress_start(s->options.progress, local->name);
+    from.meter = begin_reading(s, local);
     if (selection_find(&from, &v->copy, input, &files->selection, err) < 0) {
         if (v->copy.missing_hint) {
             free(take_ptr(err->hint));

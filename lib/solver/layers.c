@@ -56,11 +56,18 @@ static int read_blob(struct layer_job *job, bool over, struct error *err)
     struct snapshotter *snapshotter = s->workers.snapshotter;
     const char *id = job->layers->ids[job->index];
     auto_(layer_blob) struct layer_blob *blob = NULL;
+    struct meter meter;
+    char what[32];
     TRY(layer_blob_open(s, id, job->progress, &blob, err));
-    if (job->use == ROOT_LOOKED_INTO)
-        return layer_index_make(s->options.store, id, layer_blob_base(blob), err);
-    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
-                                   layer_blob_base(blob), &job->needs_below, err);
+    snprintf(what, sizeof what, "extracting %.12s", id);
+    meter_start(&meter, s->options.progress, job->progress, what, 0);
+    struct metered_reader in = metered_reader_init(layer_blob_base(blob), &meter);
+    TRY(job->use == ROOT_LOOKED_INTO
+            ? layer_index_make(s->options.store, id, &in.base, err)
+            : snapshotter->ops->apply(snapshotter, job->layers, job->index, over, &in.base,
+                                      &job->needs_below, err));
+    meter_end(&meter);
+    return 0;
 }
 
 /* A tree answers whatever an index does. */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/cancel.h"
+#include "lib/base/meter.h"
 #include "lib/codec/digest.h"
 #include "lib/fs/walk.h"
 #include "lib/graph/graph.h"
@@ -24,6 +25,7 @@ struct file_source {
     bool is_context; /* owners count as 0:0, `exclude` applies, digests are remembered by stat */
     const struct pattern_list *exclude; /* NULL: none */
     const char *path;                   /* of a context on the host: names its stat index */
+    struct meter *meter;                /* of the bytes that selection_digest reads, or NULL */
 };
 
 struct selected {

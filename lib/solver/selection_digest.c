@@ -46,6 +46,7 @@ static int digest_file(struct digesting *d, const struct fs_entry *e, struct dig
         if (n == 0)
             break;
         hasher_add(d->file, d->buffer, (size_t)n);
+        meter_add(d->from->meter, (uint64_t)n);
         TRY(cancel_check(d->cancel, err));
     }
     hasher_finish(d->file, out);

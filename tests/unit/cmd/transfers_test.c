@@ -32,9 +32,9 @@ static void transfer_is_shown(void **state)
     struct progress_event e = { .name = "x", .current = c->first, .total = c->total };
     auto_(strbuf) struct strbuf bytes = STRBUF_INIT;
     auto_(strbuf) struct strbuf rate = STRBUF_INIT;
-    transfers_update(&t, &e, 1000 * MS);
+    transfers_update(&t, &e, 500 * MS, 1000 * MS);
     e.current = c->current;
-    struct transfer *one = transfers_update(&t, &e, (1000 + c->ms) * MS);
+    struct transfer *one = transfers_update(&t, &e, 500 * MS, (1000 + c->ms) * MS);
     assert_int_equal(t.count, 1);
     transfer_print_bytes(one, &bytes);
     transfer_print_rate(one, &rate);
@@ -48,21 +48,34 @@ static void names_keep_apart(void **state)
 {
     struct transfers t = { 0 };
     (void)state;
-    transfers_update(&t, &(struct progress_event){ .name = "a", .current = 1 }, MS);
-    transfers_update(&t, &(struct progress_event){ .name = "b", .current = 2 }, MS);
-    transfers_update(&t, &(struct progress_event){ .name = "a", .current = 3 }, MS);
+    transfers_update(&t, &(struct progress_event){ .name = "a", .current = 1 }, 0, MS);
+    transfers_update(&t, &(struct progress_event){ .name = "b", .current = 2 }, 0, MS);
+    transfers_update(&t, &(struct progress_event){ .name = "a", .current = 3 }, 0, MS);
     assert_int_equal(t.count, 2);
     assert_int_equal(t.items[0].current, 3);
     assert_int_equal(t.items[1].current, 2);
     transfers_release(&t);
 }
 
+static void what_is_over_at_once_took_the_step(void **state)
+{
+    struct transfers t = { 0 };
+    auto_(strbuf) struct strbuf rate = STRBUF_INIT;
+    struct progress_event e = { .name = "x", .current = 1000, .total = 1000 };
+    (void)state;
+    transfer_print_rate(transfers_update(&t, &e, 1000 * MS, 1100 * MS), &rate);
+    assert_string_equal(rate.buf, " 10.0kB/s");
+    transfers_release(&t);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(cases) + 1];
+    struct CMUnitTest tests[COUNT(cases) + 2];
     for (size_t i = 0; i < COUNT(cases); i++)
         tests[i] = (struct CMUnitTest){ cases[i].name, transfer_is_shown, NULL, NULL,
                                         (void *)(uintptr_t)&cases[i] };
     tests[COUNT(cases)] = (struct CMUnitTest)cmocka_unit_test(names_keep_apart);
+    tests[COUNT(cases) + 1] =
+        (struct CMUnitTest)cmocka_unit_test(what_is_over_at_once_took_the_step);
     return cmocka_run_group_tests_name("transfers", tests, NULL, NULL);
 }
