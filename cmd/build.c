@@ -498,6 +498,7 @@ static int tell_timings(const struct build *b, struct error *err)
     if (!b->values->trace)
         return 0;
     timings_print_trace(&account, &trace);
+    fflush(stdout); /* "-" goes there, too */
     if (export_text(s, b->values->trace, trace.buf, err) < 0)
         return error_wrap(err, "--trace");
     return 0;

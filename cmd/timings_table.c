@@ -83,14 +83,23 @@ static void print_bytes(uint64_t bytes, uint64_t ns, struct strbuf *out)
     strbuf_addf(out, " %8s %10s  ", size, rate.len ? rate.buf : "");
 }
 
+/* ASCII's controls, and those of Latin-1 in UTF-8. */
+static bool is_control(const char *text)
+{
+    unsigned char c = (unsigned char)text[0];
+    unsigned char next = c ? (unsigned char)text[1] : 0;
+    return c < ' ' || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+}
+
 /* The name of a step is the user's text: one line of it, without what steers a terminal. */
 static void print_name(const char *name, struct strbuf *out)
 {
     size_t width = 0;
     for (; *name && width < NAME_WIDTH; name++) {
-        unsigned char c = (unsigned char)*name;
-        strbuf_addch(out, c < ' ' || c == 0x7f ? ' ' : (char)c);
-        width += (c & 0xc0) != 0x80;
+        bool is_long = (unsigned char)*name == 0xc2;
+        strbuf_addch(out, is_control(name) ? ' ' : *name);
+        name += is_control(name) && is_long;
+        width += ((unsigned char)*name & 0xc0) != 0x80;
     }
     strbuf_addstr(out, *name ? "...\n" : "\n");
 }
@@ -127,7 +136,8 @@ static void print_phase(const struct account *a, enum phase phase, struct strbuf
         return;
     print_share(a, sum.wall_ns, out);
     strbuf_addf(out, "%8.2fs", seconds(sum.sum_ns));
-    print_bytes(sum.bytes, sum.wall_ns, out);
+    /* Of all steps a rate would say nothing: most do other things. */
+    print_bytes(sum.bytes, phase == PHASE_STEP ? 0 : sum.wall_ns, out);
     strbuf_addf(out, sum.count > 1 ? "%s (%zu)\n" : "%s\n", phase_name(phase), sum.count);
     if (phase == PHASE_STEP)
         print_slowest(a, out);
