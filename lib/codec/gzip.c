@@ -15,6 +15,8 @@ enum {
     PROBE_MIN = 64 * 1024,  /* a shorter block is not worth a probe */
     PROBE_SIZE = 48 * 1024, /* sees repetitions that deflate's window of 32 KiB can use */
     PROBE_LEVEL = 1,
+    REPEAT_BITS = 13,
+    REPEAT_PERCENT = 4,
     WORTH_PERCENT = 98, /* more than this of the input left is not worth unpacking */
 };
 
@@ -37,6 +39,24 @@ static size_t percent_of(uint64_t part, uint64_t whole)
     return (size_t)(part * 100 / whole);
 }
 
+/* Do enough positions of the sample begin with four bytes that stood there shortly before? Weights
+ * have one or two such in a hundred by chance. */
+static bool has_repeats(const unsigned char *p)
+{
+    uint16_t last[1 << REPEAT_BITS] = { 0 };
+    size_t repeats = 0;
+    for (size_t i = 0; i + 4 <= PROBE_SIZE; i++) {
+        uint32_t now;
+        uint32_t before;
+        memcpy(&now, p + i, sizeof now);
+        uint32_t slot = now * UINT32_C(2654435761) >> (32 - REPEAT_BITS);
+        memcpy(&before, p + last[slot], sizeof before);
+        repeats += now == before;
+        last[slot] = (uint16_t)i;
+    }
+    return repeats * 100 >= (size_t)PROBE_SIZE * REPEAT_PERCENT;
+}
+
 /* What matches find in two samples, beside what the bytes' own frequencies give. */
 static enum method choose_method(const struct gzip *g, const struct block *b,
                                  const struct huffman *h)
@@ -47,9 +67,12 @@ static enum method choose_method(const struct gzip *g, const struct block *b,
         return METHOD_DEFLATE;
     for (size_t i = 1; i <= 3; i += 2) {
         const unsigned char *sample = b->in + (b->len - PROBE_SIZE) * i / 4;
-        size_t n = libdeflate_deflate_compress(g->probe, sample, PROBE_SIZE, b->out, b->cap);
+        uint64_t bytes = huffman_bits(h, sample, PROBE_SIZE) / 8;
+        size_t n = has_repeats(sample)
+                       ? libdeflate_deflate_compress(g->probe, sample, PROBE_SIZE, b->out, b->cap)
+                       : bytes;
         matched += n ? n : PROBE_SIZE;
-        plain += huffman_bits(h, sample, PROBE_SIZE) / 8;
+        plain += bytes;
     }
     if (percent_of(matched, 2 * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT &&
         percent_of(plain, 2 * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT)
@@ -141,7 +164,7 @@ static void layout(int level, char out[static PACK_LAYOUT_SIZE])
     char text[16] = "auto6";
     if (level >= 0)
         snprintf(text, sizeof text, "%d", level);
-    snprintf(out, PACK_LAYOUT_SIZE, "gzip-2:%d:%s:libdeflate-%s", PACK_BLOCK, text,
+    snprintf(out, PACK_LAYOUT_SIZE, "gzip-3:%d:%s:libdeflate-%s", PACK_BLOCK, text,
              LIBDEFLATE_VERSION_STRING);
 }
 

@@ -5,73 +5,126 @@
 
 enum { SLOTS_MAX = 16 };
 
-/* One block under way. Slots are used round-robin, so `next` to write is always the oldest. */
+enum slot_state {
+    SLOT_FREE, /* to be filled; at most one is in part */
+    SLOT_BUSY, /* a job encodes it */
+    SLOT_DONE, /* waits for its turn to be written */
+};
+
+/* One block under way. Slots are used round-robin, so the blocks of a row of slots follow each
+ * other. */
 struct slot {
-    const struct pack_encoder *encoder;
-    struct job_group group; /* initialised only while the slot is busy */
-    bool busy;
-    void *state;
+    struct pack_writer *writer;
+    enum slot_state state; /* under the writer's lock */
+    void *encoder_state;
     unsigned char *in;
     size_t in_len;
     unsigned char *out;
     size_t out_len;
 };
 
+/* Blocks are encoded by jobs, and written in order by whichever job ends a gap: the caller does
+ * neither, but fills the next slot. */
 struct pack_writer {
     struct writer base;
     const struct pack_encoder *encoder;
     int level;
-    struct writer *out;
+    struct writer *out; /* used by one job at a time: the one that set `is_writing` */
     struct thread_pool *pool;
+    struct job_group group;
     struct slot slots[SLOTS_MAX];
     size_t slot_count;
     size_t current; /* the slot being filled */
     bool any;       /* a block was started */
+    pthread_mutex_t lock;
+    pthread_cond_t written;
+    size_t oldest; /* the slot to be written next; under `lock`, as what follows */
+    bool is_writing;
+    bool has_failed;  /* nothing is written any more */
+    struct error err; /* why; until somebody is told */
 };
+
+static void write_done(struct pack_writer *w)
+{
+    struct slot *s = &w->slots[w->oldest];
+    w->is_writing = true;
+    while (s->state == SLOT_DONE) {
+        if (!w->has_failed) {
+            struct error err = { 0 };
+            pthread_mutex_unlock(&w->lock);
+            int rc = writer_write(w->out, s->out, s->out_len, &err);
+            pthread_mutex_lock(&w->lock);
+            w->has_failed = rc < 0;
+            error_move(&w->err, &err);
+        }
+        s->in_len = 0;
+        s->state = SLOT_FREE;
+        w->oldest = (w->oldest + 1) % w->slot_count;
+        s = &w->slots[w->oldest];
+        pthread_cond_broadcast(&w->written);
+    }
+    w->is_writing = false;
+}
 
 static void encode_slot(void *arg)
 {
     struct slot *s = arg;
-    s->out_len = s->encoder->encode(s->state, s->in, s->in_len, s->out, s->encoder->bound());
+    struct pack_writer *w = s->writer;
+    s->out_len =
+        w->encoder->encode(s->encoder_state, s->in, s->in_len, s->out, w->encoder->bound());
+    pthread_mutex_lock(&w->lock);
+    s->state = SLOT_DONE;
+    if (!w->is_writing)
+        write_done(w);
+    pthread_mutex_unlock(&w->lock);
 }
 
-static void prepare_slot(const struct pack_writer *w, struct slot *s)
+/* Waits until `s` has been written, and does what of the work no thread has begun. */
+static int wait_for(struct pack_writer *w, const struct slot *s, struct error *err)
 {
-    if (s->encoder)
-        return;
-    s->encoder = w->encoder;
-    s->state = w->encoder->open(w->level);
+    pthread_mutex_lock(&w->lock);
+    while (s->state != SLOT_FREE) {
+        pthread_mutex_unlock(&w->lock);
+        bool helped = job_group_help(&w->group);
+        pthread_mutex_lock(&w->lock);
+        if (!helped && s->state != SLOT_FREE)
+            pthread_cond_wait(&w->written, &w->lock);
+    }
+    bool failed = w->has_failed;
+    if (failed && error_is_set(&w->err))
+        error_move(err, &w->err);
+    else if (failed)
+        error_set(err, ERROR_CANCELLED, 0, "what was packed before could not be written");
+    pthread_mutex_unlock(&w->lock);
+    return failed ? -1 : 0;
+}
+
+static int prepare_slot(struct pack_writer *w, struct error *err)
+{
+    struct slot *s = &w->slots[w->current];
+    if (s->in)
+        return wait_for(w, s, err);
+    s->writer = w;
+    s->encoder_state = w->encoder->open(w->level);
     s->in = xmalloc(PACK_BLOCK);
     s->out = xmalloc(w->encoder->bound());
+    return 0;
 }
 
-/* Waits for a slot's block and writes it. */
-static int drain_slot(struct pack_writer *w, struct slot *s, struct error *err)
-{
-    if (!s->busy)
-        return 0;
-    if (w->pool)
-        job_group_wait(&s->group);
-    s->busy = false;
-    s->in_len = 0;
-    return writer_write(w->out, s->out, s->out_len, err);
-}
-
-/* Sends the current slot off and moves to the next, whose old block is written first. */
+/* Sends the current slot off and moves to the next. */
 static int dispatch(struct pack_writer *w, struct error *err)
 {
     struct slot *s = &w->slots[w->current];
-    s->busy = true;
     w->any = true;
-    if (w->pool) {
-        job_group_init(&s->group, w->pool);
-        job_group_submit(&s->group, encode_slot, s);
-    } else {
+    pthread_mutex_lock(&w->lock);
+    s->state = SLOT_BUSY;
+    pthread_mutex_unlock(&w->lock);
+    if (w->pool)
+        job_group_submit(&w->group, encode_slot, s);
+    else
         encode_slot(s);
-    }
     w->current = (w->current + 1) % w->slot_count;
-    prepare_slot(w, &w->slots[w->current]);
-    return drain_slot(w, &w->slots[w->current], err);
+    return prepare_slot(w, err);
 }
 
 static int pack_write(struct writer *base, const void *data, size_t len, struct error *err)
@@ -96,12 +149,16 @@ struct pack_writer *pack_writer_open(const struct pack_encoder *encoder, int lev
                                      struct writer *out, struct thread_pool *pool)
 {
     struct pack_writer *w = xcalloc(1, sizeof *w);
-    size_t wanted = pool ? thread_pool_cores() + 1 : 1;
+    struct error none = { 0 };
+    size_t wanted = pool ? thread_pool_cores() + 2 : 1;
     *w = (struct pack_writer){
         .base = { pack_write }, .encoder = encoder, .level = level, .out = out, .pool = pool
     };
     w->slot_count = wanted < SLOTS_MAX ? wanted : SLOTS_MAX;
-    prepare_slot(w, &w->slots[0]);
+    job_group_init(&w->group, pool);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->written, NULL);
+    (void)!prepare_slot(w, &none);
     return w;
 }
 
@@ -115,7 +172,7 @@ int pack_writer_finish(struct pack_writer *w, struct error *err)
     if (w->slots[w->current].in_len || !w->any)
         TRY(dispatch(w, err));
     for (size_t i = 0; i < w->slot_count; i++)
-        TRY(drain_slot(w, &w->slots[(w->current + i) % w->slot_count], err));
+        TRY(wait_for(w, &w->slots[i], err));
     return 0;
 }
 
@@ -123,14 +180,16 @@ void pack_writer_free(struct pack_writer *w)
 {
     if (!w)
         return;
+    job_group_wait(&w->group);
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = &w->slots[i];
-        if (s->busy && w->pool)
-            job_group_wait(&s->group);
-        if (s->encoder)
-            s->encoder->close(s->state);
+        if (s->in)
+            w->encoder->close(s->encoder_state);
         free(s->in);
         free(s->out);
     }
+    pthread_cond_destroy(&w->written);
+    pthread_mutex_destroy(&w->lock);
+    error_clear(&w->err);
     free(w);
 }

@@ -14,6 +14,7 @@
 #ifndef LIB_SOLVER_COPY_H
 #define LIB_SOLVER_COPY_H
 
+#include "lib/base/cancel.h"
 #include "lib/base/progress.h"
 #include "lib/fs/mode_change.h"
 #include "lib/layer/snapshotter.h"

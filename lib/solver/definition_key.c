@@ -25,7 +25,7 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
         state->local = xcalloc(v->input_count, sizeof *state->local);
     struct local_files *files = &state->local[input];
     struct file_source from = context_source(context);
-    from.meter = begin_reading(s, local);
+    struct meter *meter = begin_reading(s, local);
     if (selection_find(&from, &v->copy, input, &files->selection, err) < 0) {
         if (v->copy.missing_hint) {
             free(take_ptr(err->hint));
@@ -33,8 +33,9 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
         }
         return error_at(err, v->where);
     }
-    if (selection_digest(&from, &files->selection, s->options.store, s->options.cancel,
-                         &files->digest, err) < 0)
+    struct selection_digesting digesting = digesting_of(s, &from, &files->selection);
+    digesting.meter = meter;
+    if (selection_digest(&digesting, &files->digest, err) < 0)
         return error_at(err, v->where);
     return 0;
 }

@@ -62,7 +62,8 @@ static int remembered_digest(const struct copy_job *r, size_t input, struct erro
     selection_key(r, input, &key);
     if (cache_find_digest(s->options.store, &key, out))
         return 0;
-    TRY(selection_digest(&in->from, in->selection, s->options.store, s->options.cancel, out, err));
+    struct selection_digesting digesting = digesting_of(s, &in->from, in->selection);
+    TRY(selection_digest(&digesting, out, err));
     return cache_put_digest(s->options.store, &key, out, err);
 }
 
@@ -111,8 +112,8 @@ static int check_unchanged(const struct copy_job *r, struct error *err)
         const struct copy_input *in = &r->inputs[i];
         if (!in->from.is_context)
             continue;
-        TRY(selection_digest(&in->from, in->selection, s->options.store, s->options.cancel, &now,
-                             err));
+        struct selection_digesting digesting = digesting_of(s, &in->from, in->selection);
+        TRY(selection_digest(&digesting, &now, err));
         if (digest_equal(&now, &r->opened[i].digest))
             continue;
         error_set(err, ERROR_USER, 0, "files in %s changed while they were copied", in->from.name);

@@ -84,6 +84,16 @@ struct file_source context_source(const struct local_context *context)
                                  .path = context->path };
 }
 
+struct selection_digesting digesting_of(const struct solver *s, const struct file_source *from,
+                                        const struct selection *selection)
+{
+    return (struct selection_digesting){ .from = from,
+                                         .selection = selection,
+                                         .store = s->options.store,
+                                         .pool = s->workers.pool,
+                                         .cancel = s->options.cancel };
+}
+
 static void result_add(struct result *r, const char *id, const char *created)
 {
     r->layers.ids = xreallocarray(r->layers.ids, r->layers.count + 1, sizeof *r->layers.ids);
@@ -347,7 +357,7 @@ static int check_layer_count(const struct vertex *target, struct error *err)
     return error_hint(err, "put several commands into one RUN, several files into one COPY");
 }
 
-int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
+static int plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err)
 {
     TRY(check_layer_count(target, err));
@@ -358,6 +368,18 @@ int solver_plan(struct solver *s, const struct vertex *target, bool *out_complet
     auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);
     report_cached(s, target, seen);
     return 0;
+}
+
+/* Threads read contexts; a fork finds none of them. */
+int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
+                struct error *err)
+{
+    struct thread_pool *pool = thread_pool_new(thread_pool_cores());
+    s->workers.pool = pool;
+    int rc = plan(s, target, out_complete, err);
+    s->workers.pool = NULL;
+    thread_pool_free(pool);
+    return rc;
 }
 
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,

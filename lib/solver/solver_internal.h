@@ -9,7 +9,7 @@
 
 #include "lib/base/map.h"
 #include "lib/cache/cache.h"
-#include "lib/solver/selection.h"
+#include "lib/solver/selection_digest.h"
 #include "lib/solver/solver.h"
 
 enum vertex_status {
@@ -68,6 +68,8 @@ struct layer_list input_layers(const struct solver *s, const struct vertex *v, s
 const struct local_context *find_context(const struct solver *s, const struct vertex *local,
                                          struct error *err);
 struct file_source context_source(const struct local_context *context);
+struct selection_digesting digesting_of(const struct solver *s, const struct file_source *from,
+                                        const struct selection *selection);
 
 /* Makes `v`'s result: the layers of its root, and `layer` on top. */
 void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer);

@@ -7,6 +7,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 
+enum { PIECE = 128 * 1024 };
+
 int blob_open(const struct store *store, const struct digest *digest, int *out_fd,
               uint64_t *out_size, struct error *err)
 {
@@ -64,9 +66,15 @@ int blob_put(const struct store *store, const void *data, size_t len, struct dig
 static int blob_write(struct writer *base, const void *data, size_t len, struct error *err)
 {
     struct blob_writer *w = (struct blob_writer *)base;
-    TRY(fd_write_all(w->fd, data, len, "a blob", err));
-    hasher_add(w->hasher, data, len);
-    w->size += len;
+    /* Piece by piece: what was written is hashed while the cache still has it. */
+    for (size_t done = 0; done < len;) {
+        size_t n = len - done < PIECE ? len - done : PIECE;
+        const char *piece = (const char *)data + done;
+        TRY(fd_write_all(w->fd, piece, n, "a blob", err));
+        hasher_add(w->hasher, piece, n);
+        w->size += n;
+        done += n;
+    }
     return 0;
 }
 
