@@ -22,9 +22,12 @@ struct transfer *transfers_update(struct transfers *t, const struct progress_eve
         GROW(t->items, t->count, t->cap);
         found = &t->items[t->count++];
         bool is_over = e->total && e->current >= e->total;
+        bool is_whole = is_over || e->since_ns;
         *found = (struct transfer){ .name = xstrdup(e->name),
-                                    .first = is_over ? 0 : e->current,
-                                    .first_ns = is_over ? step_ns : now_ns };
+                                    .first = is_whole ? 0 : e->current,
+                                    .first_ns = e->since_ns ? e->since_ns
+                                                : is_over   ? step_ns
+                                                            : now_ns };
     }
     found->current = e->current;
     found->total = e->total;

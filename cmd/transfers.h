@@ -21,8 +21,8 @@ struct transfers {
     size_t count, cap;
 };
 
-/* Takes in a PROGRESS_STATUS that was told at `now_ns`. What is first heard of when it is done has
- * moved since `step_ns`, the start of its step. Valid until the next one. */
+/* Takes in a PROGRESS_STATUS that was told at `now_ns`. What does not say when it began, and is
+ * first heard of when it is done, began with its step, at `step_ns`. Valid until the next one. */
 struct transfer *transfers_update(struct transfers *t, const struct progress_event *e,
                                   uint64_t step_ns, uint64_t now_ns);
 void transfers_release(struct transfers *t);

@@ -15,7 +15,8 @@ void meter_start(struct meter *m, struct progress *progress, unsigned vertex, co
     m->total = total;
     snprintf(m->name, sizeof m->name, "%s", name);
     atomic_init(&m->current, 0);
-    atomic_init(&m->told_ns, clock_monotonic_ns());
+    m->start_ns = clock_monotonic_ns();
+    atomic_init(&m->told_ns, m->start_ns);
 }
 
 void meter_add(struct meter *m, uint64_t bytes)
@@ -29,7 +30,7 @@ void meter_add(struct meter *m, uint64_t bytes)
     uint64_t total = m->total && current >= m->total ? current + 1 : m->total;
     /* Of several threads one tells. */
     if (now - told >= INTERVAL_NS && atomic_compare_exchange_strong(&m->told_ns, &told, now))
-        progress_status(m->progress, m->vertex, m->name, current, total);
+        progress_status_since(m->progress, m->vertex, m->name, m->start_ns, current, total);
 }
 
 void meter_set(struct meter *m, uint64_t bytes)
@@ -43,7 +44,7 @@ void meter_end(struct meter *m)
 {
     uint64_t current = atomic_load(&m->current);
     if (m->progress && current)
-        progress_status(m->progress, m->vertex, m->name, current, current);
+        progress_status_since(m->progress, m->vertex, m->name, m->start_ns, current, current);
 }
 
 static ssize_t metered_read(struct reader *base, void *buf, size_t cap, struct error *err)

@@ -21,6 +21,7 @@ struct meter {
     unsigned vertex;
     char name[64];
     uint64_t total; /* 0: unknown */
+    uint64_t start_ns;
     atomic_uint_fast64_t current;
     atomic_uint_fast64_t told_ns;
 };

@@ -57,7 +57,7 @@ static void names_keep_apart(void **state)
     transfers_release(&t);
 }
 
-static void what_is_over_at_once_took_the_step(void **state)
+static void beginnings_are_told_or_guessed(void **state)
 {
     struct transfers t = { 0 };
     auto_(strbuf) struct strbuf rate = STRBUF_INIT;
@@ -65,6 +65,12 @@ static void what_is_over_at_once_took_the_step(void **state)
     (void)state;
     transfer_print_rate(transfers_update(&t, &e, 1000 * MS, 1100 * MS), &rate);
     assert_string_equal(rate.buf, " 10.0kB/s");
+    transfers_release(&t);
+
+    e = (struct progress_event){ .name = "x", .current = 500, .since_ns = 1050 * MS };
+    strbuf_clear(&rate);
+    transfer_print_rate(transfers_update(&t, &e, 1000 * MS, 1150 * MS), &rate);
+    assert_string_equal(rate.buf, " 5.00kB/s");
     transfers_release(&t);
 }
 
@@ -75,7 +81,6 @@ int main(void)
         tests[i] = (struct CMUnitTest){ cases[i].name, transfer_is_shown, NULL, NULL,
                                         (void *)(uintptr_t)&cases[i] };
     tests[COUNT(cases)] = (struct CMUnitTest)cmocka_unit_test(names_keep_apart);
-    tests[COUNT(cases) + 1] =
-        (struct CMUnitTest)cmocka_unit_test(what_is_over_at_once_took_the_step);
+    tests[COUNT(cases) + 1] = (struct CMUnitTest)cmocka_unit_test(beginnings_are_told_or_guessed);
     return cmocka_run_group_tests_name("transfers", tests, NULL, NULL);
 }
