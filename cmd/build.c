@@ -20,7 +20,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
-#include "lib/exporter/image.h"
+#include "lib/exporter/image_ahead.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
@@ -40,6 +40,7 @@ struct build {
     struct image_request request;
     struct image_record image;
     enum pull_policy pull;
+    size_t jobs;
     struct build_call_options call;
     struct lint lint;
     struct map annotations; /* of the manifest */
@@ -295,8 +296,11 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
-    if (b->definition.target)
+    if (b->definition.target) {
+        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
+        solver_on_layer(b->solver, image_ahead_layer, ahead);
         TRY(solver_run(b->solver, b->definition.target, workers, err));
+    }
     TRY(image_assemble(&b->request, &b->image, &found, err));
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
@@ -314,6 +318,7 @@ static int solve(struct build *b, struct error *err)
                                       .lent = &b->secrets.lent,
                                       .faces = &b->request.faces,
                                       .target_is_mounted = any_output(b, needs_trees),
+                                      .jobs = b->jobs,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
     b->request.definition = &b->definition;
@@ -436,6 +441,7 @@ static int build(struct build *b, const char *context, struct error *err)
 {
     struct session *s = b->session;
     TRY(build_read_pull(b->values->pull, &b->pull, err));
+    TRY(build_read_jobs(b->values->jobs, &b->jobs, err));
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(build_read_call(b->values, &b->call, err));
     TRY(read_names(b, err));

@@ -6,8 +6,9 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/base/thread_pool.h"
 
-enum { ARG_FILE_MAX = 1024 * 1024 };
+enum { ARG_FILE_MAX = 1024 * 1024, JOBS_MAX = 4096, JOBS_PER_CORE = 4 };
 
 #define VALUE(member) offsetof(struct build_values, member)
 #define REFUSED(text, reason)                                                                      \
@@ -52,6 +53,8 @@ const struct option build_options[] = {
       "run the steps of this stage anew" },
     { "pull", 0, OPTION_WORD, VALUE(pull), "always",
       "ask the registry for newer base images; =missing (default), =never" },
+    { "jobs", 0, OPTION_TEXT, VALUE(jobs), "N",
+      "RUN steps at a time (default: four for each core; 0: all that are ready)" },
     { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
       "platform of the image (this host's only)" },
     { "network", 0, OPTION_TEXT, VALUE(network), "MODE",
@@ -146,7 +149,6 @@ const struct option build_options[] = {
     REFUSED("cert-dir", "set SSL_CERT_FILE"),
     REFUSED("tls-verify", "name the host with --insecure-registry"),
     REFUSED("save-stages", "stages are kept in the cache; tag one with --target and -t"),
-    REFUSED("jobs", "as many steps run as are ready"),
     REFUSED("retry", "transfers are tried again as often as makes sense"),
     REFUSED("retry-delay", "transfers are tried again as often as makes sense"),
     REFUSED("from", "give FROM an ARG and set it with --build-arg"),
@@ -188,6 +190,20 @@ int build_read_args(const struct build_values *v, struct map *out, struct error 
         TRY(add_arg_file(out, v->build_arg_files.items[i], err));
     for (size_t i = 0; i < v->build_args.count; i++)
         add_arg(out, v->build_args.items[i]);
+    return 0;
+}
+
+int build_read_jobs(const char *text, size_t *out, struct error *err)
+{
+    uint64_t jobs = 0;
+    *out = JOBS_PER_CORE * thread_pool_cores();
+    if (!text)
+        return 0;
+    if (!str_to_u64(str_of(text), 10, JOBS_MAX, &jobs)) {
+        error_set(err, ERROR_USAGE, 0, "--jobs %s: not a number from 0 to %d", text, JOBS_MAX);
+        return error_hint(err, "0 is for no limit");
+    }
+    *out = (size_t)jobs;
     return 0;
 }
 

@@ -18,8 +18,8 @@ struct build_values {
     struct strvec tags, build_args, build_arg_files, build_contexts, labels, annotations, outputs,
         insecure, no_cache_filter, secrets, ssh;
     struct run_setting_texts run;
-    const char *file, *target, *network, *progress, *platform, *iidfile, *epoch, *pull, *call,
-        *metadata_file, *ignore_file, *trace;
+    const char *file, *target, *network, *progress, *platform, *jobs, *iidfile, *epoch, *pull,
+        *call, *metadata_file, *ignore_file, *trace;
     bool push, no_cache, quiet, check, debug, timings;
 };
 
@@ -51,6 +51,8 @@ bool build_wants_epoch(const struct build_values *v);
 int build_read_epoch(const struct build_values *v, const struct map *args, bool *out_given,
                      int64_t *out_seconds, struct error *err) MUST_CHECK;
 int build_read_network(const char *text, enum network_mode *out, struct error *err) MUST_CHECK;
+/* --jobs; *out 0: no limit. */
+int build_read_jobs(const char *text, size_t *out, struct error *err) MUST_CHECK;
 /* --platform, else $DOCKER_DEFAULT_PLATFORM, else this host's. */
 int build_read_platform(const char *text, struct platform *out, bool *out_given,
                         struct error *err) MUST_CHECK;

@@ -6,6 +6,7 @@
 
 #include "cmd/builder.h"
 #include "lib/base/atomic_file.h"
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/meter.h"
 #include "lib/base/path.h"
@@ -17,7 +18,7 @@
 #include "lib/registry/push.h"
 #include "lib/store/blob.h"
 
-enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024 };
+enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024, COPY_PIECE = 64 * 1024 * 1024 };
 
 /* What is written to wherever the user wants it. */
 struct content {
@@ -37,7 +38,7 @@ static int refuse_terminal(struct error *err)
 /* Gathers small writes: a tar is headers between contents. */
 struct buffered_writer {
     struct writer base;
-    struct writer *next;
+    struct fd_writer *next;
     char *buf;
     size_t len;
     const struct cancel *cancel;
@@ -46,7 +47,7 @@ struct buffered_writer {
 
 static int buffered_flush(struct buffered_writer *b, struct error *err)
 {
-    TRY(writer_write(b->next, b->buf, b->len, err));
+    TRY(writer_write(&b->next->base, b->buf, b->len, err));
     b->len = 0;
     return 0;
 }
@@ -59,9 +60,23 @@ static int buffered_write(struct writer *w, const void *data, size_t len, struct
     if (b->len + len > BUFFER)
         TRY(buffered_flush(b, err));
     if (len >= BUFFER)
-        return writer_write(b->next, data, len, err);
+        return writer_write(&b->next->base, data, len, err);
     memcpy(b->buf + b->len, data, len);
     b->len += len;
+    return 0;
+}
+
+/* Large contents go from file to file in the kernel. */
+static int buffered_copy(struct writer *w, int fd, uint64_t len, struct error *err)
+{
+    struct buffered_writer *b = (struct buffered_writer *)w;
+    TRY(buffered_flush(b, err));
+    while (len) {
+        uint64_t n = len < COPY_PIECE ? len : COPY_PIECE;
+        TRY(fd_copy(fd, b->next->fd, n, b->next->name, b->cancel, err));
+        meter_add(b->meter, n);
+        len -= n;
+    }
     return 0;
 }
 
@@ -70,8 +85,8 @@ static int write_buffered(struct session *s, int fd, const char *name,
 {
     struct fd_writer out = fd_writer_init(fd, name);
     auto_free char *buf = xmalloc(BUFFER);
-    struct buffered_writer buffered = { .base = { buffered_write },
-                                        .next = &out.base,
+    struct buffered_writer buffered = { .base = { buffered_write, buffered_copy },
+                                        .next = &out,
                                         .buf = buf,
                                         .cancel = &s->cancel,
                                         .meter = content->meter };

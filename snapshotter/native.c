@@ -9,6 +9,7 @@
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/hard_links.h"
+#include "snapshotter/compare.h"
 #include "snapshotter/layer_tree.h"
 #include "snapshotter/merge.h"
 #include "snapshotter/mount_api.h"
@@ -289,6 +290,7 @@ static const struct snapshotter_ops native_ops = {
     .layer_write = layer_tree_write,
     .is_unpacked = layer_tree_is_unpacked,
     .apply = layer_tree_apply,
+    .same = compare_layers,
     .diff = layer_tree_diff,
     .free = native_free,
 };

@@ -8,6 +8,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/strbuf.h"
+#include "snapshotter/compare.h"
 #include "snapshotter/layer_tree.h"
 #include "snapshotter/mount_api.h"
 #include "snapshotter/mount_points.h"
@@ -282,6 +283,7 @@ static const struct snapshotter_ops overlay_ops = {
     .layer_write = layer_tree_write,
     .is_unpacked = layer_tree_is_unpacked,
     .apply = layer_tree_apply,
+    .same = compare_layers,
     .diff = layer_tree_diff,
     .free = overlay_free,
 };

@@ -19,6 +19,9 @@
 struct writer {
     /* Takes all `len` bytes or fails. */
     int (*write)(struct writer *w, const void *data, size_t len, struct error *err);
+    /* Takes the next `len` bytes of a file, if it can do so without looking at them; NULL: it
+     * cannot. */
+    int (*copy)(struct writer *w, int fd, uint64_t len, struct error *err);
 };
 
 struct reader {

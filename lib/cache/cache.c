@@ -6,6 +6,8 @@
 #include "lib/store/packed_layer.h"
 #include "lib/store/record.h"
 
+enum { RECENT_MAX = 4 };
+
 void cache_record_release(struct cache_record *r)
 {
     free(take_ptr(r->created));
@@ -39,6 +41,42 @@ int cache_put(const struct store *store, const struct digest *key,
     for (size_t i = 0; i < recipe->count; i++)
         js_push_take(words, js_new_text(recipe->items[i]));
     js_set_take(body, "recipe", words);
+    return record_put_take(store, key, body, err);
+}
+
+static bool has_tree(const struct store *store, const char *layer)
+{
+    auto_(error) struct error ignored = { 0 };
+    bool present = false;
+    return strlen(layer) < LAYER_ID_SIZE && !strchr(layer, '/') &&
+           layer_find(store, layer, &present, NULL, &ignored) == 0 && present;
+}
+
+void cache_find_recent(const struct store *store, const struct digest *key, struct strvec *out)
+{
+    auto_(js) js *body = record_find(store, key);
+    const js *layers = body ? js_member(body, "layers") : NULL;
+    for (size_t i = 0; i < js_count(layers) && out->count < RECENT_MAX; i++) {
+        const char *layer = js_text(js_item(layers, i));
+        if (layer && has_tree(store, layer))
+            strvec_push(out, layer);
+    }
+}
+
+int cache_put_recent(const struct store *store, const struct digest *key, const char *layer,
+                     struct error *err)
+{
+    auto_(strvec) struct strvec before = { 0 };
+    js *body = js_new_object();
+    js *layers = js_new_array();
+    cache_find_recent(store, key, &before);
+    js_push_take(layers, js_new_text(layer));
+    for (size_t i = 0; i < before.count && i + 1 < RECENT_MAX; i++) {
+        if (strcmp(before.items[i], layer) != 0)
+            js_push_take(layers, js_new_text(before.items[i]));
+    }
+    js_set_text(body, "layer", layer);
+    js_set_take(body, "layers", layers);
     return record_put_take(store, key, body, err);
 }
 

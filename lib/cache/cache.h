@@ -31,6 +31,13 @@ int cache_put(const struct store *store, const struct digest *key,
               const struct cache_record *record, const struct strvec *recipe,
               struct error *err) MUST_CHECK;
 
+/* The layers that were last made under `key`, newest first; those whose trees are gone are left
+ * out. */
+void cache_find_recent(const struct store *store, const struct digest *key, struct strvec *out);
+/* Puts `layer` before them; the oldest are forgotten. */
+int cache_put_recent(const struct store *store, const struct digest *key, const char *layer,
+                     struct error *err) MUST_CHECK;
+
 /* Remembers a digest under a key: that of a selection of files in a stack of layers. */
 bool cache_find_digest(const struct store *store, const struct digest *key, struct digest *out);
 int cache_put_digest(const struct store *store, const struct digest *key,

@@ -190,6 +190,12 @@ int tar_writer_content(struct tar_writer *w, const void *data, size_t len, struc
 int tar_writer_content_fd(struct tar_writer *w, int fd, const char *name, struct error *err)
 {
     char buffer[COPY_CHUNK];
+    if (w->out->copy && w->content_left) {
+        if (w->out->copy(w->out, fd, w->content_left, err) < 0)
+            return error_wrap(err, "%s", name);
+        w->content_left = 0;
+        return w->padding ? writer_write(w->out, zeros, w->padding, err) : 0;
+    }
     while (w->content_left) {
         size_t want = w->content_left < sizeof buffer ? (size_t)w->content_left : sizeof buffer;
         ssize_t n = fd_read_full(fd, buffer, want);

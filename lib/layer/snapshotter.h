@@ -155,6 +155,9 @@ struct snapshotter_ops {
      * true and no layer. */
     int (*apply)(struct snapshotter *s, const struct layer_list *layers, size_t index, bool over,
                  struct reader *in, bool *out_needs_below, struct error *err);
+    /* Have both layers, which have trees, the same files? Times do not count. */
+    int (*same)(struct snapshotter *s, const char *id, const char *other, bool *out,
+                struct error *err);
     /* Writes layer `id` as entries and whiteouts, sorted, without the end of the archive. */
     int (*diff)(struct snapshotter *s, const char *id, const struct diff_options *options,
                 struct tar_writer *out, struct error *err);

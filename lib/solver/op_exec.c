@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/solver/exec_mounts.h"
+#include "lib/store/layer.h"
 
 enum { TAIL_BYTES = 8 * 1024, TAIL_LINES = 10, SPACE_MIN = 1024 * 1024 };
 
@@ -111,6 +112,50 @@ static int make_layer(struct solver *s, const struct vertex *v, unsigned progres
     return snapshotter->ops->commit(snapshot, layer->layer, layer->created, err);
 }
 
+/* What steps of any kind have made on these layers. */
+static void made_on_key(const struct layer_list *layers, struct digest *out)
+{
+    auto_(cache_key) struct cache_key key = cache_key_begin("made on");
+    for (size_t i = 0; i < layers->count; i++)
+        cache_key_add_text(&key, "layer", layers->ids[i]);
+    cache_key_finish(&key, out);
+}
+
+static int stand_in(struct solver *s, const char *old, struct cache_record *layer,
+                    struct error *err)
+{
+    bool present = false;
+    auto_(layer_info) struct layer_info info = { 0 };
+    TRY(layer_find(s->options.store, old, &present, &info, err));
+    if (!present || !info.created)
+        return 0;
+    layer_remove(s->options.store, layer->layer);
+    snprintf(layer->layer, sizeof layer->layer, "%s", old);
+    free(layer->created);
+    layer->created = take_ptr(info.created);
+    return 0;
+}
+
+/* Early cut-off: a step that was changed, and still has made what one made on the same root before,
+ * has made that layer, and what rests on it is cached. */
+static int cut_off(struct solver *s, const struct vertex *v, const struct layer_list *layers,
+                   struct cache_record *layer, struct error *err)
+{
+    struct digest key;
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    auto_(strvec) struct strvec recent = { 0 };
+    bool same = false;
+    made_on_key(layers, &key);
+    if (!state_of(s, v)->anew && snapshotter->ops->same)
+        cache_find_recent(s->options.store, &key, &recent);
+    for (size_t i = 0; i < recent.count && !same; i++) {
+        TRY(snapshotter->ops->same(snapshotter, layer->layer, recent.items[i], &same, err));
+        if (same)
+            TRY(stand_in(s, recent.items[i], layer, err));
+    }
+    return cache_put_recent(s->options.store, &key, layer->layer, err);
+}
+
 int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *out_cached,
              struct error *err)
 {
@@ -128,6 +173,7 @@ int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *
     *out_cached = reuse(s, v, &digest, &layer);
     if (!*out_cached) {
         TRY(make_layer(s, v, progress, &mounts, &layer, err));
+        TRY(cut_off(s, v, &layers, &layer, err));
         set_result(s, v, &layer);
         TRY(cache_put(s->options.store, &digest, &layer, &key.recipe, err));
     }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scheduler: a vertex starts as soon as the inputs it waits for are done, each in a job of its own.
- * The first error wins and stops the rest: what has not started never starts, what runs is
- * cancelled.
+ * scheduler: a vertex starts as soon as the inputs it waits for are done, each in a job of its own;
+ * where only so many steps may run, those come first that most has to follow. The first error wins
+ * and stops the rest: what has not started never starts, what runs is cancelled.
  */
 #include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 100, STEP_HEIGHT = 10 };
 
 struct schedule {
     struct solver *solver;
     struct job_group group;
+    const struct vertex **order; /* all vertices, the highest first */
     pthread_mutex_t lock;
+    size_t steps;       /* EXEC vertices under way; under `lock` */
     struct error first; /* under `lock` */
 };
 
@@ -46,6 +48,15 @@ static void fail(struct schedule *sc, struct error *err)
     cancel_raise(sc->solver->options.cancel);
 }
 
+/* The layer that `v` has added to the image. */
+static void tell_layer(const struct solver *s, const struct vertex *v)
+{
+    const struct vertex_state *state = state_of(s, v);
+    bool has_layer = v->kind == OP_EXEC || v->kind == OP_COPY || v->kind == OP_MKDIR;
+    if (s->layer_done && state->is_of_target && has_layer)
+        s->layer_done(s->layer_done_arg, state->result.layers.ids[state->result.layers.count - 1]);
+}
+
 static void run_job(void *arg)
 {
     struct vertex_job *job = arg;
@@ -71,8 +82,10 @@ static void run_job(void *arg)
     progress_end(s->options.progress, progress, cached ? PROGRESS_CACHED : PROGRESS_DONE, NULL);
     pthread_mutex_lock(&sc->lock);
     state_of(s, v)->status = VERTEX_DONE;
+    sc->steps -= v->kind == OP_EXEC;
     pthread_mutex_unlock(&sc->lock);
     start_ready(sc);
+    tell_layer(s, v);
 }
 
 /* The roots below an input are mounted with it: none of them may be on its way still. */
@@ -98,16 +111,24 @@ static bool is_ready(const struct solver *s, const struct vertex *v)
     return true;
 }
 
+static bool may_start(const struct schedule *sc, const struct vertex *v)
+{
+    const struct solver *s = sc->solver;
+    const struct vertex_state *state = state_of(s, v);
+    bool has_room = v->kind != OP_EXEC || s->options.jobs == 0 || sc->steps < s->options.jobs;
+    return state->status == VERTEX_PENDING && !state->submitted && has_room && is_ready(s, v);
+}
+
 static void start_ready(struct schedule *sc)
 {
     struct solver *s = sc->solver;
     pthread_mutex_lock(&sc->lock);
     for (size_t i = 0; i < s->options.graph->count && !error_is_set(&sc->first); i++) {
-        const struct vertex *v = s->options.graph->vertices[i];
-        struct vertex_state *state = state_of(s, v);
-        if (state->status != VERTEX_PENDING || state->submitted || !is_ready(s, v))
+        const struct vertex *v = sc->order[i];
+        if (!may_start(sc, v))
             continue;
-        state->submitted = true;
+        state_of(s, v)->submitted = true;
+        sc->steps += v->kind == OP_EXEC;
         struct vertex_job *job = xcalloc(1, sizeof *job);
         *job = (struct vertex_job){ sc, v };
         job_group_submit(&sc->group, run_job, job);
@@ -115,9 +136,53 @@ static void start_ready(struct schedule *sc)
     pthread_mutex_unlock(&sc->lock);
 }
 
-int schedule(struct solver *s, struct error *err)
+/* Inputs have smaller indexes: backwards, all that follows a vertex is known before it. */
+static void set_heights(struct solver *s)
 {
-    struct schedule sc = { .solver = s };
+    for (size_t i = s->options.graph->count; i-- > 0;) {
+        const struct vertex *v = s->options.graph->vertices[i];
+        struct vertex_state *state = state_of(s, v);
+        if (state->status == VERTEX_PENDING)
+            state->height += v->kind == OP_EXEC ? STEP_HEIGHT : 1;
+        for (size_t k = 0; k < v->input_count; k++) {
+            struct vertex_state *input = v->inputs[k] ? state_of(s, v->inputs[k]) : NULL;
+            if (input && input->height < state->height)
+                input->height = state->height;
+        }
+    }
+}
+
+static void mark_target(struct solver *s, const struct vertex *v)
+{
+    for (; v && !state_of(s, v)->is_of_target; v = v->inputs[0]) {
+        state_of(s, v)->is_of_target = true;
+        if (v->kind == OP_MERGE)
+            mark_target(s, v->inputs[1]);
+    }
+}
+
+static int compare_heights(const void *a, const void *b, void *arg)
+{
+    const struct solver *s = arg;
+    const struct vertex *x = *(const struct vertex *const *)a;
+    const struct vertex *y = *(const struct vertex *const *)b;
+    unsigned hx = state_of(s, x)->height;
+    unsigned hy = state_of(s, y)->height;
+    if (hx != hy)
+        return hx > hy ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+int schedule(struct solver *s, const struct vertex *target, struct error *err)
+{
+    size_t count = s->options.graph->count;
+    auto_free const struct vertex **order = xcalloc(count, sizeof *order);
+    struct schedule sc = { .solver = s, .order = order };
+    set_heights(s);
+    mark_target(s, target);
+    for (size_t i = 0; i < count; i++)
+        order[i] = s->options.graph->vertices[i];
+    qsort_r(order, count, sizeof *order, compare_heights, s);
     pthread_mutex_init(&sc.lock, NULL);
     job_group_init(&sc.group, s->workers.pool);
     start_ready(&sc);

@@ -52,6 +52,12 @@ void solver_free(struct solver *s)
     free(s);
 }
 
+void solver_on_layer(struct solver *s, solver_layer_fn *done, void *arg)
+{
+    s->layer_done = done;
+    s->layer_done_arg = arg;
+}
+
 const struct result *solver_result(const struct solver *s, const struct vertex *v)
 {
     return &state_of(s, v)->result;
@@ -419,5 +425,5 @@ int solver_run(struct solver *s, const struct vertex *target, const struct solve
     s->workers = *workers;
     if (state_of(s, target)->status == VERTEX_CACHED)
         return 0;
-    return schedule(s, err);
+    return schedule(s, target, err);
 }

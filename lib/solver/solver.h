@@ -59,6 +59,7 @@ struct solver_options {
      * begins. */
     const struct face_options *faces;
     bool target_is_mounted; /* its tree is wanted, too */
+    size_t jobs;            /* EXEC vertices at a time; 0: all that are ready */
     struct progress *progress;
     struct cancel *cancel;
 };
@@ -87,6 +88,10 @@ int solver_plan(struct solver *s, const struct vertex *target, bool *out_complet
                 struct error *err) MUST_CHECK;
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,
                struct error *err) MUST_CHECK;
+/* From now on `done` is told of each layer of the target, in no order, as soon as it is there and
+ * while others are still made; from any thread. */
+typedef void solver_layer_fn(void *arg, const char *id);
+void solver_on_layer(struct solver *s, solver_layer_fn *done, void *arg);
 /* Borrowed, until solver_free. The vertex was the target of a complete plan or a successful run. */
 const struct result *solver_result(const struct solver *s, const struct vertex *v);
 

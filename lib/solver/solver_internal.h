@@ -46,13 +46,17 @@ struct vertex_state {
     struct result result;
     unsigned progress;  /* of an OP_LOCAL that is being looked through; 0: not begun */
     struct meter meter; /* of what is read of it */
-    /* scheduling, under the scheduler's lock */
-    bool submitted;
+    /* scheduling */
+    bool is_of_target; /* the target's layers include its own */
+    unsigned height;   /* how much has to follow it */
+    bool submitted;    /* under the scheduler's lock */
 };
 
 struct solver {
     struct solver_options options;
     struct solver_workers workers;
+    solver_layer_fn *layer_done; /* NULL: nobody wants to know */
+    void *layer_done_arg;
     struct vertex_state *states; /* by vertex index */
     pthread_mutex_t unpack_lock;
     pthread_cond_t unpacked;
@@ -104,7 +108,7 @@ int image_run(struct solver *s, const struct vertex *v, unsigned progress,
 int key_of(struct solver *s, const struct vertex *v, struct error *err) MUST_CHECK;
 
 /* Runs everything that is pending. */
-int schedule(struct solver *s, struct error *err) MUST_CHECK;
+int schedule(struct solver *s, const struct vertex *target, struct error *err) MUST_CHECK;
 
 /* As the snapshotter's operations of these names; layers that are packed are unpacked first. */
 int prepare_layers(struct solver *s, const struct layer_list *layers,

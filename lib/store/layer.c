@@ -121,6 +121,12 @@ int layer_find(const struct store *store, const char *id, bool *out_present, str
     return 0;
 }
 
+void layer_remove(const struct store *store, const char *id)
+{
+    auto_(error) struct error ignored = { 0 };
+    (void)!store_discard(store, store->layers_fd, id, &ignored);
+}
+
 int layer_open_tree(const struct store *store, const char *id, int *out_fd, struct error *err)
 {
     char path[DIGEST_HEX_SIZE + 4];

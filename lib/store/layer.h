@@ -44,6 +44,8 @@ void layer_abandon(const struct store *store, const char *scratch);
  * releases it. A missing layer is no error: *out_present is false. */
 int layer_find(const struct store *store, const char *id, bool *out_present, struct layer_info *out,
                struct error *err) MUST_CHECK;
+/* Moves a layer that nobody has been told of to trash. */
+void layer_remove(const struct store *store, const char *id);
 /* Opens `layers/<id>/fs`. */
 int layer_open_tree(const struct store *store, const char *id, int *out_fd,
                     struct error *err) MUST_CHECK;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/exporter/image_ahead.h"
+
+#include "lib/base/mem.h"
+#include "lib/store/blob.h"
+
+struct image_ahead {
+    const struct image_request *request;
+    struct job_group group;
+    unsigned progress; /* of the base's blobs; 0: none is missing */
+};
+
+struct ahead_job {
+    struct image_ahead *ahead;
+    const struct image_layer *base; /* to be fetched, or NULL: */
+    struct blob_provider *provider;
+    char id[LAYER_ID_SIZE]; /* to be packed */
+};
+
+static void run_job(void *arg)
+{
+    auto_free struct ahead_job *job = arg;
+    const struct face_options *faces = &job->ahead->request->faces;
+    auto_(error) struct error ignored = { 0 };
+    struct layer_face face;
+    bool found = false;
+    if (cancel_is_raised(faces->cancel))
+        return;
+    if (job->base) {
+        (void)!job->provider->fetch(job->provider, &job->base->blob, job->ahead->progress,
+                                    &ignored);
+    } else {
+        (void)!layer_face_get(faces, job->id, &face, &found, &ignored);
+    }
+}
+
+static void fetch_base(struct image_ahead *a, const struct resolved_image *image)
+{
+    const struct face_options *faces = &a->request->faces;
+    for (size_t i = 0; i < image->layer_count; i++) {
+        const struct image_layer *layer = &image->layers[i];
+        if (layer->blob.size == 0 ||
+            blob_exists(faces->store, &layer->blob.digest, layer->blob.size))
+            continue;
+        if (!a->progress) {
+            auto_free char *name = xasprintf("fetching layers of %s", image->name);
+            a->progress = progress_start(a->request->progress, name);
+        }
+        struct ahead_job *job = xcalloc(1, sizeof *job);
+        *job = (struct ahead_job){ .ahead = a, .base = layer, .provider = image->provider };
+        job_group_submit(&a->group, run_job, job);
+    }
+}
+
+struct image_ahead *image_ahead_start(const struct image_request *request)
+{
+    struct image_ahead *a = xcalloc(1, sizeof *a);
+    const struct vertex *v = request->definition->target;
+    a->request = request;
+    job_group_init(&a->group, request->faces.pool);
+    while (v && v->kind != OP_IMAGE)
+        v = v->inputs[0];
+    if (v && v->image.image->provider && (request->faces.pack || request->faces.fetch))
+        fetch_base(a, v->image.image);
+    return a;
+}
+
+void image_ahead_layer(void *arg, const char *id)
+{
+    struct image_ahead *a = arg;
+    struct ahead_job *job = xcalloc(1, sizeof *job);
+    *job = (struct ahead_job){ .ahead = a };
+    snprintf(job->id, sizeof job->id, "%s", id);
+    job_group_submit(&a->group, run_job, job);
+}
+
+void image_ahead_wait(struct image_ahead *a)
+{
+    if (!a)
+        return;
+    job_group_wait(&a->group);
+    if (a->progress)
+        progress_end(a->request->progress, a->progress, PROGRESS_DONE, NULL);
+    free(a);
+}

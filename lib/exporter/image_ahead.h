@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_ahead: what an image will need, made beside the steps that still run: blobs of the base are
+ * fetched from the start, a finished layer is packed (or hashed) at once. image_assemble then finds
+ * it all. What goes wrong here is not told: image_assemble meets it again.
+ *
+ *     image_ahead_start -> image_ahead_layer, from any thread ... -> image_ahead_wait
+ */
+#ifndef LIB_EXPORTER_IMAGE_AHEAD_H
+#define LIB_EXPORTER_IMAGE_AHEAD_H
+
+#include "lib/exporter/image.h"
+
+struct image_ahead;
+
+/* `request` is borrowed, and complete but for its result. */
+struct image_ahead *image_ahead_start(const struct image_request *request);
+/* The image will have the layer `id`, which is there. `arg` is the struct image_ahead. */
+void image_ahead_layer(void *arg, const char *id);
+/* Waits for all, and frees it. */
+void image_ahead_wait(struct image_ahead *a);
+DEFINE_AUTO(image_ahead, struct image_ahead *, image_ahead_wait(*value))
+
+#endif
