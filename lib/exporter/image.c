@@ -26,7 +26,26 @@ static void set_blob(struct image_record_layer *layer, const struct descriptor *
     snprintf(layer->media_type, sizeof layer->media_type, "%s", media_type_print(blob->media_type));
 }
 
-/* A base layer that came packed passes to the output bit for bit. */
+static int forced_face(struct layer_job *job, struct error *err)
+{
+    struct layer_face face;
+    TRY(layer_face_repack(job->faces, job->layer->id, &job->base->blob, &face, &job->found, err));
+    if (!job->found)
+        return 0;
+    if (!digest_equal(&face.diff_id, &job->base->diff_id))
+        return error_set(err, ERROR_CORRUPT, 0, "a layer of the base is not what its image says");
+    set_blob(job->layer, &face.blob);
+    return 0;
+}
+
+static bool is_packed_otherwise(const struct layer_job *job)
+{
+    enum compression now = COMPRESSION_NONE;
+    media_type_is_layer(job->base->blob.media_type, &now);
+    return now != job->faces->packing.compression;
+}
+
+/* A base layer that came packed passes to the output bit for bit, unless that is not wanted. */
 static int base_face(struct layer_job *job, struct error *err)
 {
     const struct face_options *o = job->faces;
@@ -34,10 +53,12 @@ static int base_face(struct layer_job *job, struct error *err)
     set_blob(job->layer, &job->base->blob);
     bool is_wanted = o->pack || o->fetch;
     job->found = !is_wanted || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
-    if (job->found || !o->snapshotter)
-        return 0;
-    job->found = true;
-    return job->provider->fetch(job->provider, &job->base->blob, job->progress, err);
+    if (!job->found && o->snapshotter) {
+        job->found = true;
+        TRY(job->provider->fetch(job->provider, &job->base->blob, job->progress, err));
+    }
+    bool is_forced = job->found && o->pack && o->packing.force && is_packed_otherwise(job);
+    return is_forced ? forced_face(job, err) : 0;
 }
 
 static int own_face(struct layer_job *job, struct error *err)
