@@ -11,7 +11,8 @@ declare -A packages=(
     [run]="uidmap git ca-certificates curl python3 mmdebstrap umoci podman runc crun"
     [test]="libcmocka-dev bats skopeo umoci buildah podman runc crun docker.io docker-registry
         apache2-utils busybox-static uidmap python3 openssl curl attr acl libcap2-bin util-linux
-        bsdutils procps xz-utils bzip2 zstd openssh-client binutils clang libclang-rt-14-dev clang-format clang-tidy hyperfine"
+        bsdutils procps xz-utils bzip2 zstd openssh-client binutils clang libclang-rt-14-dev clang-format clang-tidy
+        e2fsprogs mount"
 )
 [ "$(dpkg --print-architecture)" != amd64 ] || packages[build]+=" libisal-dev"
 

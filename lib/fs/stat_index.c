@@ -133,6 +133,11 @@ void stat_index_add(struct stat_index *x, const char *path, const struct stat *s
     fwrite(path, 1, row.path_len, x->out);
 }
 
+void stat_index_changed(struct stat_index *x)
+{
+    x->changed = true;
+}
+
 void stat_index_commit(struct stat_index *x)
 {
     auto_(error) struct error ignored = { 0 };

@@ -30,6 +30,8 @@ bool stat_index_find(struct stat_index *x, const char *path, const struct stat *
                      struct digest *out);
 void stat_index_add(struct stat_index *x, const char *path, const struct stat *st,
                     const struct digest *digest);
+/* What the index had before is not what it has now, though nobody asked it. */
+void stat_index_changed(struct stat_index *x);
 /* Replaces the file if anything changed. Failure is harmless and not reported. */
 void stat_index_commit(struct stat_index *x);
 void stat_index_free(struct stat_index *x);

@@ -5,6 +5,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/fs/file_digest.h"
 #include "lib/fs/walk.h"
 #include "lib/layer/layer_index.h"
 #include "lib/layer/packer.h"
@@ -118,10 +119,10 @@ static int read_kept(const struct tar_entry *e, int fd, char **out, struct error
     return 0;
 }
 
-static int packed_entry(struct layer_writer *base, const struct tar_entry *e, int content_fd,
-                        struct error *err)
+/* What comes before an entry's content. */
+static int begin_entry(struct packed_writer *w, const struct tar_entry *e, int content_fd,
+                       struct error *err)
 {
-    struct packed_writer *w = packed_of(base);
     auto_free char *kept = NULL;
     TRY(check_order(w, e, err));
     TRY(flush_held(w, err));
@@ -132,8 +133,32 @@ static int packed_entry(struct layer_writer *base, const struct tar_entry *e, in
         return 0;
     }
     TRY(read_kept(e, content_fd, &kept, err));
-    TRY(write_header(w, e, kept, err));
+    return write_header(w, e, kept, err);
+}
+
+static int packed_entry(struct layer_writer *base, const struct tar_entry *e, int content_fd,
+                        struct error *err)
+{
+    struct packed_writer *w = packed_of(base);
+    TRY(begin_entry(w, e, content_fd, err));
     return e->type == TAR_FILE ? tar_writer_content_fd(&w->tar, content_fd, e->path, err) : 0;
+}
+
+static int take_bytes(void *arg, const void *data, size_t len, struct error *err)
+{
+    return tar_writer_content(arg, data, len, err);
+}
+
+static int packed_entry_digested(struct layer_writer *base, const struct fs_entry *e,
+                                 struct digest *out, struct error *err)
+{
+    struct packed_writer *w = packed_of(base);
+    const struct file_digesting reading = { .pool = w->options->pool,
+                                            .cancel = w->options->cancel,
+                                            .use = take_bytes,
+                                            .use_arg = &w->tar };
+    TRY(begin_entry(w, &e->tar, e->fd, err));
+    return file_digest(&reading, e, out, err);
 }
 
 static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], struct error *err)
@@ -171,6 +196,7 @@ static void packed_discard(struct layer_writer *base)
 int packed_writer_open(const struct face_options *o, struct layer_writer **out, struct error *err)
 {
     static const struct layer_writer_ops ops = { .entry = packed_entry,
+                                                 .entry_digested = packed_entry_digested,
                                                  .commit = packed_commit,
                                                  .discard = packed_discard };
     struct packed_writer *w = xcalloc(1, sizeof *w);

@@ -83,6 +83,10 @@ struct layer_writer_ops {
     /* The same for a TAR_FILE whose bytes are a stream. */
     int (*entry_stream)(struct layer_writer *w, const struct tar_entry *entry,
                         struct reader *content, struct error *err);
+    /* The same for a TAR_FILE that e->fd reads, telling what a cache key knows it by
+     * (lib/fs/file_digest.h), in one read. Only of writers that say `in_order`. */
+    int (*entry_digested)(struct layer_writer *w, const struct fs_entry *e, struct digest *out,
+                          struct error *err);
     /* What was written at `path` (no link above it is followed). *out_target is a link's; the
      * caller frees it. */
     int (*look)(struct layer_writer *w, const char *path, enum layer_look *out, char **out_target,

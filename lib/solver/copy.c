@@ -96,12 +96,21 @@ static int copy_item(struct pass *p, const struct selected *item, bool unpack, s
     return item->is_dir ? copy_directory(p, item, err) : copy_file(p, item, err);
 }
 
+/* A scribe is told of files as they are written. */
+static void begin_item(struct pass *p, const struct copy_input *in, const struct selected *item)
+{
+    p->scribe = p->to ? in->scribe : NULL;
+    if (p->scribe)
+        digest_scribe_item(p->scribe, (size_t)(item - in->selection->items));
+}
+
 /* `at` counts, for each input, how many of its items are done. */
 static int copy_source(struct pass *p, size_t index, size_t *at, struct error *err)
 {
     const struct copy_source *source = &p->copy->op->sources[index];
     if (source->input == 0) {
         p->from = NULL;
+        p->scribe = NULL;
         return copy_inline(p, source, err);
     }
     const struct copy_input *in = &p->copy->inputs[source->input];
@@ -111,6 +120,7 @@ static int copy_source(struct pass *p, size_t index, size_t *at, struct error *e
         const struct selected *item = &in->selection->items[*i];
         if (item->source != index)
             break;
+        begin_item(p, in, item);
         int rc = copy_item(p, item, source->unpack, err);
         /* The next one may replace what this one wrote: no link leads back to it. */
         hard_links_release(&p->links);
@@ -180,6 +190,9 @@ static int copy_placed(struct pass *p, const struct placed_list *list, struct er
         const struct copy_input *in = &c->inputs[source->input];
         p->from = file->item ? &in->from : NULL;
         p->selection = file->item ? in->selection : NULL;
+        p->scribe = NULL;
+        if (file->item)
+            begin_item(p, in, file->item);
         int rc = file->item ? copy_file(p, file->item, err) : copy_inline(p, source, err);
         hard_links_release(&p->links);
         TRY(rc);

@@ -14,15 +14,17 @@
 #ifndef LIB_SOLVER_COPY_H
 #define LIB_SOLVER_COPY_H
 
+#include "lib/base/cancel.h"
 #include "lib/base/progress.h"
 #include "lib/fs/mode_change.h"
 #include "lib/layer/snapshotter.h"
 #include "lib/solver/owner.h"
-#include "lib/solver/selection.h"
+#include "lib/solver/selection_digest.h"
 
 struct copy_input {
     struct file_source from;
     const struct selection *selection;
+    struct digest_scribe *scribe; /* told of all that copy_write reads; NULL: nobody asks */
 };
 
 enum copy_dest {

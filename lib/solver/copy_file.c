@@ -29,11 +29,32 @@ int copy_check_name(const char *path, struct error *err)
                      path);
 }
 
-int copy_entry(struct pass *p, int dir_fd, const char *name, const char *path, struct error *err)
+/* Writes a file or anything else, and tells the scribe of it, if there is one. */
+static int write_entry(struct pass *p, const struct fs_entry *e, const char *below,
+                       struct error *err)
+{
+    struct digest digest;
+    const struct layer_writer_ops *ops = p->to->ops;
+    if (!p->scribe || e->tar.type == TAR_HARDLINK) {
+        TRY(ops->entry(p->to, &e->tar, e->fd, err));
+    } else if (e->tar.type == TAR_FILE) {
+        TRY(ops->entry_digested(p->to, e, &digest, err));
+        digest_scribe_file(p->scribe, below, &e->st, &digest);
+    } else {
+        TRY(ops->entry(p->to, &e->tar, e->fd, err));
+        digest_scribe_other(p->scribe, below, &e->st, e);
+    }
+    return 0;
+}
+
+int copy_entry(struct pass *p, int dir_fd, const char *name, const char *below, const char *path,
+               struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     TRY(fs_entry_open(dir_fd, name, path, &e, &kind, err));
+    if (kind == FS_ENTRY_SOCKET && p->scribe)
+        digest_scribe_other(p->scribe, below, &e.st, NULL);
     if (kind == FS_ENTRY_SOCKET)
         return 0;
     if (kind == FS_ENTRY_WHITEOUT)
@@ -45,7 +66,9 @@ int copy_entry(struct pass *p, int dir_fd, const char *name, const char *path, s
     }
     copy_adjust(p->copy, p->from, &e.tar);
     hard_links_apply(&p->links, &e);
-    TRY(p->to->ops->entry(p->to, &e.tar, e.fd, err));
+    if (p->scribe && e.tar.type == TAR_HARDLINK)
+        digest_scribe_link(p->scribe, below, &e.st);
+    TRY(write_entry(p, &e, below, err));
     if (changed_while_read(&e))
         return error_set(err, ERROR_USER, 0, "%s changed while it was copied", path);
     return 0;
@@ -76,7 +99,7 @@ int copy_file(struct pass *p, const struct selected *item, struct error *err)
     auto_close int dir = beneath_open(p->from->root_fd, source_dir, O_PATH | O_DIRECTORY, 0);
     if (dir < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", item->path);
-    return copy_entry(p, dir, slash ? slash + 1 : item->path, path, err);
+    return copy_entry(p, dir, slash ? slash + 1 : item->path, "", path, err);
 }
 
 int copy_inline(struct pass *p, const struct copy_source *source, struct error *err)

@@ -18,7 +18,8 @@ struct pass {
     bool facts_missing;             /* they need the archive to be read */
     const struct file_source *from; /* of the source at hand; NULL: an inline file */
     const struct selection *selection;
-    struct hard_links links; /* by path at the destination, of the source at hand */
+    struct digest_scribe *scribe; /* of that input, while it writes; NULL: nobody asks */
+    struct hard_links links;      /* by path at the destination, of the source at hand */
 };
 
 /* Writes the directories above the destination, and itself if `with_dest`, unless done before; new
@@ -43,8 +44,8 @@ int copy_with_parents(struct pass *p, const struct selected *item, struct error 
 int copy_archive(struct pass *p, const struct selected *item, bool *out_is_archive,
                  struct error *err) MUST_CHECK;
 
-/* Writes `name` in `dir_fd` as `path` of the layer. */
-int copy_entry(struct pass *p, int dir_fd, const char *name, const char *path,
+/* Writes `name` in `dir_fd` as `path` of the layer. `below` is its path from the selected item. */
+int copy_entry(struct pass *p, int dir_fd, const char *name, const char *below, const char *path,
                struct error *err) MUST_CHECK;
 int copy_check_name(const char *path, struct error *err) MUST_CHECK;
 

@@ -67,7 +67,7 @@ static int visit(void *arg, const struct walk_item *item, struct error *err)
         TRY(write_parents(t, err));
     if (t->meets_lower)
         TRY(copy_check_lower(t->pass->copy, path, S_ISDIR(item->st.st_mode), err));
-    return t->pass->to ? copy_entry(t->pass, item->dir_fd, item->name, path, err) : 0;
+    return t->pass->to ? copy_entry(t->pass, item->dir_fd, item->name, item->path, path, err) : 0;
 }
 
 static int walk_source(struct tree *t, int fd, struct error *err)
@@ -144,7 +144,7 @@ static int copy_kept_file(struct tree *t, struct error *err)
     auto_close int dir = beneath_open(p->from->root_fd, dir_path, O_PATH | O_DIRECTORY, 0);
     if (dir < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
-    return copy_entry(p, dir, slash ? slash + 1 : path, t->dest, err);
+    return copy_entry(p, dir, slash ? slash + 1 : path, "", t->dest, err);
 }
 
 int copy_with_parents(struct pass *p, const struct selected *item, struct error *err)

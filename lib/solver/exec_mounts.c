@@ -109,7 +109,8 @@ static int digest_source(struct exec_mounts *m, size_t index, struct digest *out
                             .name = base,
                             .is_dir = m->sources[index].is_dir };
     const struct selection selection = { .items = &one, .count = 1 };
-    TRY(selection_digest(&from, &selection, s->options.store, s->options.cancel, &files, err));
+    struct selection_digesting digesting = digesting_of(s, &from, &selection);
+    TRY(selection_digest(&digesting, &files, err));
     auto_close int fd = beneath_open(root_fd, one.path, O_PATH, 0);
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", one.path);

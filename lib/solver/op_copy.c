@@ -9,7 +9,9 @@
 struct opened {
     struct snapshot *view; /* NULL for a context */
     struct selection own;  /* found in the view */
-    struct digest digest;
+    bool is_unread;        /* a context whose files are read when they are copied: until then */
+    struct digest digest;  /* this is not known */
+    struct selection_digesting digesting; /* for the scribe who is told of them */
 };
 
 struct copy_job {
@@ -26,6 +28,7 @@ static void copy_job_release(struct copy_job *r)
         if (o->view)
             o->view->snapshotter->ops->discard(o->view);
         selection_release(&o->own);
+        digest_scribe_free(r->inputs[i].scribe);
     }
     free(r->opened);
     free(r->inputs);
@@ -61,7 +64,8 @@ static int remembered_digest(const struct copy_job *r, size_t input, struct erro
     selection_key(r, input, &key);
     if (cache_find_digest(s->options.store, &key, out))
         return 0;
-    TRY(selection_digest(&in->from, in->selection, s->options.store, s->options.cancel, out, err));
+    struct selection_digesting digesting = digesting_of(s, &in->from, in->selection);
+    TRY(selection_digest(&digesting, out, err));
     return cache_put_digest(s->options.store, &key, out, err);
 }
 
@@ -71,8 +75,10 @@ static int open_context(const struct copy_job *r, size_t input, struct error *er
     const struct local_context *context = find_context(r->solver, r->vertex->inputs[input], err);
     if (!context)
         return -1;
-    r->inputs[input] = (struct copy_input){ context_source(context), &files->selection };
+    r->inputs[input] =
+        (struct copy_input){ .from = context_source(context), .selection = &files->selection };
     r->opened[input].digest = files->digest;
+    r->opened[input].is_unread = files->is_unread;
     return 0;
 }
 
@@ -101,6 +107,49 @@ static int open_inputs(const struct copy_job *r, struct error *err)
     return 0;
 }
 
+static bool has_unread(const struct copy_job *r)
+{
+    for (size_t i = 1; i < r->vertex->input_count; i++) {
+        if (r->opened[i].is_unread)
+            return true;
+    }
+    return false;
+}
+
+static void open_scribes(const struct copy_job *r)
+{
+    for (size_t i = 1; i < r->vertex->input_count; i++) {
+        struct copy_input *in = &r->inputs[i];
+        if (!r->opened[i].is_unread)
+            continue;
+        r->opened[i].digesting = digesting_of(r->solver, &in->from, in->selection);
+        in->scribe = digest_scribe_open(&r->opened[i].digesting);
+    }
+}
+
+/* The digests of what was read; `written` false: the scribes were not told of all, or not at all.
+ */
+static int close_scribes(const struct copy_job *r, bool written, struct error *err)
+{
+    for (size_t i = 1; i < r->vertex->input_count; i++) {
+        struct opened *o = &r->opened[i];
+        struct copy_input *in = &r->inputs[i];
+        auto_(digest_scribe) struct digest_scribe *scribe = take_ptr(in->scribe);
+        if (!o->is_unread)
+            continue;
+        if (scribe && written) {
+            digest_scribe_finish(scribe, &o->digest);
+        } else {
+            o->digesting = digesting_of(r->solver, &in->from, in->selection);
+            TRY(selection_digest(&o->digesting, &o->digest, err));
+        }
+        struct local_files *files = &state_of(r->solver, r->vertex)->local[i];
+        files->digest = o->digest;
+        o->is_unread = files->is_unread = false;
+    }
+    return 0;
+}
+
 /* A context may change while it is read: what was written must be what the key says. */
 static int check_unchanged(const struct copy_job *r, struct error *err)
 {
@@ -108,10 +157,10 @@ static int check_unchanged(const struct copy_job *r, struct error *err)
     for (size_t i = 1; i < r->vertex->input_count; i++) {
         struct digest now;
         const struct copy_input *in = &r->inputs[i];
-        if (!in->from.is_context)
+        if (!in->from.is_context || r->opened[i].is_unread)
             continue;
-        TRY(selection_digest(&in->from, in->selection, s->options.store, s->options.cancel, &now,
-                             err));
+        struct selection_digesting digesting = digesting_of(s, &in->from, in->selection);
+        TRY(selection_digest(&digesting, &now, err));
         if (digest_equal(&now, &r->opened[i].digest))
             continue;
         error_set(err, ERROR_USER, 0, "files in %s changed while they were copied", in->from.name);
@@ -167,6 +216,9 @@ static int fill_layer(const struct copy_job *r, struct copy *c, bool packed,
                       struct layer_writer **out, struct digest *out_facts, struct error *err)
 {
     struct layer_writer *writer = NULL;
+    if (packed)
+        open_scribes(r);
+    TRY(packed ? 0 : close_scribes(r, false, err));
     TRY(open_layer_writer(r->solver, packed, &writer, err));
     if (copy_write(c, writer, out_facts, err) == 0) {
         *out = writer;
@@ -187,16 +239,20 @@ static int write_layer(const struct copy_job *r, struct copy *c, const struct di
 {
     struct digest facts;
     struct layer_writer *writer = NULL;
+    bool was_unread = has_unread(r);
     TRY(fill_layer(r, c, may_be_packed(r), &writer, &facts, err));
     int rc = check_unchanged(r, err);
-    *out_cached = rc == 0 && !known && find_layer(r, &facts, layer);
+    if (rc == 0)
+        rc = close_scribes(r, true, err);
+    facts = known ? *known : facts;
+    *out_cached = rc == 0 && (!known || was_unread) && find_layer(r, &facts, layer);
     if (rc < 0 || *out_cached) {
         writer->ops->discard(writer);
         return rc;
     }
     layer->created = time_of_layer();
     TRY(writer->ops->commit(writer, layer->created, layer->layer, err));
-    return put_layer(r, known ? known : &facts, layer, err);
+    return put_layer(r, &facts, layer, err);
 }
 
 static void warn_of_owner(const struct copy *c)
@@ -221,7 +277,7 @@ static int copy_onto(const struct copy_job *r, struct lower *lower, struct cache
     TRY(copy_open(&c, err));
     warn_of_owner(&c);
     TRY(copy_facts(&c, &known, &facts, err));
-    *out_cached = known && find_layer(r, &facts, layer);
+    *out_cached = known && !has_unread(r) && find_layer(r, &facts, layer);
     return *out_cached ? 0 : write_layer(r, &c, known ? &facts : NULL, layer, out_cached, err);
 }
 

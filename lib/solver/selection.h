@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * selection: the files that a COPY takes from one of its inputs: its sources there, with links and
- * patterns resolved inside the input's root, and their digest (design.md 4: path, type, mode, ids,
- * extended attributes, bytes, hard-link groups; never times, never what --exclude leaves out).
+ * patterns resolved inside the input's root.
  *
- *     selection_find -> selection_digest -> ... -> selection_release
+ *     selection_find -> selection_digest.h, ... -> selection_release
  */
 #ifndef LIB_SOLVER_SELECTION_H
 #define LIB_SOLVER_SELECTION_H
 
 #include <sys/stat.h>
 
-#include "lib/base/cancel.h"
-#include "lib/codec/digest.h"
 #include "lib/fs/walk.h"
 #include "lib/graph/graph.h"
-#include "lib/store/store.h"
 
 /* Where files are taken from. */
 struct file_source {
@@ -59,10 +55,5 @@ void selection_filters(const struct file_source *from, const struct selection *s
                        const struct selected *item, struct walk_filter out[SELECTION_FILTERS]);
 /* With --parents: the path of the directory that `item->name` counts from; the caller frees it. */
 char *selection_pivot(const struct selected *item);
-
-/* `store` keeps the stat index of a context. */
-int selection_digest(const struct file_source *from, const struct selection *s,
-                     const struct store *store, const struct cancel *cancel, struct digest *out,
-                     struct error *err) MUST_CHECK;
 
 #endif

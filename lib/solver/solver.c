@@ -84,6 +84,16 @@ struct file_source context_source(const struct local_context *context)
                                  .path = context->path };
 }
 
+struct selection_digesting digesting_of(const struct solver *s, const struct file_source *from,
+                                        const struct selection *selection)
+{
+    return (struct selection_digesting){ .from = from,
+                                         .selection = selection,
+                                         .store = s->options.store,
+                                         .pool = s->workers.pool,
+                                         .cancel = s->options.cancel };
+}
+
 static void result_add(struct result *r, const char *id, const char *created)
 {
     r->layers.ids = xreallocarray(r->layers.ids, r->layers.count + 1, sizeof *r->layers.ids);
@@ -210,6 +220,7 @@ int remember(struct solver *s, const struct vertex *v, const struct cache_record
              struct error *err)
 {
     struct digest key;
+    TRY(key_of(s, v, err));
     const struct strvec *recipe = &state_of(s, v)->recipe;
     record_key(s, v, false, &key);
     TRY(cache_put(s->options.store, &key, layer, recipe, err));
@@ -255,6 +266,10 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
     }
     if (v->kind == OP_MERGE)
         return find_merge_cached(s, v, out, err);
+    if (!state->has_key) {
+        *out = false;
+        return 0;
+    }
     if (v->inputs[0])
         TRY(find_cached(s, v->inputs[0], out, err));
     bool has_stages = takes_from_stages(v);
@@ -291,6 +306,29 @@ static enum root_use use_of_input(const struct vertex *v, size_t i)
     if (v->kind == OP_MERGE || v->inputs[i]->kind == OP_LOCAL)
         return ROOT_UNUSED;
     return i == 0 && v->kind != OP_EXEC ? ROOT_LOOKED_INTO : ROOT_MOUNTED;
+}
+
+static void foresee_root(struct solver *s, const struct vertex *v, enum root_use use)
+{
+    for (; v && state_of(s, v)->foreseen < use; v = v->inputs[0]) {
+        state_of(s, v)->foreseen = use;
+        if (v->kind == OP_MERGE)
+            foresee_root(s, v->inputs[1], use);
+    }
+}
+
+/* What would be done with roots if nothing were cached. */
+static void foresee(struct solver *s, const struct vertex *v, bool *seen)
+{
+    if (seen[v->index])
+        return;
+    seen[v->index] = true;
+    for (size_t i = 0; i < v->input_count; i++) {
+        if (!v->inputs[i])
+            continue;
+        foresee_root(s, v->inputs[i], use_of_input(v, i));
+        foresee(s, v->inputs[i], seen);
+    }
 }
 
 /* Marks what has to run for `v`. */
@@ -345,17 +383,32 @@ static int check_layer_count(const struct vertex *target, struct error *err)
     return error_hint(err, "put several commands into one RUN, several files into one COPY");
 }
 
-int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
+static int plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err)
 {
+    auto_free bool *seen = xcalloc(2 * s->options.graph->count, sizeof *seen);
     TRY(check_layer_count(target, err));
+    foresee(s, target, seen);
+    if (s->options.target_is_mounted)
+        foresee_root(s, target, ROOT_MOUNTED);
     TRY(need(s, target, err));
     if (state_of(s, target)->status == VERTEX_PENDING && s->options.target_is_mounted)
         use_root(s, target, ROOT_MOUNTED);
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
-    auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);
-    report_cached(s, target, seen);
+    report_cached(s, target, seen + s->options.graph->count);
     return 0;
+}
+
+/* Threads read contexts; a fork finds none of them. */
+int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
+                struct error *err)
+{
+    struct thread_pool *pool = thread_pool_new(thread_pool_cores());
+    s->workers.pool = pool;
+    int rc = plan(s, target, out_complete, err);
+    s->workers.pool = NULL;
+    thread_pool_free(pool);
+    return rc;
 }
 
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,

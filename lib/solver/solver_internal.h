@@ -9,7 +9,7 @@
 
 #include "lib/base/map.h"
 #include "lib/cache/cache.h"
-#include "lib/solver/selection.h"
+#include "lib/solver/selection_digest.h"
 #include "lib/solver/solver.h"
 
 enum vertex_status {
@@ -29,15 +29,18 @@ enum root_use {
 /* What an OP_COPY takes from one of its inputs, a local context. */
 struct local_files {
     struct selection selection;
+    bool is_found;
+    bool is_unread; /* nothing is known of its files: `digest` comes when they are copied */
     struct digest digest;
 };
 
 struct vertex_state {
     enum vertex_status status;
-    bool has_key;
+    bool has_key; /* false as well while something that it rests on is unread */
     enum root_use use;
-    bool anew;         /* it, or something that it rests on or takes from, is to run anew */
-    struct digest key; /* definition key */
+    enum root_use foreseen; /* if all steps of the target run */
+    bool anew;              /* it, or something that it rests on or takes from, is to run anew */
+    struct digest key;      /* definition key */
     struct strvec recipe;
     struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */
     struct result result;
@@ -67,6 +70,8 @@ struct layer_list input_layers(const struct solver *s, const struct vertex *v, s
 const struct local_context *find_context(const struct solver *s, const struct vertex *local,
                                          struct error *err);
 struct file_source context_source(const struct local_context *context);
+struct selection_digesting digesting_of(const struct solver *s, const struct file_source *from,
+                                        const struct selection *selection);
 
 /* Makes `v`'s result: the layers of its root, and `layer` on top. */
 void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer);
@@ -93,7 +98,8 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
 int image_run(struct solver *s, const struct vertex *v, unsigned progress,
               struct error *err) MUST_CHECK;
 
-/* Computes the definition key and, for a COPY from contexts, the selections and their digests. */
+/* Computes the definition key and, for a COPY from contexts, the selections and their digests. No
+ * key, and no error: files that it depends on are unread. */
 int key_of(struct solver *s, const struct vertex *v, struct error *err) MUST_CHECK;
 
 /* Runs everything that is pending. */

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the benchmarks start from (sourced, in the top folder): builds the programs, and lets scripts run as
+# an ordinary user, who may not be able to read the source tree: started by root, as a throw-away one.
+# shellcheck shell=bash source-path=SCRIPTDIR/../..
+. tests/cli/user.sh
+
+# Two at once would measure each other.
+exec {lock}>"/var/tmp/mlbuild-bench-$(id -u).lock"
+flock --nonblock "$lock" || { echo "another benchmark is running" >&2 && exit 1; }
+
+# The Python base of the examples: the quickstart's own, where it has run.
+python_base=${QUICKSTART_DIR:-/var/tmp/mlbuild-quickstart-$(id -u)}/python-base
+
+build_programs() {
+    cmake --preset release >/dev/null && cmake --build --preset release >/dev/null
+    cmake --preset dev >/dev/null && cmake --build --preset dev --target floors >/dev/null
+}
+
+make_python_base() {
+    [ -e "$python_base/index.json" ] || examples/python-base.sh "$python_base" >/dev/null
+}
+
+# ordinary_user SCRIPT ARGS...: runs tests/bench/SCRIPT
+ordinary_user() {
+    local prefix=() top=$PWD user home=$HOME
+    user=$(id -un)
+    if [ "$user" = root ]; then
+        user=mlbuild-bench
+        make_test_user "$user"
+        home=$(getent passwd "$user" | cut -d: -f6)
+        top=$home/tree
+        copy_tree "$top"
+        own_file_system "$home/bench"
+        chown -R "$user" "$top" "$home/bench"
+        prefix=(setpriv --reuid "$user" --regid "$user" --init-groups)
+    fi
+    (cd / && "${prefix[@]}" env -i HOME="$home" USER="$user" PATH="$PATH" BENCH_DIR="$home/bench" \
+        BENCH_PYTHON_BASE="$python_base" "$top/tests/bench/$1" "${@:2}")
+}
+
+copy_tree() {
+    rm -rf "$1"
+    mkdir -p "$1/tests" "$1/examples" "$1/build/release" "$1/build/dev/tests"
+    cp -r tests/bench "$1/tests/"
+    cp -r examples/ml-serve "$1/examples/"
+    cp build/release/mlbuild "$1/build/release/"
+    cp build/dev/tests/floors "$1/build/dev/tests/"
+}
+
+# own_file_system DIR: a fresh one, where this host has loop devices. On a used one the same row takes ten times
+# as long at some times: an ext4 without a journal keeps off inodes that were deleted minutes ago, and online
+# discard makes deleting slow. The image has no name, so that it is gone once it is unmounted, and gives back
+# what is deleted in it (after a commit of its journal, which no row waits for).
+own_file_system() {
+    local image=/var/tmp/mlbuild-bench.img loop
+    umount "$1" 2>/dev/null || true
+    mkdir -p "$1"
+    truncate --size 64G "$image"
+    mkfs.ext4 -q -F "$image"
+    if loop=$(losetup --find --show --direct-io=on "$image" 2>/dev/null); then
+        mount -o noatime,noinit_itable,discard "$loop" "$1"
+        losetup --detach "$loop"
+        # shellcheck disable=SC2064 # the directory of now
+        trap "umount '$1'" EXIT
+    fi
+    rm "$image"
+}
