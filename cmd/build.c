@@ -351,6 +351,15 @@ static int tag(struct build *b, struct error *err)
     return 0;
 }
 
+static int sync_store(struct session *s, struct error *err)
+{
+    unsigned v = progress_start(s->progress, "[internal] sync the store");
+    int rc = store_sync(&s->store, err);
+    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                 rc < 0 ? err->message : NULL);
+    return rc;
+}
+
 static int finish(struct build *b, struct error *err)
 {
     struct session *s = b->session;
@@ -374,7 +383,7 @@ static int finish(struct build *b, struct error *err)
             return error_wrap(err, "--metadata-file");
     }
     /* A build that was cached whole leaves the disk alone. */
-    return b->wrote ? store_sync(&s->store, err) : 0;
+    return b->wrote ? sync_store(s, err) : 0;
 }
 
 static void summarise(const struct build *b)
@@ -413,6 +422,16 @@ static void summarise(const struct build *b)
         fprintf(stderr, "no name: the result is only cached; add -t NAME to keep it\n");
 }
 
+static int record_timings(const struct build *b, struct error *err)
+{
+    const struct build_values *v = b->values;
+    if (v->timings && b->session->is_raw_progress) {
+        error_set(err, ERROR_USAGE, 0, "--timings prints a table, rawjson nothing but JSON");
+        return error_hint(err, "the same as JSON: --trace FILE");
+    }
+    return v->timings || v->trace ? session_record_timings(b->session, err) : 0;
+}
+
 static int build(struct build *b, const char *context, struct error *err)
 {
     struct session *s = b->session;
@@ -423,6 +442,8 @@ static int build(struct build *b, const char *context, struct error *err)
     bool is_call = b->call.call != CALL_BUILD;
     bool is_quiet = b->values->quiet || is_call;
     TRY(session_open_progress(s, is_quiet ? "quiet" : b->values->progress, err));
+    if (!is_call)
+        TRY(record_timings(b, err));
     /* An agent that this starts must hold nothing of the store. */
     if (!is_call)
         TRY(secrets_read(&b->values->secrets, &b->values->ssh, s->progress, &b->secrets, err));
@@ -461,6 +482,28 @@ static void tell_findings(const struct build *b)
         call_print_warnings(stderr, &b->lint, &b->report, b->values->debug);
 }
 
+/* Where the time went, also when the build has failed. */
+static int tell_timings(const struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    auto_(account) struct account account = { 0 };
+    auto_(strbuf) struct strbuf table = STRBUF_INIT;
+    auto_(strbuf) struct strbuf trace = STRBUF_INIT;
+    if (!s->timings)
+        return 0;
+    TRY(timings_read(s->timings, &account, err));
+    timings_print_table(&account, &table);
+    if (b->values->timings)
+        fprintf(stderr, "\n%s", table.buf);
+    if (!b->values->trace)
+        return 0;
+    timings_print_trace(&account, &trace);
+    fflush(stdout); /* "-" goes there, too */
+    if (export_text(s, b->values->trace, trace.buf, err) < 0)
+        return error_wrap(err, "--trace");
+    return 0;
+}
+
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     struct build b = { .session = s, .values = values, .annotations.free_value = free };
@@ -472,8 +515,13 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
     }
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
+    auto_(error) struct error untold = { 0 };
     int rc = build(&b, args->items[0], err);
     tell_findings(&b);
+    if (rc == 0)
+        rc = tell_timings(&b, err);
+    else
+        (void)!tell_timings(&b, &untold);
     if (rc < 0 && s->child_status == 0 && !s->reported) {
         report_error(err, b.report.text ? &b.report : NULL);
         s->reported = true;

@@ -19,8 +19,8 @@ struct build_values {
         insecure, no_cache_filter, secrets, ssh;
     struct run_setting_texts run;
     const char *file, *target, *network, *progress, *platform, *iidfile, *epoch, *pull, *call,
-        *metadata_file, *ignore_file;
-    bool push, no_cache, quiet, check, debug;
+        *metadata_file, *ignore_file, *trace;
+    bool push, no_cache, quiet, check, debug, timings;
 };
 
 /* What --call asks for. */

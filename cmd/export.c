@@ -7,6 +7,7 @@
 #include "cmd/builder.h"
 #include "lib/base/atomic_file.h"
 #include "lib/base/mem.h"
+#include "lib/base/meter.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/exporter/image.h"
@@ -18,7 +19,12 @@
 
 enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024 };
 
-typedef int write_fn(const void *arg, struct writer *out, struct error *err);
+/* What is written to wherever the user wants it. */
+struct content {
+    int (*write)(const void *arg, struct writer *out, struct error *err);
+    const void *arg;
+    struct meter *meter; /* NULL: too short to be shown */
+};
 
 static int refuse_terminal(struct error *err)
 {
@@ -35,6 +41,7 @@ struct buffered_writer {
     char *buf;
     size_t len;
     const struct cancel *cancel;
+    struct meter *meter;
 };
 
 static int buffered_flush(struct buffered_writer *b, struct error *err)
@@ -48,6 +55,7 @@ static int buffered_write(struct writer *w, const void *data, size_t len, struct
 {
     struct buffered_writer *b = (struct buffered_writer *)w;
     TRY(cancel_check(b->cancel, err));
+    meter_add(b->meter, len);
     if (b->len + len > BUFFER)
         TRY(buffered_flush(b, err));
     if (len >= BUFFER)
@@ -57,18 +65,22 @@ static int buffered_write(struct writer *w, const void *data, size_t len, struct
     return 0;
 }
 
-static int write_buffered(struct session *s, int fd, const char *name, write_fn *fn,
-                          const void *arg, struct error *err)
+static int write_buffered(struct session *s, int fd, const char *name,
+                          const struct content *content, struct error *err)
 {
     struct fd_writer out = fd_writer_init(fd, name);
     auto_free char *buf = xmalloc(BUFFER);
-    struct buffered_writer buffered = { { buffered_write }, &out.base, buf, 0, &s->cancel };
-    TRY(fn(arg, &buffered.base, err));
+    struct buffered_writer buffered = { .base = { buffered_write },
+                                        .next = &out.base,
+                                        .buf = buf,
+                                        .cancel = &s->cancel,
+                                        .meter = content->meter };
+    TRY(content->write(content->arg, &buffered.base, err));
     return buffered_flush(&buffered, err);
 }
 
 /* A file that appears only when it is whole. */
-static int write_new_file(struct session *s, const char *dest, write_fn *fn, const void *arg,
+static int write_new_file(struct session *s, const char *dest, const struct content *content,
                           struct error *err)
 {
     const char *slash = strrchr(dest, '/');
@@ -80,7 +92,7 @@ static int write_new_file(struct session *s, const char *dest, write_fn *fn, con
         return error_set(err, ERROR_USER, errno, "open the directory %s", dir);
     auto_(atomic_file) struct atomic_file f = { .fd = -1 };
     TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0666, err));
-    TRY(write_buffered(s, f.fd, dest, fn, arg, err));
+    TRY(write_buffered(s, f.fd, dest, content, err));
     return atomic_file_commit(&f, true, err);
 }
 
@@ -92,22 +104,22 @@ static bool is_special(const char *dest)
 }
 
 /* To standard output, or to a file. */
-static int write_file(struct session *s, const char *dest, write_fn *fn, const void *arg,
+static int write_file(struct session *s, const char *dest, const struct content *content,
                       struct error *err)
 {
     if (strcmp(dest, "-") == 0) {
         TRY(refuse_terminal(err));
-        return write_buffered(s, STDOUT_FILENO, "standard output", fn, arg, err);
+        return write_buffered(s, STDOUT_FILENO, "standard output", content, err);
     }
     if (is_special(dest)) {
         auto_close int fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
             return error_set(err, ERROR_USER, errno, "open %s", dest);
-        return write_buffered(s, fd, dest, fn, arg, err);
+        return write_buffered(s, fd, dest, content, err);
     }
     /* The file that a link leads to is replaced, not the link. */
     auto_free char *target = realpath(dest, NULL);
-    return write_new_file(s, target ? target : dest, fn, arg, err);
+    return write_new_file(s, target ? target : dest, content, err);
 }
 
 static int write_text(const void *arg, struct writer *out, struct error *err)
@@ -118,7 +130,7 @@ static int write_text(const void *arg, struct writer *out, struct error *err)
 int export_text(struct session *s, const char *dest, const char *text, struct error *err)
 {
     umask(s->umask);
-    return write_file(s, dest, write_text, text, err);
+    return write_file(s, dest, &(struct content){ write_text, text, NULL }, err);
 }
 
 static int write_layout(const void *arg, struct writer *out, struct error *err)
@@ -176,10 +188,20 @@ static char *title_of(const struct output *o, const struct strvec *names)
     return xstrdup("exporting to image");
 }
 
+static uint64_t packed_size(const struct image_record *image)
+{
+    uint64_t size = image->manifest_size;
+    for (size_t i = 0; i < image->layer_count; i++)
+        size += image->layers[i].blob_size;
+    return size;
+}
+
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
                  const struct output *output, struct error *err)
 {
-    struct layout_export e = { &s->store, image, names };
+    struct meter meter;
+    struct layout_export e = { &s->store, image, names, &meter };
+    const struct content archive = { write_layout, &e, &meter };
     auto_free char *title = title_of(output, names);
     char digest[DIGEST_TEXT_SIZE];
     if (!output_needs_blobs(output))
@@ -191,9 +213,12 @@ int export_image(struct session *s, struct image_record *image, const struct str
     digest_print(&image->manifest, digest);
     auto_free char *note = xasprintf("exporting manifest %s", digest);
     progress_note(s->progress, v, note);
-    int rc = output->type == OUTPUT_OCI       ? write_file(s, output->dest, write_layout, &e, err)
+    meter_start(&meter, s->progress, v, "writing", packed_size(image));
+    int rc = output->type == OUTPUT_OCI       ? write_file(s, output->dest, &archive, err)
              : output->type == OUTPUT_OCI_DIR ? write_layout_dir(&e, output->dest, err)
                                               : push(s, image, names, v, err);
+    if (rc == 0)
+        meter_end(&meter);
     progress_end(s->progress, v,
                  rc == 0                        ? PROGRESS_DONE
                  : err->kind == ERROR_CANCELLED ? PROGRESS_CANCELLED
@@ -234,9 +259,14 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
     umask(s->umask);
     int rc = snapshotter->ops->view(snapshotter, layers, &view, err);
     if (rc == 0) {
+        struct meter meter;
         struct rootfs_export x = { view->root_fd, diff };
-        rc = output->type == OUTPUT_TAR ? write_file(s, output->dest, write_rootfs, &x, err)
+        const struct content archive = { write_rootfs, &x, &meter };
+        meter_start(&meter, s->progress, v, "writing", 0);
+        rc = output->type == OUTPUT_TAR ? write_file(s, output->dest, &archive, err)
                                         : write_rootfs_dir(&x, output->dest, err);
+        if (rc == 0)
+            meter_end(&meter);
         snapshotter->ops->discard(view);
     }
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,

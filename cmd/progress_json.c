@@ -4,6 +4,7 @@
  * "warnings", each an array of one (spec 10.2).
  */
 #include "cmd/progress.h"
+#include "cmd/transfers.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/strbuf.h"
@@ -14,6 +15,8 @@
 struct json_vertex {
     char *name;
     char started[CLOCK_TEXT_SIZE];
+    uint64_t start_ns;
+    struct transfers transfers;
 };
 
 struct json_sink {
@@ -102,15 +105,44 @@ static void print_log(const struct json_vertex *v, const struct progress_event *
     print_take("logs", item);
 }
 
-static void print_status(const struct json_vertex *v, const struct progress_event *e)
+static js *new_status(const struct json_vertex *v, unsigned number, const char *name)
 {
     js *item = js_new_object();
-    const char *name = e->kind == PROGRESS_NOTE ? e->text : e->name;
     js_set_text(item, "id", name);
-    set_digest(item, "vertex", e->vertex, v->name ? v->name : "");
+    set_digest(item, "vertex", number, v->name ? v->name : "");
     js_set_text(item, "name", name);
+    return item;
+}
+
+static void set_ago(js *object, const char *key, uint64_t ago_ns)
+{
+    char text[CLOCK_TEXT_SIZE];
+    struct timespec t = clock_now();
+    int64_t ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - (int64_t)ago_ns;
+    clock_print((struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 }, text);
+    js_set_text(object, key, text);
+}
+
+/* Its time and those below tell the rate. */
+static void print_status(struct json_vertex *v, const struct progress_event *e)
+{
+    const struct transfer *t =
+        transfers_update(&v->transfers, e, v->start_ns, clock_monotonic_ns());
+    js *item = new_status(v, e->vertex, e->name);
     js_set_take(item, "total", js_new_int((int64_t)e->total));
     js_set_take(item, "current", js_new_int((int64_t)e->current));
+    set_now(item, "timestamp");
+    set_ago(item, "started", t->now_ns - t->first_ns);
+    if (transfer_is_done(t))
+        set_now(item, "completed");
+    print_take("statuses", item);
+}
+
+static void print_note(const struct json_vertex *v, const struct progress_event *e)
+{
+    js *item = new_status(v, e->vertex, e->text);
+    js_set_take(item, "total", js_new_int(0));
+    js_set_take(item, "current", js_new_int(0));
     set_now(item, "timestamp");
     print_take("statuses", item);
 }
@@ -136,11 +168,12 @@ static void json_event(struct progress_sink *sink, const struct progress_event *
         free(v->name);
         v->name = xstrdup(e->name);
         clock_print(clock_now(), v->started);
+        v->start_ns = clock_monotonic_ns();
         print_take("vertexes", new_vertex(v, e->vertex));
         break;
     case PROGRESS_LOG: print_log(v, e); break;
-    case PROGRESS_STATUS:
-    case PROGRESS_NOTE: print_status(v, e); break;
+    case PROGRESS_STATUS: print_status(v, e); break;
+    case PROGRESS_NOTE: print_note(v, e); break;
     case PROGRESS_DONE:
     case PROGRESS_CACHED:
     case PROGRESS_FAILED:
@@ -152,8 +185,10 @@ static void json_event(struct progress_sink *sink, const struct progress_event *
 static void json_free(struct progress_sink *sink)
 {
     struct json_sink *s = (struct json_sink *)sink;
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         free(s->vertices[i].name);
+        transfers_release(&s->vertices[i].transfers);
+    }
     free(s->vertices);
     free(s);
 }

@@ -11,20 +11,21 @@
  */
 #include "cmd/progress.h"
 #include "cmd/report.h"
-#include "cmd/size_text.h"
+#include "cmd/transfers.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/strbuf.h"
 
+/* A line for so much more of a transfer but not too often, and after a while in any case. */
 enum { STATUS_PERCENT = 5 };
-#define STATUS_INTERVAL_NS 5000000000ULL
+#define STATUS_SOONEST_NS 1000000000ULL
+#define STATUS_LATEST_NS  5000000000ULL
 
 struct plain_vertex {
     char *name;
     uint64_t start_ns;
     struct strbuf line; /* output that has not ended in a newline yet */
-    uint64_t status_ns;
-    uint64_t status_percent;
+    struct transfers transfers;
     bool ended;
 };
 
@@ -96,24 +97,30 @@ static void print_log(struct plain *p, const struct progress_event *e)
     }
 }
 
+static bool is_worth_a_line(const struct transfer *t, uint64_t percent)
+{
+    uint64_t since = t->now_ns - (t->shown_ns ? t->shown_ns : t->first_ns);
+    if (transfer_is_done(t) || since >= STATUS_LATEST_NS)
+        return true;
+    return t->total && since >= STATUS_SOONEST_NS && percent >= t->shown_percent + STATUS_PERCENT;
+}
+
 static void print_status(struct plain *p, const struct progress_event *e)
 {
     struct plain_vertex *v = vertex_of(p, e->vertex);
-    uint64_t now = clock_monotonic_ns();
-    uint64_t percent = e->total ? e->current * 100 / e->total : 0;
-    bool done = e->total && e->current >= e->total;
-    if (!done && now - v->status_ns < STATUS_INTERVAL_NS &&
-        (e->total == 0 || percent < v->status_percent + STATUS_PERCENT))
+    struct transfer *t = transfers_update(&v->transfers, e, v->start_ns, clock_monotonic_ns());
+    uint64_t percent = t->total ? t->current * 100 / t->total : 0;
+    auto_(strbuf) struct strbuf line = STRBUF_INIT;
+    if (!is_worth_a_line(t, percent))
         return;
-    char current[SIZE_TEXT];
-    char total[SIZE_TEXT];
-    size_print(e->current, current);
-    size_print(e->total, total);
-    v->status_ns = now;
-    v->status_percent = done ? 0 : percent;
+    t->shown_ns = t->now_ns;
+    t->shown_percent = percent;
+    transfer_print_bytes(t, &line);
+    strbuf_addf(&line, " %.1fs", seconds_since(v->start_ns));
+    transfer_print_rate(t, &line);
     switch_to(p, e->vertex);
-    fprintf(stderr, "#%u %s %s / %s %.1fs%s\n", e->vertex, e->name, current, e->total ? total : "?",
-            seconds_since(v->start_ns), done ? " done" : "");
+    fprintf(stderr, "#%u %s %s%s\n", e->vertex, e->name, line.buf,
+            transfer_is_done(t) ? " done" : "");
 }
 
 static void print_end(struct plain *p, const struct progress_event *e, const char *how)
@@ -122,6 +129,7 @@ static void print_end(struct plain *p, const struct progress_event *e, const cha
     if (v->line.len)
         print_line(p, e->vertex, v->line.buf, v->line.len);
     strbuf_release(&v->line);
+    transfers_release(&v->transfers);
     switch_to(p, e->vertex);
     fprintf(stderr, "#%u %s", e->vertex, how);
     if (e->kind == PROGRESS_DONE)
@@ -183,6 +191,7 @@ static void plain_free(struct progress_sink *sink)
     for (size_t i = 0; i < p->count; i++) {
         free(p->vertices[i].name);
         strbuf_release(&p->vertices[i].line);
+        transfers_release(&p->vertices[i].transfers);
     }
     free(p->vertices);
     free(p);

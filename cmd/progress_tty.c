@@ -7,21 +7,22 @@
 #include <sys/ioctl.h>
 
 #include "cmd/progress.h"
-#include "cmd/size_text.h"
+#include "cmd/transfers.h"
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/base/strbuf.h"
 #include "lib/base/strvec.h"
 
-enum { LOG_LINES = 6, LINE_MAX_BYTES = 512 };
+enum { LOG_LINES = 6, TRANSFER_LINES = 6, LINE_MAX_BYTES = 512 };
 #define REDRAW_NS 80000000ULL
 
 struct tty_vertex {
     char *name;
     uint64_t start_ns, end_ns; /* end 0: runs */
     enum progress_kind how;
-    char *status;         /* what moves, or NULL */
+    char *note; /* or NULL */
+    struct transfers transfers;
     char *log[LOG_LINES]; /* a ring */
     size_t log_count;
     struct strbuf line;
@@ -94,6 +95,31 @@ static const char *colour_of(const struct tty *t, const struct tty_vertex *v)
     return "\033[34m";
 }
 
+static void add_below(struct strvec *lines, const char *mark, const char *text, size_t width)
+{
+    auto_(strbuf) struct strbuf line = STRBUF_INIT;
+    auto_free char *all = xasprintf(" => => %s%s", mark, text);
+    add_visible(&line, all, width - 1);
+    strvec_push(lines, line.buf);
+}
+
+/* What is under way. */
+static void add_transfers(const struct transfers *transfers, size_t width, struct strvec *lines)
+{
+    size_t shown = 0;
+    for (size_t i = 0; i < transfers->count && shown < TRANSFER_LINES; i++) {
+        const struct transfer *one = &transfers->items[i];
+        auto_(strbuf) struct strbuf text = STRBUF_INIT;
+        if (transfer_is_done(one))
+            continue;
+        strbuf_addf(&text, "%s ", one->name);
+        transfer_print_bytes(one, &text);
+        transfer_print_rate(one, &text);
+        add_below(lines, "", text.buf, width);
+        shown++;
+    }
+}
+
 static void add_vertex(const struct tty *t, const struct tty_vertex *v, uint64_t now, size_t width,
                        struct strvec *lines)
 {
@@ -111,13 +137,11 @@ static void add_vertex(const struct tty *t, const struct tty_vertex *v, uint64_t
     if (v->end_ns)
         return;
     size_t first = v->log_count > LOG_LINES ? v->log_count - LOG_LINES : 0;
-    for (size_t i = first; i < v->log_count + (v->status ? 1 : 0); i++) {
-        strbuf_clear(&line);
-        auto_free char *log = xasprintf(" => => %s%s", i < v->log_count ? "# " : "",
-                                        i < v->log_count ? v->log[i % LOG_LINES] : v->status);
-        add_visible(&line, log, width - 1);
-        strvec_push(lines, line.buf);
-    }
+    for (size_t i = first; i < v->log_count; i++)
+        add_below(lines, "# ", v->log[i % LOG_LINES], width);
+    if (v->note)
+        add_below(lines, "", v->note, width);
+    add_transfers(&v->transfers, width, lines);
 }
 
 static void draw(struct tty *t)
@@ -164,16 +188,6 @@ static void add_log(struct tty_vertex *v, const char *text, size_t len)
     }
 }
 
-static void set_status(struct tty_vertex *v, const struct progress_event *e)
-{
-    char current[SIZE_TEXT];
-    char total[SIZE_TEXT];
-    size_print(e->current, current);
-    size_print(e->total, total);
-    free(v->status);
-    v->status = xasprintf("%s %s / %s", e->name, current, e->total ? total : "?");
-}
-
 /* A warning stands above the view for good. */
 static void print_warning(struct tty *t, const char *text)
 {
@@ -200,10 +214,12 @@ static void tty_event(struct progress_sink *sink, const struct progress_event *e
         v->start_ns = clock_monotonic_ns();
         break;
     case PROGRESS_LOG: add_log(v, e->text, e->len); break;
-    case PROGRESS_STATUS: set_status(v, e); break;
+    case PROGRESS_STATUS:
+        transfers_update(&v->transfers, e, v->start_ns, clock_monotonic_ns());
+        break;
     case PROGRESS_NOTE:
-        free(v->status);
-        v->status = xstrndup(e->text, e->len);
+        free(v->note);
+        v->note = xstrndup(e->text, e->len);
         break;
     case PROGRESS_DONE:
     case PROGRESS_CACHED:
@@ -234,7 +250,8 @@ static void tty_forget(struct progress_sink *sink)
         for (size_t k = 0; k < LOG_LINES; k++)
             free(v->log[k]);
         free(v->name);
-        free(v->status);
+        free(v->note);
+        transfers_release(&v->transfers);
         strbuf_release(&v->line);
     }
     free(t->vertices);

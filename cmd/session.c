@@ -106,6 +106,13 @@ int session_open_progress(struct session *s, const char *mode, struct error *err
     return 0;
 }
 
+int session_record_timings(struct session *s, struct error *err)
+{
+    TRY(timings_open(s->progress->sink, &s->timings, err));
+    s->progress->sink = timings_base(s->timings);
+    return 0;
+}
+
 void session_finish_progress(struct session *s)
 {
     if (s->progress && s->progress->sink->finish)

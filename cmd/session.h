@@ -6,6 +6,7 @@
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
 
+#include "cmd/timings.h"
 #include "lib/base/cancel.h"
 #include "lib/base/progress.h"
 #include "lib/registry/registry.h"
@@ -17,6 +18,7 @@ struct session {
     struct store store; /* open after session_open_store */
     struct cancel cancel;
     struct progress *progress; /* in memory that the builder process shares */
+    struct timings *timings;   /* the sink of `progress`, if they are recorded; else NULL */
     bool is_raw_progress;      /* rawjson: nothing else is said on standard error but errors */
     struct registry_client *registry;
     struct strvec insecure_hosts;
@@ -37,6 +39,8 @@ void session_enter_builder(void);
 int session_open_store(struct session *s, struct error *err) MUST_CHECK;
 /* `mode` is auto, plain, tty, quiet or none; NULL asks BUILDKIT_PROGRESS, then auto. */
 int session_open_progress(struct session *s, const char *mode, struct error *err) MUST_CHECK;
+/* From here on it is kept when everything begins and ends. */
+int session_record_timings(struct session *s, struct error *err) MUST_CHECK;
 /* Summaries, the terminal as it was. */
 void session_finish_progress(struct session *s);
 /* The builder, which began with a copy of what there was to show, has shown it. */

@@ -33,8 +33,52 @@ int layer_tree_find(const struct store *store, const struct layer_list *layers, 
     return layer_find(store, name, out_present, out, err);
 }
 
-static int open_one(const struct store *store, const struct layer_list *layers, size_t index,
-                    struct tree_stack *stack, struct error *err)
+/* The root directory of one layer's tree. */
+struct tree_root {
+    bool is_stated; /* has attributes that count */
+    unsigned mode, uid, gid;
+    bool is_opaque;
+};
+
+void known_trees_init(struct known_trees *known)
+{
+    *known = (struct known_trees){ .by_id.free_value = free };
+    pthread_mutex_init(&known->lock, NULL);
+}
+
+void known_trees_release(struct known_trees *known)
+{
+    pthread_mutex_destroy(&known->lock);
+    map_release(&known->by_id);
+}
+
+static bool recall(struct known_trees *known, const char *id, struct tree_root *out)
+{
+    if (!known)
+        return false;
+    pthread_mutex_lock(&known->lock);
+    const struct tree_root *found = map_find(&known->by_id, id);
+    if (found)
+        *out = *found;
+    pthread_mutex_unlock(&known->lock);
+    return found != NULL;
+}
+
+static void keep(struct known_trees *known, const char *id, const struct tree_root *root)
+{
+    if (!known)
+        return;
+    struct tree_root *copy = xmalloc(sizeof *copy);
+    *copy = *root;
+    pthread_mutex_lock(&known->lock);
+    map_set(&known->by_id, id, copy);
+    pthread_mutex_unlock(&known->lock);
+}
+
+/* Finds out about a layer, and opens its tree. */
+static int read_one(const struct store *store, struct known_trees *known,
+                    const struct layer_list *layers, size_t index, struct tree_root *root,
+                    int *out_fd, struct error *err)
 {
     char name[LAYER_ID_SIZE];
     bool present = false;
@@ -43,29 +87,49 @@ static int open_one(const struct store *store, const struct layer_list *layers, 
     if (!present)
         return error_set(err, ERROR_NOT_FOUND, 0, "layer %s is not in the store",
                          layers->ids[index]);
-    if (info.has_root && !stack->has_root) {
-        stack->has_root = true;
-        stack->root_mode = info.root_mode;
-        stack->root_uid = info.root_uid;
-        stack->root_gid = info.root_gid;
-    }
-    if (stack->is_closed)
-        return 0;
-    TRY(layer_open_tree(store, name, &stack->fds[stack->count], err));
-    /* The kernel takes no notice of an opaque mark on the root of a layer. */
-    stack->is_closed = directory_is_opaque(stack->fds[stack->count]);
-    stack->count++;
+    TRY(layer_open_tree(store, name, out_fd, err));
+    *root = (struct tree_root){ .is_stated = info.has_root,
+                                .mode = info.root_mode,
+                                .uid = info.root_uid,
+                                .gid = info.root_gid,
+                                .is_opaque = directory_is_opaque(*out_fd) };
+    if (strcmp(name, layers->ids[index]) == 0)
+        keep(known, name, root);
     return 0;
 }
 
-int tree_stack_open(const struct store *store, const struct layer_list *layers,
-                    struct tree_stack *out, struct error *err)
+static int open_one(const struct store *store, struct known_trees *known,
+                    const struct layer_list *layers, size_t index, struct tree_stack *stack,
+                    struct error *err)
+{
+    struct tree_root root;
+    auto_close int fd = -1;
+    if (!recall(known, layers->ids[index], &root))
+        TRY(read_one(store, known, layers, index, &root, &fd, err));
+    if (root.is_stated && !stack->has_root) {
+        stack->has_root = true;
+        stack->root_mode = root.mode;
+        stack->root_uid = root.uid;
+        stack->root_gid = root.gid;
+    }
+    if (stack->is_closed)
+        return 0;
+    if (fd < 0)
+        TRY(layer_open_tree(store, layers->ids[index], &fd, err));
+    stack->fds[stack->count++] = take_fd(&fd);
+    /* The kernel takes no notice of an opaque mark on the root of a layer. */
+    stack->is_closed = root.is_opaque;
+    return 0;
+}
+
+int tree_stack_open(const struct store *store, struct known_trees *known,
+                    const struct layer_list *layers, struct tree_stack *out, struct error *err)
 {
     auto_(tree_stack) struct tree_stack stack = { .fds =
                                                       xcalloc(layers->count, sizeof *stack.fds) };
     for (size_t i = layers->count; i-- > 0;) {
         if (!layer_list_occurs_above(layers, i))
-            TRY(open_one(store, layers, i, &stack, err));
+            TRY(open_one(store, known, layers, i, &stack, err));
     }
     *out = stack;
     stack = (struct tree_stack){ 0 };
@@ -152,7 +216,9 @@ static int writer_entry(struct layer_writer *base, const struct tar_entry *entry
 {
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
     tree_writer_keep_types(w->tree, base->keeps_types);
-    return tree_writer_entry(w->tree, entry, &(struct tree_content){ .fd = content_fd }, err);
+    TRY(tree_writer_entry(w->tree, entry, &(struct tree_content){ .fd = content_fd }, err));
+    meter_add(base->meter, content_fd >= 0 ? entry->size : 0);
+    return 0;
 }
 
 static int writer_entry_stream(struct layer_writer *base, const struct tar_entry *entry,
@@ -161,7 +227,9 @@ static int writer_entry_stream(struct layer_writer *base, const struct tar_entry
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
     struct tree_content source = { .fd = -1, .stream = content };
     tree_writer_keep_types(w->tree, base->keeps_types);
-    return tree_writer_entry(w->tree, entry, &source, err);
+    TRY(tree_writer_entry(w->tree, entry, &source, err));
+    meter_add(base->meter, entry->size);
+    return 0;
 }
 
 static int writer_look(struct layer_writer *base, const char *path, enum layer_look *out,

@@ -9,7 +9,10 @@
 #ifndef SNAPSHOTTER_LAYER_TREE_H
 #define SNAPSHOTTER_LAYER_TREE_H
 
+#include <pthread.h>
+
 #include "lib/base/cancel.h"
+#include "lib/base/map.h"
 #include "lib/layer/snapshotter.h"
 #include "lib/store/layer.h"
 
@@ -29,8 +32,17 @@ struct tree_stack {
     bool has_root;  /* attributes of the root directory, from the topmost layer that says so: */
     unsigned root_mode, root_uid, root_gid;
 };
-int tree_stack_open(const struct store *store, const struct layer_list *layers,
-                    struct tree_stack *out, struct error *err) MUST_CHECK;
+/* What was read of layers before: every step names all those below it, and none ever changes. */
+struct known_trees {
+    pthread_mutex_t lock;
+    struct map by_id; /* under `lock` */
+};
+void known_trees_init(struct known_trees *known);
+void known_trees_release(struct known_trees *known);
+/* Thread-safe, also with the same `known`, which may be NULL. */
+int tree_stack_open(const struct store *store, struct known_trees *known,
+                    const struct layer_list *layers, struct tree_stack *out,
+                    struct error *err) MUST_CHECK;
 void tree_stack_close(struct tree_stack *stack);
 DEFINE_AUTO(tree_stack, struct tree_stack, tree_stack_close(value))
 

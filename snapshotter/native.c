@@ -108,7 +108,7 @@ static int make_snapshot(const struct store *store, const struct layer_list *lay
                          struct native_snapshot *snap, struct error *err)
 {
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(store, layers, &stack, err));
+    TRY(tree_stack_open(store, NULL, layers, &stack, err));
     TRY(layer_begin(store, snap->scratch, err));
     TRY(open_below(store, snap->scratch, "root", true, &snap->copy_fd, err));
     snap->lower = (struct merge_dir){ stack.fds, stack.count };

@@ -24,6 +24,7 @@ struct overlay {
     enum overlay_form form;
     int empty_fds[2]; /* empty directories, for stacks that need more: a stack names none twice */
     struct job_group closing;
+    struct known_trees known;
     pthread_mutex_t lock;
     struct stub *stubs; /* under `lock` */
     size_t stub_count, stub_cap;
@@ -194,7 +195,7 @@ static int overlay_prepare(struct snapshotter *s, const struct layer_list *layer
     struct overlay *o = overlay_of(s);
     int stub = -1;
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(o->base.store, layers, &stack, err));
+    TRY(tree_stack_open(o->base.store, &o->known, layers, &stack, err));
     TRY(find_stub(o, points, point_count, &stub, err));
     struct overlay_snapshot *snap = snapshot_new(o);
     if (open_aside(o, &snap->aside_fd, err) < 0 || open_upper(o, snap, err) < 0 ||
@@ -213,7 +214,7 @@ static int overlay_view(struct snapshotter *s, const struct layer_list *layers,
 {
     struct overlay *o = overlay_of(s);
     auto_(tree_stack) struct tree_stack stack = { 0 };
-    TRY(tree_stack_open(o->base.store, layers, &stack, err));
+    TRY(tree_stack_open(o->base.store, &o->known, layers, &stack, err));
     struct overlay_snapshot *snap = snapshot_new(o);
     if ((o->form == OVERLAY_BY_MOUNT && open_aside(o, &snap->aside_fd, err) < 0) ||
         mount_stack(o, snap, &stack, -1, &snap->base.root_fd, err) < 0) {
@@ -265,6 +266,7 @@ static void overlay_free(struct snapshotter *s)
         if (o->empty_fds[i] >= 0)
             close(o->empty_fds[i]);
     }
+    known_trees_release(&o->known);
     pthread_mutex_destroy(&o->lock);
     free(o->stubs);
     free(o);
@@ -310,6 +312,7 @@ int overlay_new(const struct store *store, struct thread_pool *pool, const struc
     struct overlay *o = xcalloc(1, sizeof *o);
     *o = (struct overlay){ .base = { { &overlay_ops }, store, cancel }, .empty_fds = { -1, -1 } };
     job_group_init(&o->closing, pool);
+    known_trees_init(&o->known);
     pthread_mutex_init(&o->lock, NULL);
     if (open_aside(o, &o->empty_fds[0], err) < 0 || open_aside(o, &o->empty_fds[1], err) < 0) {
         overlay_free(&o->base.base);

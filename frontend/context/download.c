@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/meter.h"
 #include "lib/base/str.h"
 #include "lib/net/retry.h"
 #include "lib/net/url.h"
@@ -17,7 +18,7 @@ static const uint64_t size_max = (uint64_t)1 << 40;
 struct transfer {
     const struct download_options *options;
     const char *url; /* as asked for: names the record */
-    unsigned vertex;
+    struct meter meter;
     struct url origin; /* the first address: the only one that sees the authorization */
     struct url at;
     struct blob_writer blob;
@@ -87,9 +88,9 @@ static int keep(const struct transfer *t, const struct downloaded *file,
 
 static void show_bytes(void *arg, uint64_t sent, uint64_t received)
 {
-    const struct transfer *t = arg;
+    struct transfer *t = arg;
     (void)sent;
-    progress_status(t->options->progress, t->vertex, "transferring", received, 0);
+    meter_set(&t->meter, received);
 }
 
 /* RFC 9110's preferred form, the only one that servers send. */
@@ -211,9 +212,8 @@ static int transfer_with_retries(struct transfer *t, struct downloaded *out, str
 int download(const char *url, const struct download_options *options, unsigned vertex,
              struct downloaded *out, struct error *err)
 {
-    auto_(transfer) struct transfer t = {
-        .options = options, .url = url, .vertex = vertex, .blob.fd = -1
-    };
+    auto_(transfer) struct transfer t = { .options = options, .url = url, .blob.fd = -1 };
+    meter_start(&t.meter, options->progress, vertex, "transferring", 0);
     if (url_parse(url, &t.origin, err) < 0) {
         err->kind = ERROR_USER;
         return -1;
@@ -226,5 +226,6 @@ int download(const char *url, const struct download_options *options, unsigned v
     }
     if (transfer_with_retries(&t, out, err) < 0)
         return error_wrap(err, "%s", safe);
+    meter_end(&t.meter);
     return check_digest(options, out, err);
 }

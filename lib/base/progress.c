@@ -12,7 +12,7 @@ void progress_init(struct progress *p, struct progress_sink *sink)
 
 static void send(struct progress *p, const struct progress_event *e)
 {
-    if (!p)
+    if (!p || (!e->vertex && e->kind != PROGRESS_WARNING))
         return;
     pthread_mutex_lock(&p->lock);
     p->sink->event(p->sink, e);
@@ -40,11 +40,18 @@ void progress_log(struct progress *p, unsigned vertex, int stream, const char *d
 void progress_status(struct progress *p, unsigned vertex, const char *name, uint64_t current,
                      uint64_t total)
 {
+    progress_status_since(p, vertex, name, 0, current, total);
+}
+
+void progress_status_since(struct progress *p, unsigned vertex, const char *name, uint64_t since_ns,
+                           uint64_t current, uint64_t total)
+{
     send(p, &(struct progress_event){ .kind = PROGRESS_STATUS,
                                       .vertex = vertex,
                                       .name = name,
                                       .current = current,
-                                      .total = total });
+                                      .total = total,
+                                      .since_ns = since_ns });
 }
 
 void progress_note(struct progress *p, unsigned vertex, const char *text)

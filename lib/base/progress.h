@@ -8,7 +8,8 @@
  *     progress_status(p, v, "sha256:ab12", current, total);
  *     progress_end(p, v, PROGRESS_DONE, NULL);
  *
- * Thread-safe: events reach the sink one at a time. `p` may be NULL: nobody watches.
+ * Thread-safe: events reach the sink one at a time. `p` may be NULL: nobody watches. What has no
+ * vertex (0) is told to nobody, but for warnings. Bytes are best told by meter.h.
  */
 #ifndef LIB_BASE_PROGRESS_H
 #define LIB_BASE_PROGRESS_H
@@ -37,6 +38,7 @@ struct progress_event {
     const char *text;
     size_t len;
     uint64_t current, total;
+    uint64_t since_ns; /* when the first byte moved, on the monotonic clock; 0: unknown */
 };
 
 struct progress_sink {
@@ -61,6 +63,9 @@ unsigned progress_start(struct progress *p, const char *name);
 void progress_log(struct progress *p, unsigned vertex, int stream, const char *data, size_t len);
 void progress_status(struct progress *p, unsigned vertex, const char *name, uint64_t current,
                      uint64_t total);
+/* The same for what began to move at `since_ns`. */
+void progress_status_since(struct progress *p, unsigned vertex, const char *name, uint64_t since_ns,
+                           uint64_t current, uint64_t total);
 void progress_note(struct progress *p, unsigned vertex, const char *text);
 void progress_warning(struct progress *p, const char *text);
 void progress_tick(struct progress *p);

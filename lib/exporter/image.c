@@ -148,11 +148,17 @@ int image_assemble(const struct image_request *request, struct image_record *out
     bool is_lookup = !request->faces.snapshotter;
     unsigned progress = is_lookup ? 0 : progress_start(request->progress, "exporting layers");
     int rc = 0;
+    struct meter meter;
+    struct image_request metered = *request;
+    meter_start(&meter, request->progress, progress, "packing layers", 0);
+    metered.faces.meter = &meter;
     *out_found = true;
     if (request->result)
-        rc = make_layers(request, &image, progress, out_found, err);
+        rc = make_layers(&metered, &image, progress, out_found, err);
     if (rc == 0 && *out_found)
         rc = put_config(request, &image, err);
+    if (rc == 0)
+        meter_end(&meter);
     if (!is_lookup)
         progress_end(request->progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                      rc < 0 ? err->message : NULL);

@@ -153,6 +153,7 @@ static int copy_blob(const struct layout_export *e, int blobs_fd, const struct d
         return 0;
     TRY(atomic_file_open(&f, blobs_fd, hex, 0444, err));
     TRY(fd_copy(fd, f.fd, size, hex, NULL, err));
+    meter_add(e->meter, size);
     return atomic_file_commit(&f, false, err);
 }
 

@@ -17,6 +17,7 @@ struct layout_export {
     const struct store *store;
     const struct image_record *image; /* packed, has_manifest */
     const struct strvec *names;       /* full references it is known by; may be empty */
+    struct meter *meter;              /* of what is copied into a directory; may be NULL */
 };
 
 /* Writes the tarball to `out`. */

@@ -34,6 +34,7 @@ static int read_piece(const struct file_digesting *o, const struct fs_entry *e, 
     if (n < 0)
         return error_set(err, ERROR_SYSTEM, errno, "read %s", e->tar.path);
     *out_len = (size_t)n;
+    meter_add(o->meter, (uint64_t)n);
     return n && o->use ? o->use(o->use_arg, buf, (size_t)n, err) : 0;
 }
 

@@ -8,6 +8,7 @@
 #define LIB_FS_FILE_DIGEST_H
 
 #include "lib/base/cancel.h"
+#include "lib/base/meter.h"
 #include "lib/base/thread_pool.h"
 #include "lib/codec/digest.h"
 #include "lib/fs/entry.h"
@@ -20,6 +21,7 @@ typedef int file_bytes_fn(void *arg, const void *data, size_t len, struct error 
 struct file_digesting {
     struct thread_pool *pool;    /* NULL: all in the caller's thread */
     const struct cancel *cancel; /* may be NULL */
+    struct meter *meter;         /* of the bytes; may be NULL */
     file_bytes_fn *use;          /* may be NULL */
     void *use_arg;
 };

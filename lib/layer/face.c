@@ -137,6 +137,7 @@ static int make(const struct face_options *o, const char *id, const struct packe
 {
     auto_(packer) struct packer *p = NULL;
     TRY(packer_open(o, &o->packing, o->pack, &p, err));
+    packer_count(p, o->meter);
     TRY(packed ? write_from_blob(o, packed, packer_base(p), err)
                : write_from_tree(o, id, packer_base(p), err));
     TRY(packer_finish(p, out, err));

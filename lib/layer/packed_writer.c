@@ -124,6 +124,7 @@ static int begin_entry(struct packed_writer *w, const struct tar_entry *e, int c
                        struct error *err)
 {
     auto_free char *kept = NULL;
+    packer_count(w->packer, w->base.meter);
     TRY(check_order(w, e, err));
     TRY(flush_held(w, err));
     free(w->last_path);

@@ -7,6 +7,7 @@
 struct packer {
     struct writer base; /* asks for a cancellation, and passes on to: */
     const struct cancel *cancel;
+    struct meter *meter;
     struct digest_writer plain;
     struct pack_writer *packed; /* NULL: no compression */
     struct blob_writer blob;
@@ -18,6 +19,7 @@ static int packer_write(struct writer *base, const void *data, size_t len, struc
 {
     struct packer *p = (struct packer *)base;
     TRY(cancel_check(p->cancel, err));
+    meter_add(p->meter, len);
     return writer_write(&p->plain.base, data, len, err);
 }
 
@@ -48,6 +50,11 @@ int packer_open(const struct face_options *o, const struct packing *packing, boo
 struct writer *packer_base(struct packer *p)
 {
     return &p->base;
+}
+
+void packer_count(struct packer *p, struct meter *meter)
+{
+    p->meter = meter;
 }
 
 int packer_finish(struct packer *p, struct layer_face *out, struct error *err)

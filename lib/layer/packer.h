@@ -17,6 +17,8 @@ struct packer;
 int packer_open(const struct face_options *o, const struct packing *packing, bool wants_blob,
                 struct packer **out, struct error *err) MUST_CHECK;
 struct writer *packer_base(struct packer *p);
+/* The tar's bytes are counted there from now on; NULL: nowhere. */
+void packer_count(struct packer *p, struct meter *meter);
 /* The whole tar was written. */
 int packer_finish(struct packer *p, struct layer_face *out, struct error *err) MUST_CHECK;
 void packer_free(struct packer *p);

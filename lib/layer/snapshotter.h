@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "lib/base/meter.h"
 #include "lib/codec/tar.h"
 #include "lib/graph/image_resolver.h"
 #include "lib/layer/lower.h"
@@ -62,6 +63,8 @@ struct layer_writer {
     /* The user's: a directory and something else do not replace each other; it is an error (USER).
      */
     bool keeps_types;
+    /* The user's: counts the bytes of files; may be NULL. */
+    struct meter *meter;
     /* The writer's: entries have to come in the order of a walk (lib/fs/walk.h). */
     bool in_order;
 };

@@ -22,6 +22,17 @@ static bool may_be_unread(const struct solver *s, const struct vertex *v,
            (directories == 0 || o->selection->count == 1) && !selection_is_known(o);
 }
 
+/* The step of a context lasts until the plan is made. */
+static struct meter *begin_reading(struct solver *s, const struct vertex *local)
+{
+    struct vertex_state *state = state_of(s, local);
+    if (!state->progress) {
+        state->progress = progress_start(s->options.progress, local->name);
+        meter_start(&state->meter, s->options.progress, state->progress, "reading context", 0);
+    }
+    return &state->meter;
+}
+
 /* A missing source gets the frontend's hint, if it had an idea where the file might come from. */
 static int select_files(struct solver *s, const struct vertex *v, size_t input, struct error *err)
 {
@@ -36,8 +47,7 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
     if (files->is_found)
         return 0;
     struct file_source from = context_source(context);
-    if (!state_of(s, local)->progress)
-        state_of(s, local)->progress = progress_start(s->options.progress, local->name);
+    struct meter *meter = begin_reading(s, local);
     if (selection_find(&from, &v->copy, input, &files->selection, err) < 0) {
         if (v->copy.missing_hint) {
             free(take_ptr(err->hint));
@@ -46,6 +56,7 @@ static int select_files(struct solver *s, const struct vertex *v, size_t input, 
         return error_at(err, v->where);
     }
     struct selection_digesting digesting = digesting_of(s, &from, &files->selection);
+    digesting.meter = meter;
     files->is_found = true;
     uint64_t bytes = 0;
     bool may_stay = may_be_unread(s, v, &digesting);

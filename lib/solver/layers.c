@@ -57,12 +57,19 @@ static int read_from(struct layer_job *job, bool over, enum layer_blob_source so
     struct snapshotter *snapshotter = s->workers.snapshotter;
     const char *id = job->layers->ids[job->index];
     auto_(layer_blob) struct layer_blob *blob = NULL;
+    struct meter meter;
+    char what[32];
     TRY(layer_blob_open(s, id, source, job->progress, &blob, err));
     *out_is_live = layer_blob_is_live(blob);
-    if (job->use == ROOT_LOOKED_INTO)
-        return layer_index_make(s->options.store, id, layer_blob_base(blob), err);
-    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
-                                   layer_blob_base(blob), &job->needs_below, err);
+    snprintf(what, sizeof what, "extracting %.12s", id);
+    meter_start(&meter, s->options.progress, job->progress, what, 0);
+    struct metered_reader in = metered_reader_init(layer_blob_base(blob), &meter);
+    TRY(job->use == ROOT_LOOKED_INTO
+            ? layer_index_make(s->options.store, id, &in.base, err)
+            : snapshotter->ops->apply(snapshotter, job->layers, job->index, over, &in.base,
+                                      &job->needs_below, err));
+    meter_end(&meter);
+    return 0;
 }
 
 static int read_blob(struct layer_job *job, bool over, struct error *err)

@@ -19,6 +19,7 @@ struct copy_job {
     const struct vertex *vertex;
     struct copy_input *inputs; /* by input of the vertex, as `opened` */
     struct opened *opened;
+    struct meter *meter; /* of what is written */
 };
 
 static void copy_job_release(struct copy_job *r)
@@ -220,6 +221,7 @@ static int fill_layer(const struct copy_job *r, struct copy *c, bool packed,
         open_scribes(r);
     TRY(packed ? 0 : close_scribes(r, false, err));
     TRY(open_layer_writer(r->solver, packed, &writer, err));
+    writer->meter = r->meter;
     if (copy_write(c, writer, out_facts, err) == 0) {
         *out = writer;
         return 0;
@@ -281,17 +283,22 @@ static int copy_onto(const struct copy_job *r, struct lower *lower, struct cache
     return *out_cached ? 0 : write_layer(r, &c, known ? &facts : NULL, layer, out_cached, err);
 }
 
-int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct error *err)
+int copy_run(struct solver *s, const struct vertex *v, unsigned progress, bool *out_cached,
+             struct error *err)
 {
+    struct meter meter;
     struct layer_list layers = input_layers(s, v, 0);
     auto_(lower) struct lower *lower = NULL;
     auto_(cache_record) struct cache_record layer = { 0 };
     auto_(copy_job) struct copy_job r = { .solver = s,
                                           .vertex = v,
                                           .inputs = xcalloc(v->input_count, sizeof *r.inputs),
-                                          .opened = xcalloc(v->input_count, sizeof *r.opened) };
+                                          .opened = xcalloc(v->input_count, sizeof *r.opened),
+                                          .meter = &meter };
+    meter_start(&meter, s->options.progress, progress, "copying", 0);
     TRY(open_inputs(&r, err));
     TRY(look_into_layers(s, &layers, &lower, err));
     TRY(copy_onto(&r, lower, &layer, out_cached, err));
+    meter_end(&meter);
     return remember(s, v, &layer, err);
 }

@@ -29,7 +29,7 @@ static int run_vertex(struct solver *s, const struct vertex *v, unsigned progres
     switch (v->kind) {
     case OP_IMAGE: return image_run(s, v, progress, err);
     case OP_EXEC: return exec_run(s, v, progress, out_cached, err);
-    case OP_COPY: return copy_run(s, v, out_cached, err);
+    case OP_COPY: return copy_run(s, v, progress, out_cached, err);
     case OP_MKDIR: return mkdir_run(s, v, out_cached, err);
     case OP_MERGE: set_merge_result(s, v); return key_of(s, v, err);
     case OP_LOCAL: return 0;

@@ -73,7 +73,8 @@ static int read_entry(const struct digesting *d, struct entry *e, bool by_job, s
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry file = { .fd = -1 };
     struct file_digesting reading = { .pool = by_job ? NULL : d->options->pool,
-                                      .cancel = d->options->cancel };
+                                      .cancel = d->options->cancel,
+                                      .meter = d->options->meter };
     auto_free char *path = selected_path(d->item, e->path);
     TRY(cancel_check(d->options->cancel, err));
     TRY(fs_entry_open(e->dir->fd, e->name, path, &file, &kind, err));

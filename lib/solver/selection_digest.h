@@ -25,6 +25,7 @@ struct selection_digesting {
     const struct store *store; /* keeps the stat index of a context */
     struct thread_pool *pool;  /* NULL: all in the caller's thread */
     const struct cancel *cancel;
+    struct meter *meter; /* of what is read; may be NULL */
 };
 
 int selection_digest(const struct selection_digesting *o, struct digest *out,

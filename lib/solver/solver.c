@@ -365,6 +365,8 @@ static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
     if (state->status == VERTEX_PENDING)
         return;
     unsigned n = state->progress ? state->progress : progress_start(s->options.progress, v->name);
+    if (state->progress)
+        meter_end(&state->meter);
     progress_end(s->options.progress, n, v->kind == OP_LOCAL ? PROGRESS_DONE : PROGRESS_CACHED,
                  NULL);
 }

@@ -44,7 +44,8 @@ struct vertex_state {
     struct strvec recipe;
     struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */
     struct result result;
-    unsigned progress; /* of an OP_LOCAL that is being looked through; 0: not begun */
+    unsigned progress;  /* of an OP_LOCAL that is being looked through; 0: not begun */
+    struct meter meter; /* of what is read of it */
     /* scheduling, under the scheduler's lock */
     bool submitted;
 };
@@ -91,7 +92,7 @@ char *time_of_layer(void);
  * hit after all. `progress` is the vertex's number. */
 int exec_run(struct solver *s, const struct vertex *v, unsigned progress, bool *out_cached,
              struct error *err) MUST_CHECK;
-int copy_run(struct solver *s, const struct vertex *v, bool *out_cached,
+int copy_run(struct solver *s, const struct vertex *v, unsigned progress, bool *out_cached,
              struct error *err) MUST_CHECK;
 int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
               struct error *err) MUST_CHECK;

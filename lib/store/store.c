@@ -2,7 +2,9 @@
 #include "lib/store/store.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -109,6 +111,18 @@ static int read_boot_id(struct store *store, struct error *err)
     return 0;
 }
 
+/* ext4 makes a file near its directory, and searches long where many files were deleted within the
+ * last minutes, as after a build or prune: 0.7 ms instead of 0.02. Below a directory with this mark
+ * each lease gets a part of the disk of its own. Elsewhere the mark means nothing. */
+static void spread_over_disk(int dir_fd)
+{
+    int flags = 0;
+    if (ioctl(dir_fd, FS_IOC_GETFLAGS, &flags) < 0 || flags & FS_TOPDIR_FL)
+        return;
+    flags |= FS_TOPDIR_FL;
+    (void)!ioctl(dir_fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int open_folders(struct store *store, struct error *err)
 {
     const struct {
@@ -123,6 +137,7 @@ static int open_folders(struct store *store, struct error *err)
                                          "contexts", "mounts", "indexes" };
     for (size_t i = 0; i < COUNT(folders); i++)
         TRY(open_folder(store, folders[i].name, folders[i].fd, err));
+    spread_over_disk(store->tmp_fd);
     for (size_t i = 0; i < COUNT(plain); i++) {
         auto_close int fd = -1;
         TRY(open_folder(store, plain[i], &fd, err));

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshotter/sandbox/filter.h"
 
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "snapshotter/sandbox/bpf.h"
 
 /* From moby/profiles 0.2.3 (Apache-2.0): always allowed, and what its conditions allow to a
  * container with our capabilities. Names that another architecture has are for its 32-bit programs.
@@ -89,68 +86,27 @@ enum {
     X32_OWN_FIRST = 512, /* numbers that only x32 has */
     X32_OWN_LAST = 547,
     ARM_PRIVATE = 0xf0000, /* set_tls and the like of 32-bit ARM */
-    PROGRAM_MAX = 4096,
 };
 
 /* Terminal calls that put words into somebody's mouth; their numbers are the same everywhere. */
 enum { IOCTL_TIOCSTI = 0x5412, IOCTL_TIOCLINUX = 0x541c, IOCTL_TIOCCONS = 0x541d };
 
-struct program {
-    struct sock_filter *items;
-    size_t count;
-    size_t cap;
-};
-
-static void emit(struct program *p, unsigned code, unsigned k, unsigned if_true, unsigned if_false)
-{
-    GROW(p->items, p->count, p->cap);
-    p->items[p->count++] = (struct sock_filter){ (unsigned short)code, (unsigned char)if_true,
-                                                 (unsigned char)if_false, k };
-}
-
-static void load(struct program *p, size_t offset)
-{
-    emit(p, BPF_LD | BPF_W | BPF_ABS, (unsigned)offset, 0, 0);
-}
-
-static void answer(struct program *p, unsigned action)
-{
-    emit(p, BPF_RET | BPF_K, action, 0, 0);
-}
-
-static void emit_unknown_to_library(struct program *p)
-{
-    load(p, offsetof(struct seccomp_data, nr));
-    emit(p, BPF_ALU | BPF_AND | BPF_K, ~(unsigned)X32_BIT, 0, 0);
-    for (size_t i = 0; i < COUNT(numbers); i++) {
-        if (seccomp_syscall_resolve_name(numbers[i].name) != __NR_SCMP_ERROR)
-            continue;
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, numbers[i].number, 0, 1);
-        answer(p, SECCOMP_RET_ALLOW);
-    }
-    load(p, offsetof(struct seccomp_data, arch));
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 3);
-    load(p, offsetof(struct seccomp_data, nr));
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, URETPROBE_X86_64, 0, 1);
-    answer(p, SECCOMP_RET_ALLOW);
-}
-
 /* EPERM would make the C library give up where ENOSYS makes it use an older call. */
-static void emit_too_new(struct program *p)
+static void emit_too_new(struct bpf_program *p)
 {
-    load(p, offsetof(struct seccomp_data, nr));
-    emit(p, BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 0, 3);
-    emit(p, BPF_ALU | BPF_AND | BPF_K, ~(unsigned)X32_BIT, 0, 0);
-    emit(p, BPF_JMP | BPF_JGT | BPF_K, X32_OWN_LAST, 3, 0);
-    emit(p, BPF_JMP | BPF_JGE | BPF_K, X32_OWN_FIRST, 3, 0);
-    emit(p, BPF_JMP | BPF_JGE | BPF_K, ARM_PRIVATE, 2, 0);
-    emit(p, BPF_JMP | BPF_JGT | BPF_K, NEWEST_KNOWN, 0, 1);
-    answer(p, SECCOMP_RET_ERRNO | ENOSYS);
+    bpf_load(p, offsetof(struct seccomp_data, nr));
+    bpf_emit(p, BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 0, 3);
+    bpf_emit(p, BPF_ALU | BPF_AND | BPF_K, ~(unsigned)X32_BIT, 0, 0);
+    bpf_emit(p, BPF_JMP | BPF_JGT | BPF_K, X32_OWN_LAST, 3, 0);
+    bpf_emit(p, BPF_JMP | BPF_JGE | BPF_K, X32_OWN_FIRST, 3, 0);
+    bpf_emit(p, BPF_JMP | BPF_JGE | BPF_K, ARM_PRIVATE, 2, 0);
+    bpf_emit(p, BPF_JMP | BPF_JGT | BPF_K, NEWEST_KNOWN, 0, 1);
+    bpf_answer(p, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
 /* The kernel looks at 32 bits of these arguments only, so the comparison must, too; the library's
  * looks at 64. */
-static void emit_refusals(struct program *p)
+static void emit_refusals(struct bpf_program *p)
 {
     static const struct refusal {
         unsigned arch, number, argument;
@@ -173,21 +129,16 @@ static void emit_refusals(struct program *p)
     };
     for (size_t i = 0; i < COUNT(refusals); i++) {
         const struct refusal *r = &refusals[i];
-        load(p, offsetof(struct seccomp_data, arch));
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->arch, 0, 7);
-        load(p, offsetof(struct seccomp_data, nr));
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->number, 0, 5);
-        load(p, offsetof(struct seccomp_data, args) + r->argument * sizeof(uint64_t));
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->values[0], 2, 0);
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->values[1], 1, 0);
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->values[2], 0, 1);
-        answer(p, SECCOMP_RET_ERRNO | EPERM);
+        bpf_load(p, offsetof(struct seccomp_data, arch));
+        bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->arch, 0, 7);
+        bpf_load(p, offsetof(struct seccomp_data, nr));
+        bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->number, 0, 5);
+        bpf_load(p, offsetof(struct seccomp_data, args) + r->argument * sizeof(uint64_t));
+        bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->values[0], 2, 0);
+        bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->values[1], 1, 0);
+        bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->values[2], 0, 1);
+        bpf_answer(p, SECCOMP_RET_ERRNO | EPERM);
     }
-}
-
-static int library_failed(struct error *err, int rc, const char *what)
-{
-    return error_set(err, ERROR_SYSTEM, rc < 0 ? -rc : 0, "seccomp filter: %s", what);
 }
 
 /* Calls that only make sense with a capability that steps do not have by default. */
@@ -212,105 +163,125 @@ static const struct {
     { CAP_BPF, "bpf" },
 };
 
-static int allow_names(scmp_filter_ctx ctx, const char *names, struct error *err)
+/* One architecture as the kernel tells it, with the tables of the library that belong to it. */
+static const struct section {
+    unsigned arch;
+    uint32_t tables[2];
+    size_t table_count;
+} sections[] = {
+#if defined(__x86_64__)
+    { AUDIT_ARCH_X86_64, { SCMP_ARCH_X86_64, SCMP_ARCH_X32 }, 2 },
+    { AUDIT_ARCH_I386, { SCMP_ARCH_X86 }, 1 },
+#elif defined(__aarch64__)
+    { AUDIT_ARCH_AARCH64, { SCMP_ARCH_AARCH64 }, 1 },
+    { AUDIT_ARCH_ARM, { SCMP_ARCH_ARM }, 1 },
+#else
+#error "the seccomp filter knows x86-64 and aarch64"
+#endif
+};
+
+/* Negative: there is no such call, or (i386) only by way of socketcall and ipc. */
+static int number_of(uint32_t table, const char *name)
+{
+    int number = seccomp_syscall_resolve_name_arch(table, name);
+    if (number != __NR_SCMP_ERROR)
+        return number;
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        if (strcmp(name, numbers[i].name) == 0)
+            return (int)(numbers[i].number | (table == SCMP_ARCH_X32 ? X32_BIT : 0));
+    }
+    if (table == SCMP_ARCH_X86_64 && strcmp(name, "uretprobe") == 0)
+        return URETPROBE_X86_64;
+    return -1;
+}
+
+static void add_names(struct bpf_set *set, uint32_t table, const char *names)
 {
     struct str rest = str_of(names);
     while (rest.len) {
         struct str word = str_cut(&rest, ' ');
         auto_free char *name = xstrndup(word.ptr, word.len);
-        int number = word.len ? seccomp_syscall_resolve_name(name) : __NR_SCMP_ERROR;
-        if (number == __NR_SCMP_ERROR)
-            continue;
-        int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, number, 0);
-        if (rc < 0)
-            return library_failed(err, rc, name);
+        int number = number_of(table, name);
+        if (number >= 0)
+            bpf_set_add(set, (unsigned)number);
     }
-    return 0;
 }
 
-static int allow_conditional(scmp_filter_ctx ctx, struct error *err)
+/* What socketcall and ipc do, i386 can also do by calls of their own, all of which are allowed; the
+ * library does not tell their numbers. */
+static void add_direct_calls(struct bpf_set *set)
+{
+    bpf_set_add(set, 337);                               /* recvmmsg */
+    bpf_set_add(set, 345);                               /* sendmmsg */
+    for (unsigned number = 359; number <= 373; number++) /* socket to shutdown */
+        bpf_set_add(set, number);
+    for (unsigned number = 393; number <= 402; number++) /* semget to msgctl */
+        bpf_set_add(set, number);
+}
+
+/* Calls that depend on their arguments, of which the kernel looks at 32 bits. The number has been
+ * loaded, and stays so for what follows. */
+static void emit_conditional(struct bpf_program *p, uint32_t table, uint64_t caps)
 {
     static const unsigned personalities[] = { 0, 8, 0x20000, 0x20008, 0xffffffff };
+    const unsigned count = COUNT(personalities);
     const unsigned namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
-    int rc = 0;
-    for (size_t i = 0; i < COUNT(personalities) && rc == 0; i++)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
-                              SCMP_A0(SCMP_CMP_EQ, personalities[i], 0));
-    if (rc == 0)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+    const size_t argument = offsetof(struct seccomp_data, args);
+
     /* Its flags lie in memory where no filter can look. */
-    if (rc == 0)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    return rc < 0 ? library_failed(err, rc, "conditional rule") : 0;
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number_of(table, "clone3"), 0, 1);
+    bpf_answer(p, SECCOMP_RET_ERRNO | ENOSYS);
+
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number_of(table, "personality"), 0, count + 3);
+    bpf_load(p, argument);
+    for (unsigned i = 0; i < count; i++)
+        bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, personalities[i], count - i, 0);
+    bpf_answer(p, SECCOMP_RET_ERRNO | EPERM);
+    bpf_answer(p, SECCOMP_RET_ALLOW);
+
+    if (caps & (UINT64_C(1) << CAP_SYS_ADMIN))
+        return; /* clone is in that list */
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number_of(table, "clone"), 0, 4);
+    bpf_load(p, argument);
+    bpf_emit(p, BPF_JMP | BPF_JSET | BPF_K, namespaces, 0, 1);
+    bpf_answer(p, SECCOMP_RET_ERRNO | EPERM);
+    bpf_answer(p, SECCOMP_RET_ALLOW);
 }
 
-static int add_architectures(scmp_filter_ctx ctx, struct error *err)
+static void emit_section(struct bpf_program *p, const struct section *section, uint64_t caps)
 {
-#if defined(__x86_64__)
-    static const uint32_t others[] = { SCMP_ARCH_X86, SCMP_ARCH_X32 };
-#elif defined(__aarch64__)
-    static const uint32_t others[] = { SCMP_ARCH_ARM };
-#else
-#error "the seccomp filter knows x86-64 and aarch64"
-#endif
-    for (size_t i = 0; i < COUNT(others); i++) {
-        int rc = seccomp_arch_add(ctx, others[i]);
-        if (rc < 0)
-            return library_failed(err, rc, "architecture");
+    auto_(bpf_set) struct bpf_set set = { 0 };
+    bpf_load(p, offsetof(struct seccomp_data, arch));
+    bpf_emit(p, BPF_JMP | BPF_JEQ | BPF_K, section->arch, 1, 0);
+    size_t jump = bpf_jump_begin(p);
+    bpf_load(p, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < section->table_count; i++) {
+        uint32_t table = section->tables[i];
+        emit_conditional(p, table, caps);
+        add_names(&set, table, allowed);
+        for (size_t k = 0; k < COUNT(allowed_with); k++) {
+            if (caps & (UINT64_C(1) << allowed_with[k].cap))
+                add_names(&set, table, allowed_with[k].names);
+        }
     }
-    return 0;
-}
-
-static int export_program(scmp_filter_ctx ctx, struct program *p, struct error *err)
-{
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_close int fd = memfd_create("mlbuild-filter", MFD_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "memfd_create");
-    int rc = seccomp_export_bpf(ctx, fd);
-    if (rc < 0 || lseek(fd, 0, SEEK_SET) < 0)
-        return library_failed(err, rc, "export");
-    TRY(fd_read_all(fd, PROGRAM_MAX * sizeof *p->items, "the filter", &text, err));
-    size_t count = text.len / sizeof *p->items;
-    if (count == 0 || p->count + count > PROGRAM_MAX)
-        return library_failed(err, 0, "unexpected size");
-    p->items = xreallocarray(p->items, p->count + count, sizeof *p->items);
-    memcpy(p->items + p->count, text.buf, count * sizeof *p->items);
-    p->count += count;
-    return 0;
-}
-
-static int compile_with(scmp_filter_ctx ctx, uint64_t caps, struct program *p, struct error *err)
-{
-    int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
-    /* A tree instead of a chain; an older library has only the chain. */
-    (void)!seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (rc < 0)
-        return library_failed(err, rc, "default for unknown architectures");
-    TRY(add_architectures(ctx, err));
-    TRY(allow_names(ctx, allowed, err));
-    TRY(allow_conditional(ctx, err));
-    for (size_t i = 0; i < COUNT(allowed_with); i++) {
-        if (caps & (UINT64_C(1) << allowed_with[i].cap))
-            TRY(allow_names(ctx, allowed_with[i].names, err));
-    }
-    return export_program(ctx, p, err);
+    if (section->arch == AUDIT_ARCH_I386)
+        add_direct_calls(&set);
+    bpf_answer_by_set(p, &set, SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM);
+    bpf_jump_end(p, jump);
 }
 
 int filter_compile(uint64_t caps, struct sock_fprog *out, struct error *err)
 {
-    struct program p = { 0 };
-    emit_unknown_to_library(&p);
+    struct bpf_program p = { 0 };
     emit_too_new(&p);
     emit_refusals(&p);
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int rc = ctx ? compile_with(ctx, caps, &p, err) : library_failed(err, 0, "init");
-    seccomp_release(ctx);
-    if (rc < 0) {
+    for (size_t i = 0; i < COUNT(sections); i++)
+        emit_section(&p, &sections[i], caps);
+    bpf_answer(&p, SECCOMP_RET_ERRNO | EPERM);
+    if (p.count > BPF_MAXINSNS) {
         free(p.items);
-        return -1;
+        return error_set(err, ERROR_SYSTEM, 0, "the seccomp filter has %zu instructions", p.count);
     }
     *out = (struct sock_fprog){ (unsigned short)p.count, p.items };
     return 0;

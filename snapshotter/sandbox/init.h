@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * init: the first process of a sandbox, pid 1 of its namespace. It sets everything up (steps.c),
- * forks the command, reaps, and kills what the command leaves behind. It never becomes another
- * program, and what a container can see of it is closed: it is not dumpable.
+ * what it can before it knows for which step, starts the command, reaps, and kills what the command
+ * leaves behind. It never becomes another program, and what a container can see of it is closed: it
+ * is not dumpable.
  */
 #ifndef SNAPSHOTTER_SANDBOX_INIT_H
 #define SNAPSHOTTER_SANDBOX_INIT_H
@@ -20,8 +21,9 @@ enum { TREES_MAX = WIRE_FDS_MAX - RUN_FD_COUNT };
 struct init {
     const struct config *config;
     const struct sock_fprog *filter;
+    bool own_net;          /* a network namespace was made, too */
+    int zygote_fd;         /* id maps are announced there, then a request comes */
     int fds[WIRE_FDS_MAX]; /* -1 behind the last */
-    int sync_fd;           /* to the zygote, until the id maps are there */
     struct request request;
     struct identity who;
     int *mount_fds; /* the detached mounts of request.mounts, once they are made */
@@ -38,7 +40,9 @@ struct step {
 /* Runs the process from the return of clone to its end. */
 _Noreturn void init_main(struct init *in);
 
-/* All the steps in the init, up to the fork of the command. */
+/* All the steps that no request is needed for. */
+int steps_prepare(struct init *in, struct error *err) MUST_CHECK;
+/* All the steps in the init from the request to the start of the command. */
 int steps_enter(struct init *in, struct error *err) MUST_CHECK;
 /* All the steps in the command's process, then exec. Returns only on failure. A program that is
  * missing is no error of ours: it ends the process with 127 (or 126) and a message on standard
@@ -47,6 +51,8 @@ int steps_exec(struct init *in, struct error *err) MUST_CHECK;
 
 /* rootfs.c */
 int rootfs_attach(struct init *in, struct error *err) MUST_CHECK;
+int rootfs_make_dev(struct init *in, struct error *err) MUST_CHECK;
+int rootfs_make_proc(struct init *in, struct error *err) MUST_CHECK;
 int rootfs_mount_dev(struct init *in, struct error *err) MUST_CHECK;
 int rootfs_bind_devices(struct init *in, struct error *err) MUST_CHECK;
 int rootfs_mount_proc(struct init *in, struct error *err) MUST_CHECK;

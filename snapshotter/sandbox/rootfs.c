@@ -93,21 +93,30 @@ static int populate_dev(int dev_fd, struct error *err)
 
 /* What the image has in /dev is never looked at: the whole directory is made beside and put on top.
  */
-int rootfs_mount_dev(struct init *in, struct error *err)
+int rootfs_make_dev(struct init *in, struct error *err)
 {
     static const char *const options[] = { "mode", "755", "size", "65536k", NULL };
+    const struct config *c = in->config;
     in->dev_fd = tree_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME);
     if (in->dev_fd < 0)
         return fail(err, "tmpfs");
     TRY(populate_dev(in->dev_fd, err));
-    bool own_net = in->request.network == NETWORK_NONE;
-    TRY(write_hidden(in->dev_fd, HIDDEN_HOSTS, in->config->hosts, err));
-    TRY(write_hidden(in->dev_fd, HIDDEN_RESOLV,
-                     own_net ? in->config->resolv_own : in->config->resolv_host, err));
-    auto_close int target = open_target(in, "/dev", O_DIRECTORY, err);
+    TRY(write_hidden(in->dev_fd, HIDDEN_HOSTS, c->hosts, err));
+    return write_hidden(in->dev_fd, HIDDEN_RESOLV, in->own_net ? c->resolv_own : c->resolv_host,
+                        err);
+}
+
+static int attach_at(const struct init *in, int tree, const char *path, struct error *err)
+{
+    auto_close int target = open_target(in, path, O_DIRECTORY, err);
     if (target < 0)
         return -1;
-    return tree_attach(in->dev_fd, target) < 0 ? fail(err, "attach") : 0;
+    return tree_attach(tree, target) < 0 ? fail(err, "attach") : 0;
+}
+
+int rootfs_mount_dev(struct init *in, struct error *err)
+{
+    return attach_at(in, in->dev_fd, "/dev", err);
 }
 
 /* A copy of the mount of a host device, once it is known to be that device. */
@@ -137,19 +146,20 @@ int rootfs_bind_devices(struct init *in, struct error *err)
     return 0;
 }
 
-int rootfs_mount_proc(struct init *in, struct error *err)
+int rootfs_make_proc(struct init *in, struct error *err)
 {
     in->proc_fd = tree_new("proc", NULL, ATTR_CLOSED);
-    if (in->proc_fd < 0) {
-        fail(err, "procfs");
-        return error_hint(err, "a container around this build hides parts of /proc; start it with: "
-                               "--security-opt systempaths=unconfined (Kubernetes: procMount: "
-                               "Unmasked)");
-    }
-    auto_close int target = open_target(in, "/proc", O_DIRECTORY, err);
-    if (target < 0)
-        return -1;
-    return tree_attach(in->proc_fd, target) < 0 ? fail(err, "attach") : 0;
+    if (in->proc_fd >= 0)
+        return 0;
+    fail(err, "procfs");
+    return error_hint(err, "a container around this build hides parts of /proc; start it with: "
+                           "--security-opt systempaths=unconfined (Kubernetes: procMount: "
+                           "Unmasked)");
+}
+
+int rootfs_mount_proc(struct init *in, struct error *err)
+{
+    return attach_at(in, in->proc_fd, "/proc", err);
 }
 
 /* A fresh sysfs shows the network namespace that its mounter owns; with the host's network only a
@@ -162,7 +172,7 @@ int rootfs_mount_sys(struct init *in, struct error *err)
         return 0;
     if (target < 0)
         return fail(err, "open the mount point /sys of the image");
-    bool own_net = in->request.network == NETWORK_NONE;
+    bool own_net = in->own_net;
     unsigned attrs = in->request.insecure ? ATTR_CLOSED : ATTR_FIXED;
     auto_close int tree =
         own_net ? tree_new("sysfs", NULL, attrs) : tree_clone(AT_FDCWD, "/sys", true);

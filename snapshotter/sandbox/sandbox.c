@@ -176,7 +176,9 @@ static int timeout_ms(const struct run *r)
     return now >= r->deadline_ns ? 0 : (int)((r->deadline_ns - now) / NS_PER_MS) + 1;
 }
 
-/* Until the sandbox has closed its end: then its processes are gone. */
+/* Until all processes of the step are gone: the init says so with the status, as its last word, or
+ * has died, and then all others have. What is left of the sandbox by then, the kernel clears away
+ * in its own time. */
 static void run_wait(struct run *r, struct error *err)
 {
     struct cancel *cancel = r->request->cancel;
@@ -197,7 +199,7 @@ static void run_wait(struct run *r, struct error *err)
         bool overdue = r->told && clock_monotonic_ns() >= r->deadline_ns;
         if ((fds[3].revents || overdue) && !press(r))
             return;
-        if (fds[0].revents && !receive(r, err))
+        if (fds[0].revents && (!receive(r, err) || r->answered))
             return;
     }
 }

@@ -44,7 +44,7 @@ static int set_hostname(struct init *in, struct error *err)
 static int raise_loopback(struct init *in, struct error *err)
 {
     struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    if (in->request.network != NETWORK_NONE)
+    if (!in->own_net)
         return 0;
     auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
@@ -139,16 +139,21 @@ static int load_filter(struct init *in, struct error *err)
     return 0;
 }
 
-static const struct step enter_steps[] = {
+static const struct step prepare_steps[] = {
     { "hide from the container", become_unreadable },
     { "join a session keyring", join_keyring },
-    { "mount the root", rootfs_attach },
-    { "find the user", resolve_user },
     { "set the host name", set_hostname },
     { "raise the loopback device", raise_loopback },
+    { "make /dev", rootfs_make_dev },
+    { "make /proc", rootfs_make_proc }, /* while the old root's is seen, else EPERM */
+};
+
+static const struct step enter_steps[] = {
+    { "mount the root", rootfs_attach },
+    { "find the user", resolve_user },
     { "mount /dev", rootfs_mount_dev },
     { "bind devices", rootfs_bind_devices },
-    { "mount /proc", rootfs_mount_proc }, /* while the old root's is seen, else EPERM */
+    { "mount /proc", rootfs_mount_proc },
     { "mount /sys", rootfs_mount_sys },
     { "bind network files", rootfs_bind_network_files },
     { "mask paths", rootfs_mask },
@@ -182,6 +187,11 @@ static int run_steps(const struct step *steps, size_t count, struct init *in, st
             return err->kind == ERROR_USER ? -1 : error_wrap(err, "sandbox: %s", steps[i].name);
     }
     return 0;
+}
+
+int steps_prepare(struct init *in, struct error *err)
+{
+    return run_steps(prepare_steps, COUNT(prepare_steps), in, err);
 }
 
 int steps_enter(struct init *in, struct error *err)

@@ -2,6 +2,8 @@
 #include "snapshotter/sandbox/zygote.h"
 
 #include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -27,6 +29,8 @@ struct zygote {
     struct strbuf uid_map; /* for every sandbox */
     struct strbuf gid_map;
     int proc_fd; /* the host's /proc, before any image was seen */
+    int spare;   /* socket of an init that has been made ahead of its request, or -1 */
+    int busy;    /* socket of the init that got the latest one, until its command runs, or -1 */
 };
 
 /* Errors made here are told to whoever waits at the other end of `socket`. */
@@ -61,20 +65,24 @@ static int release_init(const struct zygote *z, pid_t pid, int sync, struct erro
     return 0;
 }
 
-static _Noreturn void become_init(const struct zygote *z, const int *fds, int sync)
+/* Nothing of the zygote's stays open, nor of the request that it may hold for somebody. */
+static _Noreturn void become_init(const struct zygote *z, bool own_net, int sync)
 {
     struct init in = { .config = &z->config,
                        .filter = &z->filter,
-                       .sync_fd = sync,
+                       .own_net = own_net,
+                       .zygote_fd = ZYGOTE_SOCKET,
                        .proc_fd = -1,
                        .dev_fd = -1,
                        .sys_fd = -1 };
-    memcpy(in.fds, fds, sizeof in.fds);
-    close(ZYGOTE_SOCKET);
+    if (dup3(sync, ZYGOTE_SOCKET, O_CLOEXEC) < 0)
+        _exit(1);
+    close_range(ZYGOTE_SOCKET + 1, ~0U, 0);
     init_main(&in);
 }
 
-static int spawn(const struct zygote *z, const int *fds, bool own_net, struct error *err)
+/* Starts an init, which then waits for a request at the other end of *out_socket. */
+static int start_init(const struct zygote *z, bool own_net, int *out_socket, struct error *err)
 {
     int pair[2];
     unsigned long flags = (unsigned long)NAMESPACES | (own_net ? CLONE_NEWNET : 0) | SIGCHLD;
@@ -82,10 +90,8 @@ static int spawn(const struct zygote *z, const int *fds, bool own_net, struct er
         return error_set(err, ERROR_SYSTEM, errno, "socketpair");
     /* Without a stack of its own it is a fork. */
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
-    if (pid == 0) {
-        close(pair[0]);
-        become_init(z, fds, pair[1]);
-    }
+    if (pid == 0)
+        become_init(z, own_net, pair[1]);
     int clone_errno = errno;
     close(pair[1]);
     auto_close int sync = pair[0];
@@ -100,26 +106,81 @@ static int spawn(const struct zygote *z, const int *fds, bool own_net, struct er
         kill(pid, SIGKILL);
         return -1;
     }
+    *out_socket = take_fd(&sync);
     return 0;
 }
 
-static void serve(const struct zygote *z, struct error *broken)
+static int hand_over(int init, const int *fds)
 {
+    char go = PACKET_GO;
+    size_t count = 0;
+    while (count < WIRE_FDS_MAX && fds[count] >= 0)
+        count++;
+    return packet_send(init, &go, 1, fds, count);
+}
+
+static void forget(int *socket)
+{
+    if (*socket >= 0)
+        close(take_fd(socket));
+}
+
+/* Gives the request to the spare init, if that has lived to see it, or to a new one. */
+static int run(struct zygote *z, const int *fds, bool own_net, struct error *err)
+{
+    forget(&z->busy);
+    z->busy = own_net ? -1 : take_fd(&z->spare);
+    if (z->busy >= 0 && hand_over(z->busy, fds) == 0)
+        return 0;
+    forget(&z->busy);
+    TRY(start_init(z, own_net, &z->busy, err));
+    if (hand_over(z->busy, fds) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "the sandbox ended before it began");
+    return 0;
+}
+
+/* The namespaces of the next step are made while the command of this one runs, not before: the
+ * kernel makes one at a time. If they cannot be made, the next step will try, and say why. */
+static void make_spare(struct zygote *z)
+{
+    auto_(error) struct error ignored = { 0 };
+    forget(&z->busy);
+    if (z->spare < 0)
+        (void)!start_init(z, false, &z->spare, &ignored);
+}
+
+/* False once the builder has ended. */
+static bool serve_one(struct zygote *z, const struct error *broken)
+{
+    struct error err = { 0 };
+    char network = NETWORK_HOST;
+    int fds[WIRE_FDS_MAX];
+    ssize_t n = packet_receive(ZYGOTE_SOCKET, &network, 1, fds);
+    if (n <= 0)
+        return false;
+    if (error_is_set(broken))
+        packet_send_error(fds[RUN_CONTROL], broken);
+    else if (fds[RUN_CONTROL] >= 0 && run(z, fds, network == NETWORK_NONE, &err) < 0)
+        tell(fds[RUN_CONTROL], &err);
+    for (int i = 0; i < WIRE_FDS_MAX; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    return true;
+}
+
+static void serve(struct zygote *z, const struct error *broken)
+{
+    if (!error_is_set(broken))
+        make_spare(z);
     for (;;) {
-        struct error err = { 0 };
-        char network = NETWORK_HOST;
-        int fds[WIRE_FDS_MAX];
-        ssize_t n = packet_receive(ZYGOTE_SOCKET, &network, 1, fds);
-        if (n <= 0)
-            return; /* the builder has ended */
-        if (error_is_set(broken))
-            packet_send_error(fds[RUN_CONTROL], broken);
-        else if (fds[RUN_CONTROL] >= 0 && spawn(z, fds, network == NETWORK_NONE, &err) < 0)
-            tell(fds[RUN_CONTROL], &err);
-        for (int i = 0; i < WIRE_FDS_MAX; i++) {
-            if (fds[i] >= 0)
-                close(fds[i]);
-        }
+        struct pollfd fds[] = { { .fd = ZYGOTE_SOCKET, .events = POLLIN }, { .fd = z->busy } };
+        if (poll(fds, COUNT(fds), -1) < 0 && errno != EINTR)
+            return;
+        if (fds[0].revents && !serve_one(z, broken))
+            return;
+        if (!fds[0].revents && fds[1].revents)
+            make_spare(z);
     }
 }
 
@@ -164,7 +225,9 @@ static int prepare(struct zygote *z, struct error *err)
 
 int sandbox_zygote_main(int argc, char **argv)
 {
-    struct zygote z = { .uid_map = STRBUF_INIT, .gid_map = STRBUF_INIT, .proc_fd = -1 };
+    struct zygote z = {
+        .uid_map = STRBUF_INIT, .gid_map = STRBUF_INIT, .proc_fd = -1, .spare = -1, .busy = -1
+    };
     struct error err = { 0 };
     char ready = PACKET_READY;
     (void)argc;
@@ -178,6 +241,8 @@ int sandbox_zygote_main(int argc, char **argv)
     /* Takes longer than all the rest; the builder has something to do meanwhile. A failure is told
      * to every request. */
     (void)!filter_compile(z.config.caps, &z.filter, &err);
+    /* Else each init would tidy up its copy of what the compiler has left behind. */
+    malloc_trim(0);
     serve(&z, &err);
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/process.h"
 #include "lib/fs/dir.h"
 #include "snapshotter/sandbox/sandbox.h"
 #include "snapshotter/userns.h"
@@ -343,15 +344,41 @@ static void caps_open_the_filter(void **state)
     expect(&o, "2\nmounted\nother\nunshared\n");
 }
 
+/* The init that waits for the next step may die before it gets one. */
+static void killed_spare_is_replaced(void **state)
+{
+    auto_(outcome) struct outcome o = OUTCOME_INIT;
+    auto_free char *script = xasprintf("z=$(pgrep -P %d -x mlbuild-zygote)\n"
+                                       "until spare=$(pgrep -P $z); do sleep 0.01; done\n"
+                                       "kill -KILL $spare\n"
+                                       "while kill -0 $spare; do sleep 0.01; done",
+                                       (int)getpid());
+    const char *argv[] = { "sh", "-c", script, NULL };
+    struct process_result result;
+    struct error err = { 0 };
+    (void)state;
+    assert_ok(process_run(argv, NULL, &result, &err), &err);
+    process_result_release(&result);
+    run_on(executor, &o, "echo alive", (struct op_exec){ 0 }, NULL);
+    expect(&o, "alive\n");
+}
+
 static int run_group(const char *name)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(binds),         cmocka_unit_test(caches_and_tmpfs),
-        cmocka_unit_test(secrets),       cmocka_unit_test(inline_files),
-        cmocka_unit_test(sockets),       cmocka_unit_test(instead_of_ours),
-        cmocka_unit_test(refused),       cmocka_unit_test(swapped_source),
-        cmocka_unit_test(link_back),     cmocka_unit_test(insecure),
-        cmocka_unit_test(build_options), cmocka_unit_test(caps_open_the_filter),
+        cmocka_unit_test(binds),
+        cmocka_unit_test(caches_and_tmpfs),
+        cmocka_unit_test(secrets),
+        cmocka_unit_test(inline_files),
+        cmocka_unit_test(sockets),
+        cmocka_unit_test(instead_of_ours),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(swapped_source),
+        cmocka_unit_test(link_back),
+        cmocka_unit_test(insecure),
+        cmocka_unit_test(build_options),
+        cmocka_unit_test(caps_open_the_filter),
+        cmocka_unit_test(killed_spare_is_replaced),
     };
     return _cmocka_run_group_tests(name, tests, COUNT(tests), NULL, NULL);
 }
