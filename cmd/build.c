@@ -301,7 +301,7 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
     if (b->definition.target) {
-        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
+        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request, b->solver);
         solver_on_layer(b->solver, image_ahead_layer, ahead);
         TRY(solver_run(b->solver, b->definition.target, workers, err));
     }

@@ -419,6 +419,11 @@ int solver_plan(struct solver *s, const struct vertex *target, bool *out_complet
     return rc;
 }
 
+bool solver_will_run(const struct solver *s, const struct vertex *v)
+{
+    return state_of(s, v)->status == VERTEX_PENDING;
+}
+
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,
                struct error *err)
 {
