@@ -5,7 +5,7 @@
 #include "lib/base/mem.h"
 #include "lib/store/blob.h"
 
-/* One layer on its way into the record. */
+/* One layer on its way into the record; layer->has_epoch is what its times are clamped to. */
 struct layer_job {
     const struct image_request *request;
     const struct face_options *faces;
@@ -64,7 +64,9 @@ static int base_face(struct layer_job *job, struct error *err)
 static int own_face(struct layer_job *job, struct error *err)
 {
     struct layer_face face;
-    TRY(layer_face_get(job->faces, job->layer->id, &face, &job->found, err));
+    struct face_options faces = *job->faces;
+    faces.diff = (struct diff_options){ job->layer->has_epoch, job->layer->epoch_s };
+    TRY(layer_face_get(&faces, job->layer->id, &face, &job->found, err));
     job->layer->diff_id = face.diff_id;
     job->layer->tar_size = face.tar_size;
     if (face.has_blob)
@@ -111,6 +113,9 @@ static int make_layers(const struct image_request *r, struct image_record *image
         const struct resolved_image *origin = NULL;
         jobs[i].base = graph_find_layer(&r->definition->graph, layers->ids[i], &origin);
         jobs[i].provider = origin ? origin->provider : NULL;
+        image->layers[i].has_epoch =
+            jobs[i].base ? jobs[i].base->has_epoch : r->faces.diff.has_epoch;
+        image->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : r->faces.diff.epoch_s;
     }
     return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
 }

@@ -2,6 +2,7 @@
 #include "lib/solver/directories.h"
 
 #include "lib/base/mem.h"
+#include "lib/fs/file_digest.h"
 
 void hash_entry(struct hasher *h, const struct tar_entry *e)
 {
@@ -13,12 +14,7 @@ void hash_entry(struct hasher *h, const struct tar_entry *e)
     hasher_add_u64(h, (uint64_t)e->mtime_s);
     hasher_add_u64(h, e->mtime_ns);
     hasher_add_text(h, e->link);
-    hasher_add_u64(h, e->xattr_count);
-    for (size_t i = 0; i < e->xattr_count; i++) {
-        hasher_add_text(h, e->xattrs[i].name);
-        hasher_add_u64(h, e->xattrs[i].len);
-        hasher_add(h, e->xattrs[i].value, e->xattrs[i].len);
-    }
+    hash_xattrs(h, e);
 }
 
 static int emit(const struct tar_entry *e, struct hasher *facts, struct layer_writer *to,

@@ -278,6 +278,17 @@ END
     same layers "$(image layers next.tar | head -4)" "$(image layers layout)"
 }
 
+@test "an image of an epoch that is packed later, or built upon, keeps its times" {
+    ok mlb --epoch 1500000000 -t img "$CTX"
+    ok "$MLBUILD" save -o late.tar img
+    ok mlb --epoch 1500000000 -o early.tar "$CTX"
+    same layers "$(image layers late.tar)" "$(image layers early.tar)"
+    ok skopeo copy --quiet oci-archive:late.tar dir:copied
+    mkdir on && printf 'FROM img\nRUN true\n' > on/Dockerfile
+    ok "$MLBUILD" build -o on.tar on
+    same layers "$(image layers on.tar | head -n -1)" "$(image layers early.tar)"
+}
+
 @test "--epoch and SOURCE_DATE_EPOCH clamp times" {
     ok mlb --epoch 1500000000 -t img -o one.tar "$CTX"
     same created "$("$MLBUILD" inspect img | json "d['config']['created']")" 2017-07-14T02:40:00Z
