@@ -164,6 +164,7 @@ static int packed_entry_digested(struct layer_writer *base, const struct fs_entr
 static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], struct error *err)
 {
     struct layer_face face;
+    bool has_index = false; /* always: each path comes once */
     TRY(flush_held(w, err));
     TRY(tar_writer_finish(&w->tar, err));
     TRY(packer_finish(w->packer, &face, err));
@@ -173,7 +174,7 @@ static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], st
     w->about.tar_size = face.tar_size;
     w->about.epoch_s = w->options->diff.epoch_s;
     packing_layout(w->packing, w->about.layout);
-    TRY(layer_index_writer_commit(w->index, out_id, err));
+    TRY(layer_index_writer_commit(w->index, out_id, &has_index, err));
     TRY(layer_face_put(w->options, w->packing, out_id, &face, err));
     return packed_layer_put(w->options->store, out_id, &w->about, err);
 }

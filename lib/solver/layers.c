@@ -50,6 +50,7 @@ static void disclaim(struct solver *s, const char *id)
     pthread_mutex_unlock(&s->unpack_lock);
 }
 
+/* A layer of which no index can be made is unpacked. */
 static int read_blob(struct layer_job *job, bool over, struct error *err)
 {
     struct solver *s = job->solver;
@@ -57,10 +58,13 @@ static int read_blob(struct layer_job *job, bool over, struct error *err)
     const char *id = job->layers->ids[job->index];
     auto_(layer_blob) struct layer_blob *blob = NULL;
     TRY(layer_blob_open(s, id, job->progress, &blob, err));
-    if (job->use == ROOT_LOOKED_INTO)
-        return layer_index_make(s->options.store, id, layer_blob_base(blob), err);
-    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
-                                   layer_blob_base(blob), &job->needs_below, err);
+    if (job->use == ROOT_MOUNTED)
+        return snapshotter->ops->apply(snapshotter, job->layers, job->index, over,
+                                       layer_blob_base(blob), &job->needs_below, err);
+    bool made = false;
+    TRY(layer_index_make(s->options.store, id, layer_blob_base(blob), &made, err));
+    job->use = made ? job->use : ROOT_MOUNTED;
+    return made ? 0 : read_blob(job, over, err);
 }
 
 /* A tree answers whatever an index does. */
@@ -113,6 +117,17 @@ static int finish_jobs(struct layer_job *jobs, size_t count, struct error *err)
     return rc;
 }
 
+/* A layer that had to be unpacked after all, and relies on those below it, wants their trees. */
+static bool take_need_of_trees(struct layer_job *jobs, size_t count)
+{
+    bool needed = false;
+    for (size_t i = 0; i < count; i++) {
+        needed = needed || jobs[i].needs_below;
+        jobs[i].needs_below = false;
+    }
+    return needed;
+}
+
 /* Sees to it that all trees of `layers` are there; for ROOT_LOOKED_INTO, trees or indexes. */
 static int provide(struct solver *s, const struct layer_list *layers, enum root_use use,
                    unsigned progress, struct error *err)
@@ -124,7 +139,9 @@ static int provide(struct solver *s, const struct layer_list *layers, enum root_
         };
     }
     parallel_for(s->workers.pool, layers->count, WIDTH, run_layer_job, jobs);
-    return finish_jobs(jobs, layers->count, err);
+    bool want_trees = use != ROOT_MOUNTED && take_need_of_trees(jobs, layers->count);
+    TRY(finish_jobs(jobs, layers->count, err));
+    return want_trees ? provide(s, layers, ROOT_MOUNTED, progress, err) : 0;
 }
 
 /* The snapshotter has said what is missing, if that is it: a step need not ask for every layer. */
