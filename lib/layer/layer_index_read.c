@@ -142,7 +142,8 @@ static int describe(const struct view *v, const char *path, struct fs_entry *out
                                 .mtime_ns = r->mtime_ns,
                                 .dev_major = r->dev_major,
                                 .dev_minor = r->dev_minor };
-    if ((r->type == TAR_SYMLINK) != (r->link_len != 0) && !is_elsewhere)
+    bool has_link = r->type == TAR_SYMLINK || is_elsewhere;
+    if (r->type > TAR_FIFO || has_link != (r->link_len != 0))
         return damaged(path, err);
     if (r->type == TAR_SYMLINK)
         e.tar.link = e.link = xstrdup(v->link);
