@@ -14,53 +14,11 @@
 #include "lib/layer/layer_index.h"
 #include "lib/layer/whiteout.h"
 #include "snapshotter/layer_tree.h"
-#include "snapshotter/native.h"
+#include "tests/support/layer_bench.h"
 #include "tests/support/memory_stream.h"
-#include "tests/support/random.h"
 #include "tests/support/raw_tar.h"
-#include "tests/support/test.h"
 
 enum { STACKS = 80, LAYERS_MAX = 4, ENTRIES_MAX = 10 };
-
-struct bench {
-    struct test_dir *dir;
-    struct store store;
-    struct snapshotter *snapshotter;
-};
-
-static int setup(void **state)
-{
-    struct error err = { 0 };
-    struct bench *b = xcalloc(1, sizeof *b);
-    void *dir = NULL;
-    assert_int_equal(test_dir_setup(&dir), 0);
-    b->dir = dir;
-    auto_free char *path = xasprintf("%s/store", b->dir->path);
-    assert_ok(store_open(&b->store, path, &err), &err);
-    assert_ok(store_lease(&b->store, &err), &err);
-    assert_ok(native_new(&b->store, NULL, &b->snapshotter, &err), &err);
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    void *dir = b->dir;
-    b->snapshotter->ops->free(b->snapshotter);
-    store_close(&b->store);
-    test_dir_teardown(&dir);
-    free(b);
-    return 0;
-}
-
-static void need_root(void)
-{
-    if (geteuid() != 0) {
-        print_message("not root: no whiteouts, no views\n");
-        skip();
-    }
-}
 
 /* A layer on its way: what was said, so that a tar is as tools write them. */
 struct tar_under_way {
@@ -221,7 +179,7 @@ static void dump(const struct strbuf *tars, size_t count)
 }
 
 /* Layer `index` with both faces. */
-static void add_layer(struct bench *b, const struct layer_list *layers, size_t index,
+static void add_layer(struct layer_bench *b, const struct layer_list *layers, size_t index,
                       const struct strbuf *tar, bool is_contradictory)
 {
     struct error err = { 0 };
@@ -345,7 +303,7 @@ static void compare_all(struct lower *lower, int root_fd, const char *what,
 }
 
 /* Removes trees or indexes, so that layer i has the face that bit i says (1: index). */
-static void choose_faces(struct bench *b, const struct layer_list *layers, size_t bits)
+static void choose_faces(struct layer_bench *b, const struct layer_list *layers, size_t bits)
 {
     struct error err = { 0 };
     for (size_t i = 0; i < layers->count; i++) {
@@ -361,7 +319,7 @@ static void choose_faces(struct bench *b, const struct layer_list *layers, size_
 }
 
 /* Compares all answers, with all trees, with a mixture, with indexes alone. */
-static void check_faces(struct bench *b, const struct layer_list *layers, size_t mixture,
+static void check_faces(struct layer_bench *b, const struct layer_list *layers, size_t mixture,
                         const struct strbuf *tars, const char *name)
 {
     struct error err = { 0 };
@@ -378,7 +336,7 @@ static void check_faces(struct bench *b, const struct layer_list *layers, size_t
     b->snapshotter->ops->discard(view);
 }
 
-static void check_random_stack(struct bench *b, size_t seed)
+static void check_random_stack(struct layer_bench *b, size_t seed)
 {
     struct random r = { seed };
     char ids[LAYERS_MAX][LAYER_ID_SIZE];
@@ -406,7 +364,7 @@ static void check_random_stack(struct bench *b, size_t seed)
 
 static void answers_as_the_root_would(void **state)
 {
-    need_root();
+    layer_bench_need_root();
     const char *more = getenv("SEEDS");
     size_t count = more ? strtoul(more, NULL, 10) : STACKS;
     for (size_t seed = 0; seed < count; seed++)
@@ -477,7 +435,7 @@ static void add_odd_entries(const char *text, struct strbuf *out)
 
 static void says_what_an_odd_layer_unpacks_to(void **state)
 {
-    need_root();
+    layer_bench_need_root();
     for (size_t i = 0; i < COUNT(odd_layers); i++) {
         const struct odd_layer *c = &odd_layers[i];
         char ids[2][LAYER_ID_SIZE];
@@ -498,8 +456,10 @@ static void says_what_an_odd_layer_unpacks_to(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(answers_as_the_root_would, setup, teardown),
-        cmocka_unit_test_setup_teardown(says_what_an_odd_layer_unpacks_to, setup, teardown),
+        cmocka_unit_test_setup_teardown(answers_as_the_root_would, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(says_what_an_odd_layer_unpacks_to, layer_bench_setup,
+                                        layer_bench_teardown),
     };
     return cmocka_run_group_tests_name("stack_lower", tests, NULL, NULL);
 }

@@ -9,44 +9,14 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/layer/layer_index_internal.h"
+#include "tests/support/layer_bench.h"
 #include "tests/support/memory_stream.h"
-#include "tests/support/random.h"
-#include "tests/support/test.h"
 
 #define ID "0123456789abcdef"
 
 enum { MANY = 100 * 1000, DAMAGES = 4000, KEPT_MAX = 1024 * 1024 };
 
-struct bench {
-    struct test_dir *dir;
-    struct store store;
-};
-
-static int setup(void **state)
-{
-    struct error err = { 0 };
-    struct bench *b = xcalloc(1, sizeof *b);
-    void *dir = NULL;
-    assert_int_equal(test_dir_setup(&dir), 0);
-    b->dir = dir;
-    auto_free char *path = xasprintf("%s/store", b->dir->path);
-    assert_ok(store_open(&b->store, path, &err), &err);
-    assert_ok(store_lease(&b->store, &err), &err);
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    void *dir = b->dir;
-    store_close(&b->store);
-    test_dir_teardown(&dir);
-    free(b);
-    return 0;
-}
-
-static struct layer_index_writer *begin(const struct bench *b)
+static struct layer_index_writer *begin(const struct layer_bench *b)
 {
     struct error err = { 0 };
     struct layer_index_writer *w = NULL;
@@ -60,7 +30,7 @@ static void add(struct layer_index_writer *w, const struct tar_entry *e, const v
     assert_ok(layer_index_writer_add(w, e, content, &err), &err);
 }
 
-static struct layer_index *end(const struct bench *b, struct layer_index_writer *w)
+static struct layer_index *end(const struct layer_bench *b, struct layer_index_writer *w)
 {
     struct error err = { 0 };
     bool made = false;
@@ -163,16 +133,16 @@ static const struct kept_case {
     size_t size;
     bool is_kept;
 } kept_files[] = {
-    { "etc/passwd", 7, true },       { "etc/passwd", 0, true },
+    { "etc/passwd", 7, true },        { "etc/passwd", 0, true },
     { "etc/passwd", KEPT_MAX, true }, { "etc/passwd", KEPT_MAX + 1, false },
-    { "etc/group", 3, true },        { "passwd", 7, false },
-    { "etc/passwd-", 7, false },     { "usr/etc/passwd", 7, false },
+    { "etc/group", 3, true },         { "passwd", 7, false },
+    { "etc/passwd-", 7, false },      { "usr/etc/passwd", 7, false },
 };
 
 /* From the writer's caller and from a tar. */
 static void kept_files_are_read_again(void **state)
 {
-    struct bench *b = *state;
+    struct layer_bench *b = *state;
     auto_free char *text = xmalloc(KEPT_MAX + 2);
     memset(text, 'x', KEPT_MAX + 1);
     for (size_t i = 0; i < 2 * COUNT(kept_files); i++) {
@@ -215,7 +185,7 @@ static void kept_files_are_read_again(void **state)
 
 static void a_tar_that_ends_early_has_no_index(void **state)
 {
-    struct bench *b = *state;
+    struct layer_bench *b = *state;
     struct error err = { 0 };
     struct memory_writer out = memory_writer_init();
     struct tar_writer tar = tar_writer_init(&out.base);
@@ -242,9 +212,8 @@ static void marks_and_what_they_imply(void **state)
     struct error err = { 0 };
     for (size_t i = 0; i < COUNT(paths); i++)
         add(w, &(struct tar_entry){ .path = paths[i], .type = TAR_FILE }, NULL);
-    assert_error(
-        layer_index_writer_add(w, &(struct tar_entry){ .path = "a/.wh." }, NULL, &err), &err,
-        ERROR_CORRUPT, "names nothing");
+    assert_error(layer_index_writer_add(w, &(struct tar_entry){ .path = "a/.wh." }, NULL, &err),
+                 &err, ERROR_CORRUPT, "names nothing");
     auto_(layer_index) struct layer_index *x = end(*state, w);
     assert_kind(x, "d", INDEX_IMPLIED, false);
     assert_kind(x, "d/e", INDEX_IMPLIED, false);
@@ -315,7 +284,7 @@ static void a_hundred_thousand_entries(void **state)
     assert_kind(x, "d5/e5", INDEX_IMPLIED, false);
 }
 
-static void write_index(const struct bench *b, const char *bytes, size_t len)
+static void write_index(const struct layer_bench *b, const char *bytes, size_t len)
 {
     struct error err = { 0 };
     auto_close int fd = openat(b->store.fd, "indexes/" ID, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -323,7 +292,7 @@ static void write_index(const struct bench *b, const char *bytes, size_t len)
 }
 
 /* Every answer is fine, but no crash, and nothing that a caller could stumble over. */
-static void ask_everything(const struct bench *b)
+static void ask_everything(const struct layer_bench *b)
 {
     auto_(layer_index) struct layer_index *x = layer_index_open(&b->store, ID);
     for (size_t i = 0; x && i < COUNT(all_types); i++) {
@@ -343,7 +312,7 @@ static void ask_everything(const struct bench *b)
 
 static void damage_is_survived(void **state)
 {
-    const struct bench *b = *state;
+    const struct layer_bench *b = *state;
     struct random r = { 1 };
     struct stat st;
     char filler[256];
@@ -371,7 +340,8 @@ static void damage_is_survived(void **state)
     for (size_t i = 0; i < DAMAGES; i++) {
         memcpy(bytes, whole, size);
         for (size_t k = random_below(&r, 4) + 1; k; k--)
-            bytes[random_below(&r, size)] = (char)(random_below(&r, 3) ? random_below(&r, 256) : 255);
+            bytes[random_below(&r, size)] =
+                (char)(random_below(&r, 3) ? random_below(&r, 256) : 255);
         write_index(b, bytes, size);
         ask_everything(b);
     }
@@ -379,7 +349,7 @@ static void damage_is_survived(void **state)
 
 static void foreign_indexes_are_none(void **state)
 {
-    const struct bench *b = *state;
+    const struct layer_bench *b = *state;
     struct index_header h = { .magic = INDEX_MAGIC, .table_at = sizeof h };
     assert_null(layer_index_open(&b->store, "none"));
     snprintf(h.boot, sizeof h.boot, "%s", b->store.boot_id);
@@ -401,16 +371,24 @@ static void foreign_indexes_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(entries_come_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(attributes_that_do_not_travel_are_left_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(kept_files_are_read_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_tar_that_ends_early_has_no_index, setup, teardown),
-        cmocka_unit_test_setup_teardown(marks_and_what_they_imply, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_empty_layer, setup, teardown),
-        cmocka_unit_test_setup_teardown(paths_with_the_same_hash, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_hundred_thousand_entries, setup, teardown),
-        cmocka_unit_test_setup_teardown(damage_is_survived, setup, teardown),
-        cmocka_unit_test_setup_teardown(foreign_indexes_are_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(entries_come_back, layer_bench_setup, layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(attributes_that_do_not_travel_are_left_out,
+                                        layer_bench_setup, layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(kept_files_are_read_again, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(a_tar_that_ends_early_has_no_index, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(marks_and_what_they_imply, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(an_empty_layer, layer_bench_setup, layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(paths_with_the_same_hash, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(a_hundred_thousand_entries, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(damage_is_survived, layer_bench_setup,
+                                        layer_bench_teardown),
+        cmocka_unit_test_setup_teardown(foreign_indexes_are_none, layer_bench_setup,
+                                        layer_bench_teardown),
     };
     return cmocka_run_group_tests_name("layer_index", tests, NULL, NULL);
 }
