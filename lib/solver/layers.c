@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/layer/layer_index.h"
 #include "lib/solver/layer_blob.h"
+#include "lib/solver/owner.h"
 #include "lib/solver/solver_internal.h"
 
 /* Layers under way at once: some wait for the network while others unpack. */
@@ -175,14 +176,23 @@ int view_layers(struct solver *s, const struct layer_list *layers, struct snapsh
     return snapshotter->ops->view(snapshotter, layers, out, err);
 }
 
-int look_into_layers(struct solver *s, const struct layer_list *layers, struct lower **out,
-                     struct error *err)
+int look_into_layers(struct solver *s, const struct layer_list *layers, const char *owner,
+                     struct lower **out, struct error *err)
 {
     struct snapshotter *snapshotter = s->workers.snapshotter;
-    if (snapshotter->ops->lower(snapshotter, layers, out, err) == 0)
-        return 0;
-    TRY(provide_missing(s, layers, ROOT_LOOKED_INTO, err));
-    return snapshotter->ops->lower(snapshotter, layers, out, err);
+    auto_(lower) struct lower *lower = NULL;
+    if (snapshotter->ops->lower(snapshotter, layers, &lower, err) < 0) {
+        TRY(provide_missing(s, layers, ROOT_LOOKED_INTO, err));
+        TRY(snapshotter->ops->lower(snapshotter, layers, &lower, err));
+    }
+    /* Accounts may be in a file that no index keeps: behind a link, or too large. */
+    if (owner && *owner && !owner_is_at_hand(lower)) {
+        lower_close(take_ptr(lower));
+        TRY(provide(s, layers, ROOT_MOUNTED, 0, err));
+        TRY(snapshotter->ops->lower(snapshotter, layers, &lower, err));
+    }
+    *out = take_ptr(lower);
+    return 0;
 }
 
 int image_run(struct solver *s, const struct vertex *v, unsigned progress, struct error *err)

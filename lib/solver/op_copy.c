@@ -291,7 +291,7 @@ int copy_run(struct solver *s, const struct vertex *v, bool *out_cached, struct 
                                           .inputs = xcalloc(v->input_count, sizeof *r.inputs),
                                           .opened = xcalloc(v->input_count, sizeof *r.opened) };
     TRY(open_inputs(&r, err));
-    TRY(look_into_layers(s, &layers, &lower, err));
+    TRY(look_into_layers(s, &layers, v->copy.chown, &lower, err));
     TRY(copy_onto(&r, lower, &layer, out_cached, err));
     return remember(s, v, &layer, err);
 }
