@@ -81,8 +81,9 @@ static int write_header(struct packed_writer *w, const struct tar_entry *from, c
                         struct error *err)
 {
     struct tar_entry e = *from;
-    TRY(layer_index_writer_add(w->index, &e, kept, err));
     set_time(w, &e);
+    e.mtime_ns = 0; /* the index says what the tar says */
+    TRY(layer_index_writer_add(w->index, &e, kept, err));
     return tar_writer_entry(&w->tar, &e, err);
 }
 

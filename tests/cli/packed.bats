@@ -132,6 +132,22 @@ END
     compare_with_step img2.tar
 }
 
+@test "a RUN between them does not repeat what comes behind it" {
+    mkdir -p "$CTX/d/e"
+    echo x > "$CTX/x"; echo y > "$CTX/d/y"
+    touch -d '2020-01-01 00:00:00.123456789' "$CTX/d/e" "$CTX/d/y" "$CTX/d"
+    printf 'FROM base\nCOPY d /d\nWORKDIR /d/made\nCOPY x /d/\nCOPY x /d/made/\nCOPY d /d/e/\n' | dockerfile
+    for options in '' '--epoch=1000000000'; do
+        ok mlb -t img $options "$CTX"
+        sed 's/^WORKDIR.*/&\nRUN echo > \/new/' "$CTX/Dockerfile" > "$CTX/Dockerfile.run"
+        ok mlb -t img -f "$CTX/Dockerfile.run" $options "$CTX"
+        step_says "RUN echo" DONE
+        step_says "COPY x /d/" CACHED
+        step_says "COPY x /d/made/" CACHED
+        step_says "COPY d /d/e/" CACHED
+    done
+}
+
 @test "a second build is cached and enters no namespace" {
     some_files
     head -c 17000000 /dev/urandom > "$CTX/many/large"; ln "$CTX/many/large" "$CTX/many/again"
@@ -209,6 +225,11 @@ END
     image diffids plain.tar > want
     image diffids img.tar | diff want -
     image layers plain.tar | tail -3 | diff - <(tail -3 want)
+    # and the other way round: plain from what was packed at once
+    MLBUILD_STORE=$PWD/store2 ok mlb -o img2.tar "$CTX"
+    MLBUILD_STORE=$PWD/store2 ok mlb --output type=oci,dest=zstd.tar,compression=zstd "$CTX"
+    same "packed at once" "$(image layers img2.tar)" "$(image layers img.tar)"
+    image diffids zstd.tar | diff want -
 }
 
 @test "prune keeps what a tag needs; a build after it is cached" {
