@@ -131,6 +131,16 @@ static int write_from_tree(const struct face_options *o, const char *id, struct 
     return tar_writer_finish(&tar, err);
 }
 
+/* A packed layer is called by its diff_id. */
+static int check_diff_id(const char *id, const struct layer_face *face, struct error *err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_hex(&face->diff_id, hex);
+    if (strcmp(hex, id) == 0)
+        return 0;
+    return error_set(err, ERROR_CORRUPT, 0, "the blob of layer %s unpacks to %s", id, hex);
+}
+
 /* `blob` NULL: the layer has a tree. */
 static int make(const struct face_options *o, const char *id, const struct digest *blob,
                 struct layer_face *out, struct error *err)
@@ -141,6 +151,7 @@ static int make(const struct face_options *o, const char *id, const struct diges
     TRY(blob ? write_from_blob(o, blob, packer_base(p), err)
              : write_from_tree(o, id, packer_base(p), err));
     TRY(packer_finish(p, out, err));
+    TRY(blob ? check_diff_id(id, out, err) : 0);
     return layer_face_put(o, &o->packing, id, out, err);
 }
 

@@ -29,7 +29,8 @@ int copy_check_name(const char *path, struct error *err)
                      path);
 }
 
-/* Writes a file or anything else, and tells the scribe of it, if there is one. */
+/* Writes a file or anything else, and tells the scribe of it, if there is one. Of links it knows.
+ */
 static int write_entry(struct pass *p, const struct fs_entry *e, const char *below,
                        struct error *err)
 {
@@ -53,7 +54,8 @@ int copy_entry(struct pass *p, int dir_fd, const char *name, const char *below, 
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     TRY(fs_entry_open(dir_fd, name, path, &e, &kind, err));
-    if (kind == FS_ENTRY_SOCKET && p->scribe)
+    bool is_told = p->scribe && digest_scribe_link(p->scribe, below, &e.st);
+    if (kind == FS_ENTRY_SOCKET && p->scribe && !is_told)
         digest_scribe_other(p->scribe, below, &e.st, NULL);
     if (kind == FS_ENTRY_SOCKET)
         return 0;
@@ -66,8 +68,6 @@ int copy_entry(struct pass *p, int dir_fd, const char *name, const char *below, 
     }
     copy_adjust(p->copy, p->from, &e.tar);
     hard_links_apply(&p->links, &e);
-    if (p->scribe && e.tar.type == TAR_HARDLINK)
-        digest_scribe_link(p->scribe, below, &e.st);
     TRY(write_entry(p, &e, below, err));
     if (changed_while_read(&e))
         return error_set(err, ERROR_USER, 0, "%s changed while it was copied", path);

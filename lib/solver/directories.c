@@ -3,6 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/fs/file_digest.h"
+#include "lib/layer/whiteout.h"
 
 void hash_entry(struct hasher *h, const struct tar_entry *e)
 {
@@ -48,6 +49,17 @@ int write_directories(struct lower *lower, const char *path, unsigned mode, stru
             .path = part, .type = TAR_DIR, .mode = mode, .uid = owner.uid, .gid = owner.gid
         };
         TRY(write_one(lower, &fresh, facts, to, err));
+    }
+    return 0;
+}
+
+int check_names(const char *path, struct error *err)
+{
+    for (const char *name = path; name; name = strchr(name, '/')) {
+        name += *name == '/';
+        if (strncmp(name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)) == 0)
+            return error_set(err, ERROR_USER, 0,
+                             "%s cannot be part of an image: its name means a deletion", path);
     }
     return 0;
 }

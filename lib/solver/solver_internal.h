@@ -126,9 +126,10 @@ int prepare_layers(struct solver *s, const struct layer_list *layers,
                    struct error *err) MUST_CHECK;
 int view_layers(struct solver *s, const struct layer_list *layers, struct snapshot **out,
                 struct error *err) MUST_CHECK;
-/* What `layers` hold; packed ones get an index. */
-int look_into_layers(struct solver *s, const struct layer_list *layers, struct lower **out,
-                     struct error *err) MUST_CHECK;
+/* What `layers` hold; packed ones get an index. `owner` (may be NULL) is one that will be resolved.
+ */
+int look_into_layers(struct solver *s, const struct layer_list *layers, const char *owner,
+                     struct lower **out, struct error *err) MUST_CHECK;
 
 /* How `v` writes its layer: as a blob if nothing mounts it, else as a tree. */
 bool is_written_packed(const struct solver *s, const struct vertex *v);
