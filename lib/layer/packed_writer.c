@@ -81,6 +81,13 @@ static int write_header(struct packed_writer *w, const struct tar_entry *from, c
                         struct error *err)
 {
     struct tar_entry e = *from;
+    auto_free struct tar_xattr *xattrs = xcalloc(from->xattr_count, sizeof *xattrs);
+    e.xattrs = xattrs;
+    e.xattr_count = 0;
+    for (size_t i = 0; i < from->xattr_count; i++) {
+        if (xattr_travels(from->xattrs[i].name))
+            xattrs[e.xattr_count++] = from->xattrs[i];
+    }
     set_time(w, &e);
     e.mtime_ns = 0; /* the index says what the tar says */
     TRY(layer_index_writer_add(w->index, &e, kept, err));

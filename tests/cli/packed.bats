@@ -15,6 +15,7 @@ some_files() {
     setfattr -n user.ours -v value "$CTX/one" "$CTX/many/d2"
     echo 1 > "$CTX/odd/"$'new\nline'; echo 2 > "$CTX/odd/ünï — 文"; echo 3 > "$CTX/odd/$(printf 'n%.0s' {1..255})"
     echo 4 > "$CTX/odd/ blanks  "; echo 5 > "$CTX/odd/-"; echo 6 > "$CTX/odd/"$'\377'
+    setfattr -n user.overlay.overlay.opaque -v y "$CTX/many/d2"; setfattr -n user.a=b -v c "$CTX/a.txt"
     mkfifo "$CTX/bin/fifo"; cp "$BASH" "$CTX/bin/program"
     chmod 4755 "$CTX/bin/program"; chmod 2755 "$CTX/many/d1"; chmod 1777 "$CTX/many"; chmod 600 "$CTX/many/top"
     tar -C "$CTX" -cf "$CTX/files.tar" many one
@@ -156,7 +157,8 @@ END
     printf '#!/bin/sh\nexit 1\n' > bin/newuidmap
     chmod 755 bin/newuidmap
     ok mlb -t img "$CTX"
-    local id=$(id_of img)
+    local id
+    id=$(id_of img)
     PATH=$PWD/bin:$PATH ok mlb -t img "$CTX"
     says_not DONE$'\n'ERROR
     same id "$(id_of img)" "$id"
@@ -186,7 +188,7 @@ END
     expect() { # MADE TOP F
         same times "$(times img.tar)" "$(printf '%s /made\n%s /made/d\n%s /made/d/f\n- /made/d/up\n%s /x' "$1" "$2" "$3" "$1")"
     }
-    for round in 1 2; do
+    for _ in 1 2; do
         ok mlb -o img.tar "$CTX"
         expect 0 1700000000 1234567890
         ok mlb --epoch 1000000000 -o img.tar "$CTX"
@@ -240,7 +242,7 @@ END
     ok mlb -f "$CTX/Dockerfile.gone" -t gone "$CTX"
     ok "$MLBUILD" rmi gone
     ok "$MLBUILD" prune
-    same "indexes and packed layers" "$(ls "$MLBUILD_STORE/indexes" | wc -l) $(packed_layers)" "5 3"
+    same "indexes and packed layers" "$(find "$MLBUILD_STORE/indexes" -type f | wc -l) $(packed_layers)" "5 3"
     ok mlb -t again "$CTX"
     same id "$(id_of again)" "$(id_of kept)"
     ok mlb -o kept.tar "$CTX"
@@ -277,7 +279,7 @@ END
         same "digest of a blob" "$(sha256sum < "$blob" | cut -d' ' -f1)" "$(basename "$blob")"
     done
     ok "$MLBUILD" prune
-    same "work that is left" "$(ls -A "$MLBUILD_STORE/tmp")$(ls "$MLBUILD_STORE/indexes" | grep -v '^[0-9a-f]\{64\}$')" ""
+    same "work that is left" "$(ls -A "$MLBUILD_STORE/tmp")$(find "$MLBUILD_STORE/indexes" -type f ! -regex '.*/[0-9a-f]*')" ""
     ok mlb --epoch 1700000000 -t three "$CTX"
     same ids "$(id_of one)" "$(id_of three)"
 }
@@ -298,6 +300,15 @@ END
     fi
     ok mlb -o img.tar "$CTX"
     same large "$(image cat img.tar /d/large | sha256sum)" "$(sha256sum < "$CTX/d/large")"
+}
+
+@test "file capabilities are the same for the planner and for the builder" {
+    echo x > "$CTX/file"
+    userns python3 -c 'import os, sys; os.setxattr(sys.argv[1], "security.capability", bytes.fromhex("01000002" "00200000" + "00" * 12))' "$CTX/file"
+    touch -d tomorrow "$CTX/file"
+    printf 'FROM base\nCOPY file /\n' | dockerfile
+    both
+    image xattrs img.tar | grep -q '^/file security.capability='
 }
 
 @test "unreadable files, and nothing to copy" {
