@@ -15,7 +15,7 @@
 #include "lib/store/image_store.h"
 
 /* Layers that `mlbuild pull` asks for at once. */
-enum { PULL_WIDTH = 4 };
+enum { PULL_WIDTH = 4, RESOLVE_WIDTH = 8 };
 
 /* An image that somebody asked for, kept as long as the build. */
 struct base_image {
@@ -331,14 +331,61 @@ static int find(struct base_images *b, const char *reference, const struct platf
     return *out ? 0 : from_registry(b, full, platform, out, err);
 }
 
+/* The key under which it is kept; the caller frees it. */
+static char *key_of(const char *reference, const struct platform *platform)
+{
+    char where[PLATFORM_TEXT_SIZE];
+    platform_print(platform, where);
+    return xasprintf("%s %s", reference, where);
+}
+
+struct expected {
+    struct base_images *owner;
+    const struct expected_image *image;
+    struct base_image *found;
+};
+
+static void find_expected(void *arg, size_t index)
+{
+    struct expected *e = (struct expected *)arg + index;
+    auto_(error) struct error later = { 0 };
+    (void)!find(e->owner, e->image->reference, e->image->platform, &e->found, &later);
+}
+
+/* What cannot be found is asked for again, by whoever can say where it is wanted. */
+static void expect(struct image_resolver *resolver, const struct expected_image *images,
+                   size_t count)
+{
+    struct base_images *b = (struct base_images *)resolver;
+    auto_(map) struct map seen = { 0 };
+    auto_free struct expected *all = xcalloc(count, sizeof *all);
+    size_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        auto_free char *key = key_of(images[i].reference, images[i].platform);
+        if (map_find(&b->found, key) || map_find(&seen, key))
+            continue;
+        map_set(&seen, key, b);
+        all[wanted++] = (struct expected){ .owner = b, .image = &images[i] };
+    }
+    if (wanted < 2)
+        return;
+    session_registry(b->session); /* made before there are threads */
+    struct thread_pool *pool = thread_pool_new(RESOLVE_WIDTH);
+    parallel_for(pool, wanted, RESOLVE_WIDTH, find_expected, all);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < wanted; i++) {
+        auto_free char *key = key_of(all[i].image->reference, all[i].image->platform);
+        if (all[i].found)
+            map_set(&b->found, key, all[i].found);
+    }
+}
+
 static int resolve(struct image_resolver *resolver, const char *reference,
                    const struct platform *platform, const struct resolved_image **out,
                    struct error *err)
 {
     struct base_images *b = (struct base_images *)resolver;
-    char where[PLATFORM_TEXT_SIZE];
-    platform_print(platform, where);
-    auto_free char *key = xasprintf("%s %s", reference, where);
+    auto_free char *key = key_of(reference, platform);
     struct base_image *image = map_find(&b->found, key);
     if (!image) {
         TRY(find(b, reference, platform, &image, err));
@@ -383,7 +430,10 @@ int base_images_open(struct session *s, const struct strvec *named, enum pull_po
                      struct base_images **out, struct error *err)
 {
     auto_(base_images) struct base_images *b = xcalloc(1, sizeof *b);
-    b->resolver = (struct image_resolver){ resolve, local_context, has_context };
+    b->resolver = (struct image_resolver){ .expect = expect,
+                                           .resolve = resolve,
+                                           .local_context = local_context,
+                                           .has_context = has_context };
     b->session = s;
     b->pull = pull;
     b->layouts.free_value = b->images.free_value = b->directories.free_value = free;

@@ -352,6 +352,21 @@ static int mark_stage(struct lowering *l, struct stage_state *s, struct error *e
     return 0;
 }
 
+/* Each registry takes some time to answer. */
+static void expect_images(struct lowering *l)
+{
+    struct image_resolver *resolver = l->options->resolver;
+    size_t count = 0;
+    struct expected_image *images = arena_alloc(l->arena, l->df->stage_count, sizeof *images);
+    for (size_t i = 0; i < l->df->stage_count; i++) {
+        const struct stage_state *s = &l->stages[i];
+        if (s->needed && s->base_kind == BASE_IMAGE)
+            images[count++] = (struct expected_image){ s->base_name, &s->platform };
+    }
+    if (resolver->expect)
+        resolver->expect(resolver, images, count);
+}
+
 int stages_mark_needed(struct lowering *l, struct stage_state *target, struct error *err)
 {
     target->needed = true;
@@ -363,6 +378,7 @@ int stages_mark_needed(struct lowering *l, struct stage_state *target, struct er
         if (s->needed)
             TRY(mark_stage(l, s, err));
     }
+    expect_images(l);
     /* Triggers of images can need stages that nothing else needs. */
     for (size_t i = target->stage->index + 1; i > 0; i--) {
         struct stage_state *s = &l->stages[i - 1];

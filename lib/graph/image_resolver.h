@@ -31,7 +31,17 @@ struct resolved_image {
     struct blob_provider *provider; /* NULL: all blobs that exist are in the store */
 };
 
+/* One that will be asked for. */
+struct expected_image {
+    const char *reference;
+    const struct platform *platform;
+};
+
 struct image_resolver {
+    /* What `resolve` will soon be asked for: looked up side by side, and nothing is told yet. NULL:
+     * it is as well looked up when it is asked for. */
+    void (*expect)(struct image_resolver *resolver, const struct expected_image *images,
+                   size_t count);
     /* Finds `reference` (as written in FROM) for `platform`: named contexts first, then the local
      * store, then the registry. Errors: USER, REMOTE, NETWORK, CORRUPT. */
     int (*resolve)(struct image_resolver *resolver, const char *reference,

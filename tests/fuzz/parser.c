@@ -48,7 +48,9 @@ static int fetch(struct source_fetcher *f, const struct remote_source *source,
 
 static void images_init(struct images *images)
 {
-    *images = (struct images){ .base = { resolve, local_context, has_context } };
+    *images = (struct images){
+        .base = { .resolve = resolve, .local_context = local_context, .has_context = has_context }
+    };
     struct resolved_image *both[] = { &images->plain, &images->onbuild };
     for (size_t i = 0; i < COUNT(both); i++) {
         both[i]->name = "image";

@@ -140,7 +140,9 @@ static void parse_options(struct options *o, const char *text)
     *o = (struct options){
         .args = { .free_value = free },
         .labels = { .free_value = free },
-        .resolver = { .base = { fake_resolve, fake_local, fake_has } },
+        .resolver = { .base = { .resolve = fake_resolve,
+                                .local_context = fake_local,
+                                .has_context = fake_has } },
         .fetcher = { fake_fetch },
         .text = xstrdup(text),
     };

@@ -197,7 +197,9 @@ static int lower(const char *text, size_t len, struct error *err)
 {
     auto_(dockerfile) struct dockerfile *df = NULL;
     auto_(definition) struct definition def = { 0 };
-    struct image_resolver resolver = { no_images, no_directory, no_context };
+    struct image_resolver resolver = { .resolve = no_images,
+                                       .local_context = no_directory,
+                                       .has_context = no_context };
     struct lower_options options = { .platform = platform_host(), .resolver = &resolver };
     TRY(dockerfile_parse(text, len, "Dockerfile", &df, err));
     return dockerfile_lower(df, &options, &def, err);
