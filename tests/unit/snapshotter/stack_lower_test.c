@@ -365,7 +365,7 @@ static void check_random_stack(struct layer_bench *b, size_t seed)
 static void answers_as_the_root_would(void **state)
 {
     layer_bench_need_root();
-    const char *more = getenv("SEEDS");
+    const char *more = getenv("SEEDS"); /* how many, if somebody has the time */
     size_t count = more ? strtoul(more, NULL, 10) : STACKS;
     for (size_t seed = 0; seed < count; seed++)
         check_random_stack(*state, seed);
