@@ -253,6 +253,8 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
         const struct image_record_layer *layer = &record->layers[i];
         snprintf(r->layers[i].id, LAYER_ID_SIZE, "%s", layer->id);
         r->layers[i].diff_id = layer->diff_id;
+        r->layers[i].has_epoch = layer->has_epoch;
+        r->layers[i].epoch_s = layer->epoch_s;
         if (layer->has_blob)
             r->layers[i].blob = (struct descriptor){ media_type_parse(layer->media_type),
                                                      layer->blob, layer->blob_size };

@@ -41,6 +41,7 @@ struct build {
     struct image_record image;
     enum pull_policy pull;
     size_t jobs;
+    struct packing packing; /* of outputs that do not say so themselves */
     struct build_call_options call;
     struct lint lint;
     struct map annotations; /* of the manifest */
@@ -80,7 +81,7 @@ static int add_name(struct build *b, const char *text, struct error *err)
 static int add_output(struct build *b, const char *text, struct error *err)
 {
     b->outputs = xreallocarray(b->outputs, b->output_count + 1, sizeof *b->outputs);
-    TRY(output_parse(text, &b->outputs[b->output_count], err));
+    TRY(output_parse(text, &b->packing, &b->outputs[b->output_count], err));
     struct output *o = &b->outputs[b->output_count++];
     struct str rest = str_of(o->name ? o->name : "");
     while (rest.len) {
@@ -94,6 +95,8 @@ static int add_output(struct build *b, const char *text, struct error *err)
 static int read_names(struct build *b, struct error *err)
 {
     const struct build_values *v = b->values;
+    TRY(output_read_packing(v->compression, v->compression_level, v->force_compression, &b->packing,
+                            err));
     for (size_t i = 0; i < v->tags.count; i++)
         TRY(add_name(b, v->tags.items[i], err));
     for (size_t i = 0; i < v->outputs.count; i++)
@@ -259,13 +262,14 @@ static bool needs_trees(const struct output *o)
 static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
     const struct output *first = NULL;
-    *out = (struct packing)PACKING_DEFAULT;
+    *out = b->packing;
     for (size_t i = 0; i < b->output_count; i++) {
         const struct output *o = &b->outputs[i];
         if (!output_needs_blobs(o))
             continue;
         if (first && (o->packing.compression != first->packing.compression ||
-                      o->packing.level != first->packing.level)) {
+                      o->packing.level != first->packing.level ||
+                      o->packing.force != first->packing.force)) {
             error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
             return error_hint(err, "build once for each; the second time everything is cached");
         }
@@ -297,7 +301,7 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
     if (b->definition.target) {
-        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
+        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request, b->solver);
         solver_on_layer(b->solver, image_ahead_layer, ahead);
         TRY(solver_run(b->solver, b->definition.target, workers, err));
     }

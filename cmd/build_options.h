@@ -18,9 +18,9 @@ struct build_values {
     struct strvec tags, build_args, build_arg_files, build_contexts, labels, annotations, outputs,
         insecure, no_cache_filter, secrets, ssh;
     struct run_setting_texts run;
-    const char *file, *target, *network, *progress, *platform, *jobs, *iidfile, *epoch, *pull,
-        *call, *metadata_file, *ignore_file, *trace;
-    bool push, no_cache, quiet, check, debug, timings;
+    const char *file, *target, *network, *progress, *platform, *jobs, *compression,
+        *compression_level, *iidfile, *epoch, *pull, *call, *metadata_file, *ignore_file, *trace;
+    bool push, no_cache, quiet, check, debug, timings, force_compression;
 };
 
 /* What --call asks for. */

@@ -43,7 +43,7 @@ static int set_type(struct output *o, const char *value, struct error *err)
                       near ? "did you mean " : "", near ? near : "", near ? "? " : "");
 }
 
-static int set_compression(struct output *o, const char *value, struct error *err)
+static int set_compression(struct packing *p, const char *value, struct error *err)
 {
     static const struct {
         const char *name;
@@ -55,7 +55,7 @@ static int set_compression(struct output *o, const char *value, struct error *er
                   { "none", COMPRESSION_NONE } };
     for (size_t i = 0; i < COUNT(names); i++) {
         if (strcmp(value, names[i].name) == 0) {
-            o->packing.compression = names[i].compression;
+            p->compression = names[i].compression;
             return 0;
         }
     }
@@ -63,24 +63,24 @@ static int set_compression(struct output *o, const char *value, struct error *er
                      value);
 }
 
-static int set_level(struct output *o, const char *value, struct error *err)
+static int set_level(struct packing *p, const char *value, struct error *err)
 {
     uint64_t level = 0;
     if (!str_to_u64(str_of(value), 10, PACK_LEVEL_MAX, &level))
         return error_set(err, ERROR_USAGE, 0, "compression-level=%s: a number from 0 to %d", value,
                          PACK_LEVEL_MAX);
-    o->packing.level = (int)level;
+    p->level = (int)level;
     return 0;
 }
 
 /* Which levels there are is known when the format is. */
-static int check_level(const struct output *o, struct error *err)
+static int check_level(const struct packing *p, struct error *err)
 {
-    const struct pack_encoder *encoder = packing_encoder(&o->packing);
-    if (!encoder || o->packing.level <= encoder->level_max)
+    const struct pack_encoder *encoder = packing_encoder(p);
+    if (!encoder || p->level <= encoder->level_max)
         return 0;
-    return error_set(err, ERROR_USAGE, 0, "compression-level=%d: the highest level is %d",
-                     o->packing.level, encoder->level_max);
+    return error_set(err, ERROR_USAGE, 0, "compression-level=%d: the highest level is %d", p->level,
+                     encoder->level_max);
 }
 
 static int set_bool(const char *key, const char *value, bool *out, struct error *err)
@@ -102,9 +102,11 @@ static int set_field(struct output *o, struct fields *f, const char *key, const 
     if (strcmp(key, "type") == 0)
         return set_type(o, value, err);
     if (strcmp(key, "compression") == 0)
-        return set_compression(o, value, err);
+        return set_compression(&o->packing, value, err);
     if (strcmp(key, "compression-level") == 0)
-        return set_level(o, value, err);
+        return set_level(&o->packing, value, err);
+    if (strcmp(key, "force-compression") == 0)
+        return set_bool(key, value, &o->packing.force, err);
     if (strcmp(key, "push") == 0)
         return set_bool(key, value, &f->push, err);
     if (strcmp(key, "tar") == 0)
@@ -112,7 +114,8 @@ static int set_field(struct output *o, struct fields *f, const char *key, const 
     char **text = strcmp(key, "dest") == 0 ? &o->dest : strcmp(key, "name") == 0 ? &o->name : NULL;
     if (!text) {
         error_set(err, ERROR_USAGE, 0, "unknown output attribute %s", key);
-        return error_hint(err, "type, dest, name, push, tar, compression, compression-level");
+        return error_hint(err, "type, dest, name, push, tar, compression, compression-level, "
+                               "force-compression");
     }
     free(*text);
     *text = xstrdup(value);
@@ -147,7 +150,7 @@ static int parse_fields(const char *text, struct output *o, struct error *err)
         has_type |= strcmp(field, "type") == 0;
         TRY(set_field(o, &f, field, value ? value : "", err));
     }
-    TRY(check_level(o, err));
+    TRY(check_level(&o->packing, err));
     if (!has_type)
         return error_set(err, ERROR_USAGE, 0, "--output %s: type is missing", text);
     if (f.push && o->type == OUTPUT_IMAGE)
@@ -163,9 +166,22 @@ static int parse_fields(const char *text, struct output *o, struct error *err)
     return 0;
 }
 
-int output_parse(const char *text, struct output *out, struct error *err)
+int output_read_packing(const char *compression, const char *level, bool force, struct packing *out,
+                        struct error *err)
 {
-    auto_(output) struct output o = { .packing = PACKING_DEFAULT };
+    *out = (struct packing)PACKING_DEFAULT;
+    out->force = force;
+    if (compression)
+        TRY(set_compression(out, compression, err));
+    if (level)
+        TRY(set_level(out, level, err));
+    return check_level(out, err);
+}
+
+int output_parse(const char *text, const struct packing *packing, struct output *out,
+                 struct error *err)
+{
+    auto_(output) struct output o = { .packing = *packing };
     if (strcmp(text, "-") == 0 || !strchr(text, '=')) {
         bool is_archive = str_ends_with(text, ".tar");
         o.dest = xstrdup(text);

@@ -25,8 +25,13 @@ struct output {
     struct packing packing;
 };
 
+/* --compression, --compression-level (either may be NULL): how outputs are packed that do not say
+ * so themselves. Errors: USAGE. */
+int output_read_packing(const char *compression, const char *level, bool force, struct packing *out,
+                        struct error *err) MUST_CHECK;
 /* Errors: USAGE. The caller releases *out. */
-int output_parse(const char *text, struct output *out, struct error *err) MUST_CHECK;
+int output_parse(const char *text, const struct packing *packing, struct output *out,
+                 struct error *err) MUST_CHECK;
 void output_release(struct output *o);
 
 static inline bool output_needs_blobs(const struct output *o)

@@ -62,7 +62,7 @@ static int look_in_tree(const struct part *parent, const char *path, struct inde
                         struct fs_entry *out, struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
-    *out_hit = (struct index_hit){ INDEX_ENTRY, false };
+    *out_hit = (struct index_hit){ .kind = INDEX_ENTRY };
     if (fs_entry_open(parent->fd, path_base(path), path, out, &kind, err) < 0) {
         if (err->kind != ERROR_NOT_FOUND)
             return -1;
@@ -168,7 +168,7 @@ static int look_at(const struct place *parent, const char *path, bool *out_exist
             return 0;
         }
         implied = implied || hit.kind == INDEX_IMPLIED;
-        if (hit.kind == INDEX_IMPLIED && hit.is_opaque)
+        if (hit.kind == INDEX_IMPLIED && hit.is_fresh)
             break;
     }
     *out_exists = implied;

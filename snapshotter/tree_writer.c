@@ -132,16 +132,17 @@ static int set_attributes(int fd, const struct tar_entry *e, struct error *err)
     return set_xattrs(fd, NULL, e, err);
 }
 
-/* Attributes of an implied directory, from what lies below. */
-static int inherit_directory(struct tree_writer *w, int fd, const char *path, struct error *err)
+/* Attributes of an implied directory, from what lies below, unless the layer hides that. */
+static int inherit_directory(struct tree_writer *w, int fd, const char *path, bool hidden,
+                             struct error *err)
 {
     w->lacked |= w->below_fd < 0;
     auto_close int below =
-        w->below_fd < 0 ? -1 : beneath_open(w->below_fd, path, O_RDONLY | O_DIRECTORY, 0);
-    if (below < 0)
-        return fchmod(fd, DEFAULT_DIR_MODE) < 0 ? failed(err, "set the mode of", path) : 0;
-    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    TRY(fs_entry_of_dir(below, path, &e, err));
+        w->below_fd < 0 || hidden ? -1 : beneath_open(w->below_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    /* The time 0 as that of all that we make; root's, whatever the group of the directory above. */
+    auto_(fs_entry) struct fs_entry e = { .fd = -1, .tar = { path, .mode = DEFAULT_DIR_MODE } };
+    if (below >= 0)
+        TRY(fs_entry_of_dir(below, path, &e, err));
     TRY(set_attributes(fd, &e.tar, err));
     remember_time(w, &e.tar);
     return 0;
@@ -206,6 +207,7 @@ static int open_parent(struct tree_writer *w, const char *path, size_t len, stru
     forget_parent(w);
     auto_close int fd = beneath_open(w->tree_fd, wanted, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0) {
+        bool hidden = directory_is_opaque(w->tree_fd);
         fd = openat(w->tree_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct str rest = { wanted, len };
         while (fd >= 0 && rest.len) {
@@ -218,8 +220,9 @@ static int open_parent(struct tree_writer *w, const char *path, size_t len, stru
             TRY(make_directory(w, fd, name, sofar, &next, &made, err));
             close(fd);
             fd = next;
+            hidden = hidden || directory_is_opaque(fd);
             if (made)
-                TRY(inherit_directory(w, fd, sofar, err));
+                TRY(inherit_directory(w, fd, sofar, hidden, err));
         }
     }
     if (fd < 0)

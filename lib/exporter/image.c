@@ -5,7 +5,7 @@
 #include "lib/base/mem.h"
 #include "lib/store/blob.h"
 
-/* One layer on its way into the record. */
+/* One layer on its way into the record; layer->has_epoch is what its times are clamped to. */
 struct layer_job {
     const struct image_request *request;
     const struct face_options *faces;
@@ -26,7 +26,23 @@ static void set_blob(struct image_record_layer *layer, const struct descriptor *
     snprintf(layer->media_type, sizeof layer->media_type, "%s", media_type_print(blob->media_type));
 }
 
-/* A base layer that came packed passes to the output bit for bit. */
+static int forced_face(struct layer_job *job, struct error *err)
+{
+    struct layer_face face;
+    TRY(layer_face_repack(job->faces, job->layer->id, &job->base->blob, &face, &job->found, err));
+    if (job->found)
+        set_blob(job->layer, &face.blob);
+    return 0;
+}
+
+static bool is_packed_otherwise(const struct layer_job *job)
+{
+    enum compression now = COMPRESSION_NONE;
+    media_type_is_layer(job->base->blob.media_type, &now);
+    return now != job->faces->packing.compression;
+}
+
+/* A base layer that came packed passes to the output bit for bit, unless that is not wanted. */
 static int base_face(struct layer_job *job, struct error *err)
 {
     const struct face_options *o = job->faces;
@@ -34,16 +50,20 @@ static int base_face(struct layer_job *job, struct error *err)
     set_blob(job->layer, &job->base->blob);
     bool is_wanted = o->pack || o->fetch;
     job->found = !is_wanted || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
-    if (job->found || !o->snapshotter)
-        return 0;
-    job->found = true;
-    return job->provider->fetch(job->provider, &job->base->blob, job->progress, err);
+    if (!job->found && o->snapshotter) {
+        job->found = true;
+        TRY(job->provider->fetch(job->provider, &job->base->blob, job->progress, err));
+    }
+    bool is_forced = job->found && o->pack && o->packing.force && is_packed_otherwise(job);
+    return is_forced ? forced_face(job, err) : 0;
 }
 
 static int own_face(struct layer_job *job, struct error *err)
 {
     struct layer_face face;
-    TRY(layer_face_get(job->faces, job->layer->id, &face, &job->found, err));
+    struct face_options faces = *job->faces;
+    faces.diff = (struct diff_options){ job->layer->has_epoch, job->layer->epoch_s };
+    TRY(layer_face_get(&faces, job->layer->id, &face, &job->found, err));
     job->layer->diff_id = face.diff_id;
     job->layer->tar_size = face.tar_size;
     if (face.has_blob)
@@ -90,6 +110,9 @@ static int make_layers(const struct image_request *r, struct image_record *image
         const struct resolved_image *origin = NULL;
         jobs[i].base = graph_find_layer(&r->definition->graph, layers->ids[i], &origin);
         jobs[i].provider = origin ? origin->provider : NULL;
+        image->layers[i].has_epoch =
+            jobs[i].base ? jobs[i].base->has_epoch : r->faces.diff.has_epoch;
+        image->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : r->faces.diff.epoch_s;
     }
     return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
 }

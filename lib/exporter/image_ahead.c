@@ -52,7 +52,8 @@ static void fetch_base(struct image_ahead *a, const struct resolved_image *image
     }
 }
 
-struct image_ahead *image_ahead_start(const struct image_request *request)
+struct image_ahead *image_ahead_start(const struct image_request *request,
+                                      const struct solver *solver)
 {
     struct image_ahead *a = xcalloc(1, sizeof *a);
     const struct vertex *v = request->definition->target;
@@ -60,7 +61,8 @@ struct image_ahead *image_ahead_start(const struct image_request *request)
     job_group_init(&a->group, request->faces.pool);
     while (v && v->kind != OP_IMAGE)
         v = v->inputs[0];
-    if (v && v->image.image->provider && (request->faces.pack || request->faces.fetch))
+    if (v && !solver_will_run(solver, v) && v->image.image->provider &&
+        (request->faces.pack || request->faces.fetch))
         fetch_base(a, v->image.image);
     return a;
 }

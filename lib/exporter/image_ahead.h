@@ -13,8 +13,10 @@
 
 struct image_ahead;
 
-/* `request` is borrowed, and complete but for its result. */
-struct image_ahead *image_ahead_start(const struct image_request *request);
+/* `request` is borrowed, and complete but for its result; `solver` has a plan: what it will unpack
+ * it fetches itself. */
+struct image_ahead *image_ahead_start(const struct image_request *request,
+                                      const struct solver *solver);
 /* The image will have the layer `id`, which is there. `arg` is the struct image_ahead. */
 void image_ahead_layer(void *arg, const char *id);
 /* Waits for all, and frees it. */

@@ -60,6 +60,17 @@ static int read_value(const struct xattr_source *s, const char *name, void **out
     return -1;
 }
 
+/* A file capability that belongs to a user namespace (linux/capability.h: revision 3) says which to
+ * those outside of it. In an image it is one like any other, whoever looks. */
+static void forget_namespace(const char *name, unsigned char *value, size_t *len)
+{
+    enum { REVISION = 3, PLAIN_SIZE = 20, WITH_ROOT_SIZE = 24 };
+    if (strcmp(name, "security.capability") != 0 || *len != WITH_ROOT_SIZE || value[REVISION] != 3)
+        return;
+    value[REVISION] = 2;
+    *len = PLAIN_SIZE;
+}
+
 static void sorted_names(const char *list, size_t len, struct strvec *out)
 {
     for (const char *p = list; p < list + len; p += strlen(p) + 1) {
@@ -99,6 +110,7 @@ static int read_xattrs(struct fs_entry *e, const struct xattr_source *s, struct 
                              e->tar.path);
         }
         const char *name = names.items[i];
+        forget_namespace(name, value, &value_len);
         char *own = str_starts_with(name, OVERLAY_ESCAPE)
                         ? xasprintf(OVERLAY_PREFIX "%s", name + strlen(OVERLAY_ESCAPE))
                         : xstrdup(name);

@@ -17,13 +17,13 @@ struct chunk {
     struct job_group group; /* only while there is a job */
 };
 
-static void add_xattrs(struct hasher *h, const struct fs_entry *e)
+void hash_xattrs(struct hasher *h, const struct tar_entry *e)
 {
-    hasher_add_u64(h, e->tar.xattr_count);
-    for (size_t i = 0; i < e->tar.xattr_count; i++) {
-        hasher_add_text(h, e->tar.xattrs[i].name);
-        hasher_add_u64(h, e->tar.xattrs[i].len);
-        hasher_add(h, e->tar.xattrs[i].value, e->tar.xattrs[i].len);
+    hasher_add_u64(h, e->xattr_count);
+    for (size_t i = 0; i < e->xattr_count; i++) {
+        hasher_add_text(h, e->xattrs[i].name);
+        hasher_add_u64(h, e->xattrs[i].len);
+        hasher_add(h, e->xattrs[i].value, e->xattrs[i].len);
     }
 }
 
@@ -137,7 +137,7 @@ static int digest_large(const struct file_digesting *o, const struct fs_entry *e
 static int digest_into(const struct file_digesting *o, const struct fs_entry *e, struct hasher *h,
                        struct error *err)
 {
-    add_xattrs(h, e);
+    hash_xattrs(h, &e->tar);
     return e->tar.size <= FILE_DIGEST_CHUNK ? digest_small(o, e, h, err)
                                             : digest_large(o, e, h, err);
 }
@@ -155,7 +155,7 @@ void file_digest_bytes(const struct fs_entry *e, const void *bytes, struct diges
 {
     auto_(hasher) struct hasher *h = hasher_new();
     assert(e->tar.size <= FILE_DIGEST_CHUNK);
-    add_xattrs(h, e);
+    hash_xattrs(h, &e->tar);
     hasher_add_text(h, "bytes");
     hasher_add(h, bytes, (size_t)e->tar.size);
     hasher_finish(h, out);

@@ -15,6 +15,9 @@
 
 enum { FILE_DIGEST_CHUNK = 1024 * 1024 }; /* part of the digest's definition */
 
+/* Names and values, in the order of the entry. */
+void hash_xattrs(struct hasher *h, const struct tar_entry *e);
+
 /* Who shares the read: gets all bytes, in order, in the caller's thread. */
 typedef int file_bytes_fn(void *arg, const void *data, size_t len, struct error *err);
 

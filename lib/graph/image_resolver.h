@@ -17,6 +17,8 @@ struct image_layer {
     char id[LAYER_ID_SIZE];
     struct digest diff_id;
     struct descriptor blob; /* as it was delivered; size 0: this layer has never been packed */
+    bool has_epoch;         /* never packed: its diff_id is that of the files clamped to: */
+    int64_t epoch_s;
 };
 
 /* A base image as it was found; owned by the resolver, valid as long as it. */

@@ -112,11 +112,11 @@ static int copy_stream(struct reader *in, struct writer *out, struct error *err)
     }
 }
 
-static int write_from_blob(const struct face_options *o, const struct packed_layer *packed,
+static int write_from_blob(const struct face_options *o, const struct digest *blob,
                            struct writer *out, struct error *err)
 {
     auto_close int fd = -1;
-    TRY(blob_open(o->store, &packed->blob, &fd, NULL, err));
+    TRY(blob_open(o->store, blob, &fd, NULL, err));
     struct fd_reader file = fd_reader_init(fd, "a packed layer");
     auto_(decompressor) struct decompressor *plain =
         decompressor_open(&file.base, "a packed layer");
@@ -131,16 +131,27 @@ static int write_from_tree(const struct face_options *o, const char *id, struct 
     return tar_writer_finish(&tar, err);
 }
 
-/* `packed` NULL: the layer has a tree. */
-static int make(const struct face_options *o, const char *id, const struct packed_layer *packed,
+/* A packed layer is called by its diff_id. */
+static int check_diff_id(const char *id, const struct layer_face *face, struct error *err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_hex(&face->diff_id, hex);
+    if (strcmp(hex, id) == 0)
+        return 0;
+    return error_set(err, ERROR_CORRUPT, 0, "the blob of layer %s unpacks to %s", id, hex);
+}
+
+/* `blob` NULL: the layer has a tree. */
+static int make(const struct face_options *o, const char *id, const struct digest *blob,
                 struct layer_face *out, struct error *err)
 {
     auto_(packer) struct packer *p = NULL;
     TRY(packer_open(o, &o->packing, o->pack, &p, err));
     packer_count(p, o->meter);
-    TRY(packed ? write_from_blob(o, packed, packer_base(p), err)
-               : write_from_tree(o, id, packer_base(p), err));
+    TRY(blob ? write_from_blob(o, blob, packer_base(p), err)
+             : write_from_tree(o, id, packer_base(p), err));
     TRY(packer_finish(p, out, err));
+    TRY(blob ? check_diff_id(id, out, err) : 0);
     return layer_face_put(o, &o->packing, id, out, err);
 }
 
@@ -157,5 +168,18 @@ int layer_face_get(const struct face_options *o, const char *id, struct layer_fa
     if (*out_found || !o->snapshotter)
         return 0;
     *out_found = true;
-    return make(o, id, is_packed ? &packed : NULL, out, err);
+    return make(o, id, is_packed ? &packed.blob : NULL, out, err);
+}
+
+int layer_face_repack(const struct face_options *o, const char *id, const struct descriptor *blob,
+                      struct layer_face *out, bool *out_found, struct error *err)
+{
+    struct face_options plain = *o;
+    plain.diff = (struct diff_options){ 0 }; /* times of a base are left alone */
+    *out = (struct layer_face){ 0 };
+    *out_found = find_diff_id(&plain, id, out) && find_blob(&plain, id, out);
+    if (*out_found || !o->snapshotter)
+        return 0;
+    *out_found = true;
+    return make(&plain, id, &blob->digest, out, err);
 }

@@ -36,6 +36,9 @@ struct layer_face {
 /* *out_found is false if it is not known and there is no snapshotter to make it. */
 int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
                    bool *out_found, struct error *err) MUST_CHECK;
+/* The same for a layer of a base image, packed anew from `blob`, which is in the store. */
+int layer_face_repack(const struct face_options *o, const char *id, const struct descriptor *blob,
+                      struct layer_face *out, bool *out_found, struct error *err) MUST_CHECK;
 /* Remembers a face that was made elsewhere, as `packing` says. */
 int layer_face_put(const struct face_options *o, const struct packing *packing, const char *id,
                    const struct layer_face *face, struct error *err) MUST_CHECK;

@@ -26,15 +26,17 @@ bool layer_index_keeps(const struct tar_entry *e);
 /* Whiteouts are told by their names. `content` has e->size bytes, or is NULL. Errors: CORRUPT. */
 int layer_index_writer_add(struct layer_index_writer *w, const struct tar_entry *e,
                            const void *content, struct error *err) MUST_CHECK;
-/* Gives the index its name; the writer is to be freed all the same. */
-int layer_index_writer_commit(struct layer_index_writer *w, const char *id,
+/* Gives the index its name; the writer is to be freed all the same. *out_made is false, and there
+ * is no index, if the layer contradicts itself (a path is a directory and something else): what
+ * such a layer says is what it unpacks to. */
+int layer_index_writer_commit(struct layer_index_writer *w, const char *id, bool *out_made,
                               struct error *err) MUST_CHECK;
 void layer_index_writer_free(struct layer_index_writer *w);
 DEFINE_AUTO(layer_index_writer, struct layer_index_writer *, layer_index_writer_free(*value))
 
 /* Makes the index of layer `id` from its plain tar `in`, read to its end. Errors: those of the
  * stream, CORRUPT. */
-int layer_index_make(const struct store *store, const char *id, struct reader *in,
+int layer_index_make(const struct store *store, const char *id, struct reader *in, bool *out_made,
                      struct error *err) MUST_CHECK;
 
 struct layer_index;
@@ -52,7 +54,8 @@ enum index_kind {
 };
 struct index_hit {
     enum index_kind kind;
-    bool is_opaque; /* a directory that hides those of lower layers */
+    bool is_opaque; /* a directory that hides what those of lower layers hold, */
+    bool is_fresh;  /* or themselves: it is another one */
 };
 /* What the layer says of `path`. *out (may be NULL) is filled for an ENTRY: as for struct lower, a
  * file has a descriptor only if its bytes are kept. Errors: CORRUPT, SYSTEM. */

@@ -8,7 +8,7 @@
 
 #include "lib/store/store.h"
 
-#define INDEX_MAGIC "mlbidx1"
+#define INDEX_MAGIC "mlbidx2"
 
 struct index_header {
     char magic[8];

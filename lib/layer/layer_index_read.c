@@ -132,8 +132,9 @@ static int describe(const struct view *v, const char *path, struct fs_entry *out
     const struct index_record *r = v->record;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     const char *p = v->xattrs;
+    bool is_elsewhere = r->type == TAR_HARDLINK; /* to a file that this layer has not */
     e.tar = (struct tar_entry){ .path = path,
-                                .type = (enum tar_type)r->type,
+                                .type = is_elsewhere ? TAR_FILE : (enum tar_type)r->type,
                                 .mode = r->mode,
                                 .uid = r->uid,
                                 .gid = r->gid,
@@ -141,7 +142,10 @@ static int describe(const struct view *v, const char *path, struct fs_entry *out
                                 .mtime_ns = r->mtime_ns,
                                 .dev_major = r->dev_major,
                                 .dev_minor = r->dev_minor };
-    if (r->link_len)
+    bool has_link = r->type == TAR_SYMLINK || is_elsewhere;
+    if (r->type > TAR_FIFO || has_link != (r->link_len != 0))
+        return damaged(path, err);
+    if (r->type == TAR_SYMLINK)
         e.tar.link = e.link = xstrdup(v->link);
     TRY(read_xattrs(v, &e, &p, err));
     if (r->has_content) {
@@ -171,11 +175,11 @@ static uint64_t first_slot(const struct layer_index *x, uint64_t hash)
     return low;
 }
 
-/* All that was said of one path, in the order in which it was said. A directory in the place of
- * something else hides what lies below, as does one that was hidden itself. */
+/* All that was said of one path: of several entries the last one counts. A directory in the place
+ * of what a whiteout hides is another one. */
 struct summary {
     bool has_entry, is_dir;
-    bool hidden, opaque, implied, replaced;
+    bool hidden, opaque, implied;
     struct view entry;
 };
 
@@ -187,19 +191,21 @@ static void add_record(struct summary *s, const struct view *v)
     case RECORD_IMPLIED: s->implied = true; break;
     default:
         s->is_dir = v->record->type == TAR_DIR;
-        s->replaced = s->replaced || !s->is_dir;
         s->has_entry = true;
         s->entry = *v;
     }
 }
 
-static int summarise(const struct layer_index *x, const char *path, struct summary *out,
-                     struct error *err)
+/* `before` is an offset: of what was said up to there. */
+static int summarise(const struct layer_index *x, const char *path, uint64_t before,
+                     struct summary *out, struct error *err)
 {
     size_t len = strlen(path);
     uint64_t hash = index_hash(path, len);
     for (uint64_t i = first_slot(x, hash); i < x->count && x->table[i].hash == hash; i++) {
         struct view v;
+        if (x->table[i].at >= before)
+            break;
         if (!view_open(x, &x->table[i], &v))
             return damaged(path, err);
         if (v.record->path_len == len && memcmp(v.path, path, len) == 0)
@@ -208,18 +214,36 @@ static int summarise(const struct layer_index *x, const char *path, struct summa
     return 0;
 }
 
+/* A further name of a file says what the first one said then. */
+static int follow_hard_links(const struct layer_index *x, struct view *entry, struct error *err)
+{
+    while (entry->record->type == TAR_HARDLINK) {
+        struct summary first = { 0 };
+        uint64_t at = (uint64_t)((const char *)entry->record - x->base);
+        TRY(summarise(x, entry->link, at, &first, err));
+        if (!first.has_entry || first.is_dir)
+            break;
+        *entry = first.entry;
+    }
+    return 0;
+}
+
 int layer_index_find(const struct layer_index *x, const char *path, struct index_hit *out_hit,
                      struct fs_entry *out, struct error *err)
 {
     struct summary s = { 0 };
-    TRY(summarise(x, path, &s, err));
+    TRY(summarise(x, path, UINT64_MAX, &s, err));
     bool is_dir = s.has_entry ? s.is_dir : s.opaque || s.implied;
     out_hit->kind = s.has_entry ? INDEX_ENTRY
                     : is_dir    ? INDEX_IMPLIED
                     : s.hidden  ? INDEX_WHITEOUT
                                 : INDEX_NOTHING;
-    out_hit->is_opaque = is_dir && (s.opaque || s.hidden || s.replaced);
-    return s.has_entry && out ? describe(&s.entry, path, out, err) : 0;
+    out_hit->is_fresh = is_dir && s.hidden;
+    out_hit->is_opaque = out_hit->is_fresh || (is_dir && s.opaque);
+    if (!s.has_entry || !out)
+        return 0;
+    TRY(follow_hard_links(x, &s.entry, err));
+    return describe(&s.entry, path, out, err);
 }
 
 bool layer_index_holds_below(const struct layer_index *x, const char *path)

@@ -13,6 +13,9 @@
 
 enum { CONTENT_MAX = 1024 * 1024 };
 
+/* What a record is, in its slot's offset, a multiple of 8, until the table is written. */
+enum { SLOT_DIRECTORY = 1, SLOT_OTHER = 2, SLOT_FLAGS = 7 };
+
 struct layer_index_writer {
     const struct store *store;
     int dir_fd;
@@ -22,6 +25,7 @@ struct layer_index_writer {
     struct index_slot *slots;
     size_t count, cap;
     struct strvec wanted; /* directories that entries are in, and that may have none of their own */
+    bool is_contradictory;
 };
 
 int layer_index_writer_open(const struct store *store, struct layer_index_writer **out,
@@ -76,8 +80,9 @@ static void put_xattr(struct layer_index_writer *w, const struct tar_xattr *x)
     put(w, x->value, x->len);
 }
 
+/* `flag` is 0 for what is no entry. */
 static void put_record(struct layer_index_writer *w, struct index_record *r,
-                       const struct tar_entry *e, const void *content)
+                       const struct tar_entry *e, const void *content, unsigned flag)
 {
     static const char zeros[8];
     r->path_len = (uint32_t)strlen(e->path);
@@ -87,7 +92,7 @@ static void put_record(struct layer_index_writer *w, struct index_record *r,
     for (size_t i = 0; i < e->xattr_count; i++)
         r->xattr_count += xattr_travels(e->xattrs[i].name);
     GROW(w->slots, w->count, w->cap);
-    w->slots[w->count++] = (struct index_slot){ index_hash(e->path, r->path_len), w->at };
+    w->slots[w->count++] = (struct index_slot){ index_hash(e->path, r->path_len), w->at | flag };
     fwrite(r, sizeof *r, 1, w->out);
     w->at += sizeof *r;
     put(w, e->path, r->path_len);
@@ -134,13 +139,13 @@ static void add_entry(struct layer_index_writer *w, const struct tar_entry *e, c
                               .mtime_ns = e->mtime_ns,
                               .dev_major = e->dev_major,
                               .dev_minor = e->dev_minor };
-    put_record(w, &r, e, content);
+    put_record(w, &r, e, content, e->type == TAR_DIR ? SLOT_DIRECTORY : SLOT_OTHER);
 }
 
 static void add_mark(struct layer_index_writer *w, uint8_t kind, const char *path)
 {
     struct index_record r = { .kind = kind, .type = TAR_DIR };
-    put_record(w, &r, &(struct tar_entry){ .path = path }, NULL);
+    put_record(w, &r, &(struct tar_entry){ .path = path }, NULL, 0);
 }
 
 int layer_index_writer_add(struct layer_index_writer *w, const struct tar_entry *e,
@@ -168,25 +173,29 @@ static int compare_slots(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-    const struct index_slot *x = a;
-    const struct index_slot *y = b;
-    return x->hash < y->hash ? -1 : x->hash > y->hash;
-}
-
 static void sort_slots(struct layer_index_writer *w)
 {
     if (w->count)
         qsort(w->slots, w->count, sizeof *w->slots, compare_slots);
 }
 
-/* A hash in the table counts as the path: where another path has it, that directory has an entry
- * more or less; the tree, which is made by comparing names, is not concerned. */
-static bool has_hash(const struct layer_index_writer *w, size_t sorted, const char *path)
+/* What the entries are that have this hash: flags. Where another path has it too, that directory
+ * has a record more or less; the tree, which is made by comparing names, is not concerned. */
+static unsigned find_entries(const struct layer_index_writer *w, size_t sorted, uint64_t hash)
 {
-    struct index_slot key = { .hash = index_hash(path, strlen(path)) };
-    return sorted && bsearch(&key, w->slots, sorted, sizeof key, compare_hashes);
+    unsigned flags = 0;
+    size_t low = 0;
+    size_t high = sorted;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (w->slots[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < sorted && w->slots[low].hash == hash; low++)
+        flags |= (unsigned)(w->slots[low].at & SLOT_FLAGS);
+    return flags;
 }
 
 /* Directories that only their content speaks of, and those above them. */
@@ -196,8 +205,11 @@ static void add_implied(struct layer_index_writer *w)
     auto_(map) struct map added = { 0 };
     for (size_t i = 0; i < w->wanted.count; i++) {
         char *path = w->wanted.items[i];
-        for (; *path && !has_hash(w, sorted, path); path[parent_len(path)] = '\0') {
-            if (map_find(&added, path))
+        for (; *path && !map_find(&added, path); path[parent_len(path)] = '\0') {
+            unsigned found = find_entries(w, sorted, index_hash(path, strlen(path)));
+            if (found & SLOT_OTHER)
+                w->is_contradictory = true;
+            if (found & SLOT_DIRECTORY)
                 break;
             map_set(&added, path, w);
             add_mark(w, RECORD_IMPLIED, path);
@@ -205,11 +217,30 @@ static void add_implied(struct layer_index_writer *w)
     }
 }
 
-int layer_index_writer_commit(struct layer_index_writer *w, const char *id, struct error *err)
+/* Is a path a directory here and something else there? */
+static void look_for_contradictions(struct layer_index_writer *w)
+{
+    uint64_t flags = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        bool is_another = i == 0 || w->slots[i - 1].hash != w->slots[i].hash;
+        flags = (is_another ? 0 : flags) | w->slots[i].at;
+        if ((flags & SLOT_DIRECTORY) && (flags & SLOT_OTHER))
+            w->is_contradictory = true;
+    }
+}
+
+int layer_index_writer_commit(struct layer_index_writer *w, const char *id, bool *out_made,
+                              struct error *err)
 {
     struct index_header h = { .magic = INDEX_MAGIC };
     sort_slots(w);
+    look_for_contradictions(w);
     add_implied(w);
+    *out_made = !w->is_contradictory;
+    if (w->is_contradictory)
+        return 0;
+    for (size_t i = 0; i < w->count; i++)
+        w->slots[i].at &= ~(uint64_t)SLOT_FLAGS;
     sort_slots(w);
     h.table_at = w->at;
     h.count = w->count;
@@ -244,7 +275,7 @@ static int read_kept(struct tar_reader *tar, const struct tar_entry *e, char **o
     return 0;
 }
 
-int layer_index_make(const struct store *store, const char *id, struct reader *in,
+int layer_index_make(const struct store *store, const char *id, struct reader *in, bool *out_made,
                      struct error *err)
 {
     auto_(layer_index_writer) struct layer_index_writer *w = NULL;
@@ -261,5 +292,5 @@ int layer_index_make(const struct store *store, const char *id, struct reader *i
         TRY(layer_index_writer_add(w, e, content, err));
     }
     TRY(reader_drain(in, err));
-    return layer_index_writer_commit(w, id, err);
+    return layer_index_writer_commit(w, id, out_made, err);
 }

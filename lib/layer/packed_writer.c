@@ -84,8 +84,16 @@ static int write_header(struct packed_writer *w, const struct tar_entry *from, c
                         struct error *err)
 {
     struct tar_entry e = *from;
-    TRY(layer_index_writer_add(w->index, &e, kept, err));
+    auto_free struct tar_xattr *xattrs = xcalloc(from->xattr_count, sizeof *xattrs);
+    e.xattrs = xattrs;
+    e.xattr_count = 0;
+    for (size_t i = 0; i < from->xattr_count; i++) {
+        if (xattr_travels(from->xattrs[i].name))
+            xattrs[e.xattr_count++] = from->xattrs[i];
+    }
     set_time(w, &e);
+    e.mtime_ns = 0; /* the index says what the tar says */
+    TRY(layer_index_writer_add(w->index, &e, kept, err));
     return tar_writer_entry(&w->tar, &e, err);
 }
 
@@ -189,6 +197,7 @@ static bool packed_file_ahead(struct layer_writer *base, struct layer_file *f)
 static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], struct error *err)
 {
     struct layer_face face;
+    bool has_index = false; /* always: each path comes once */
     TRY(flush_held(w, err));
     TRY(tar_writer_finish(&w->tar, err));
     TRY(packer_finish(w->packer, &face, err));
@@ -198,7 +207,7 @@ static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], st
     w->about.tar_size = face.tar_size;
     w->about.epoch_s = w->options->diff.epoch_s;
     packing_layout(w->packing, w->about.layout);
-    TRY(layer_index_writer_commit(w->index, out_id, err));
+    TRY(layer_index_writer_commit(w->index, out_id, &has_index, err));
     TRY(layer_face_put(w->options, w->packing, out_id, &face, err));
     return packed_layer_put(w->options->store, out_id, &w->about, err);
 }

@@ -8,15 +8,16 @@
 
 struct packing {
     enum compression compression;
-    int level; /* PACK_LEVEL_DEFAULT: what suits the content */
+    int level;  /* PACK_LEVEL_DEFAULT: what suits the content */
+    bool force; /* layers of base images, too, if they are packed otherwise */
 };
 #define PACKING_DEFAULT                                                                            \
     {                                                                                              \
-        COMPRESSION_GZIP, PACK_LEVEL_DEFAULT                                                       \
+        COMPRESSION_GZIP, PACK_LEVEL_DEFAULT, false                                                \
     }
 #define PACKING_NONE                                                                               \
     {                                                                                              \
-        COMPRESSION_NONE, PACK_LEVEL_DEFAULT                                                       \
+        COMPRESSION_NONE, PACK_LEVEL_DEFAULT, false                                                \
     }
 
 /* NULL: a layer is a plain tar. */

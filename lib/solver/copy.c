@@ -19,6 +19,7 @@ int copy_open(struct copy *c, struct error *err)
     }
     if (lower_resolve(c->lower, c->op->dest, &place, err) < 0)
         return error_wrap(err, "the destination");
+    TRY(check_names(place.path, err));
     c->dest_exists = place.exists;
     c->kind = place.exists                      ? place.is_dir ? COPY_DEST_DIR : COPY_DEST_OTHER
               : str_ends_with(c->op->dest, "/") ? COPY_DEST_DIR

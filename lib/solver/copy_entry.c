@@ -60,28 +60,20 @@ static int check_unchanged(const struct fs_entry *e, struct error *err)
                : 0;
 }
 
-/* A regular file; the scribe, if there is one, is told of it. */
-static int write_file(const struct pass *p, const struct copied *c, struct layer_file *f,
-                      struct error *err)
+/* Tells the scribe, if there is one, of an entry whose turn it is. `digest` is that of a regular
+ * file. */
+static void tell(const struct copied *c, enum fs_entry_kind kind, const struct fs_entry *e,
+                 const struct digest *digest)
 {
-    TRY(p->to->ops->file(p->to, f, err));
-    if (c->scribe)
-        digest_scribe_file(c->scribe, c->item.path, &f->e->st, &f->digest);
-    return 0;
-}
-
-static int write_described(const struct pass *p, const struct copied *c, const struct fs_entry *e,
-                           struct error *err)
-{
-    struct layer_file f = { .e = e, .wants_digest = c->scribe != NULL };
-    if (e->tar.type == TAR_FILE)
-        return write_file(p, c, &f, err);
-    if (c->scribe && e->tar.type == TAR_HARDLINK)
-        digest_scribe_link(c->scribe, c->item.path, &e->st);
-    TRY(p->to->ops->entry(p->to, &e->tar, e->fd, err));
-    if (c->scribe && e->tar.type != TAR_HARDLINK)
-        digest_scribe_other(c->scribe, c->item.path, &e->st, e);
-    return 0;
+    const char *path = c->item.path;
+    if (!c->scribe || digest_scribe_link(c->scribe, path, &e->st))
+        return;
+    if (kind == FS_ENTRY_SOCKET)
+        digest_scribe_other(c->scribe, path, &e->st, NULL);
+    else if (e->tar.type == TAR_FILE)
+        digest_scribe_file(c->scribe, path, &e->st, digest);
+    else
+        digest_scribe_other(c->scribe, path, &e->st, e);
 }
 
 /* All of it, in its turn. */
@@ -89,15 +81,16 @@ static int copy_now(struct pass *p, const struct copied *c, struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    struct layer_file f = { .e = &e, .wants_digest = c->scribe != NULL };
     TRY(describe(p, c, &e, &kind, err));
-    if (kind == FS_ENTRY_SOCKET) {
-        if (c->scribe)
-            digest_scribe_other(c->scribe, c->item.path, &e.st, NULL);
-        return 0;
+    if (kind == FS_ENTRY_ORDINARY) {
+        hard_links_apply(&p->links, &e);
+        TRY(e.tar.type == TAR_FILE ? p->to->ops->file(p->to, &f, err)
+                                   : p->to->ops->entry(p->to, &e.tar, e.fd, err));
+        TRY(check_unchanged(&e, err));
     }
-    hard_links_apply(&p->links, &e);
-    TRY(write_described(p, c, &e, err));
-    return check_unchanged(&e, err);
+    tell(c, kind, &e, &f.digest);
+    return 0;
 }
 
 /* What a job does. Whatever is odd is left to copy_now, which tells errors. */
@@ -123,6 +116,13 @@ static int copy_ahead(void *arg, void *item, struct error *err)
     return 0;
 }
 
+static int copy_rest(const struct pass *p, struct waiting *w, struct error *err)
+{
+    TRY(p->to->ops->file(p->to, &w->file, err));
+    tell(&w->c, FS_ENTRY_ORDINARY, &w->e, &w->file.digest);
+    return 0;
+}
+
 static int copy_in_turn(void *arg, void *item, struct error *err)
 {
     struct pass *p = arg;
@@ -130,7 +130,7 @@ static int copy_in_turn(void *arg, void *item, struct error *err)
     TRY(cancel_check(p->copy->cancel, err));
     if (w->c.is_item && w->c.scribe)
         digest_scribe_item(w->c.scribe, w->c.index);
-    int rc = w->file.is_ahead ? write_file(p, &w->c, &w->file, err) : copy_now(p, &w->c, err);
+    int rc = w->file.is_ahead ? copy_rest(p, w, err) : copy_now(p, &w->c, err);
     /* The next item may replace what this one is: no link leads back to it. */
     if (w->c.is_item)
         hard_links_release(&p->links);

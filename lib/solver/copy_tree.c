@@ -103,8 +103,11 @@ static int write_top(const struct tree *t, int source_fd, struct error *err)
         TRY(lower_look(c->lower, t->dest, &exists, &existing, err));
         e = existing.tar;
     }
-    e.mtime_s = source.tar.mtime_s;
-    e.mtime_ns = source.tar.mtime_ns;
+    /* The root of a stage has no time but that of its mount. */
+    if (p->from->is_context || *t->item->path) {
+        e.mtime_s = source.tar.mtime_s;
+        e.mtime_ns = source.tar.mtime_ns;
+    }
     /* The root directory's own attributes are no part of a layer. */
     return *t->dest ? p->to->ops->entry(p->to, &e, -1, err) : 0;
 }

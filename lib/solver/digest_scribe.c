@@ -4,20 +4,11 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/fs/file_digest.h"
 #include "lib/fs/hard_links.h"
 #include "lib/solver/selection_digest_internal.h"
 
 enum { SELECTION_VERSION = 3 };
-
-static void add_xattrs(struct hasher *h, const struct fs_entry *e)
-{
-    hasher_add_u64(h, e->tar.xattr_count);
-    for (size_t i = 0; i < e->tar.xattr_count; i++) {
-        hasher_add_text(h, e->tar.xattrs[i].name);
-        hasher_add_u64(h, e->tar.xattrs[i].len);
-        hasher_add(h, e->tar.xattrs[i].value, e->tar.xattrs[i].len);
-    }
-}
 
 void facts_of_other(struct facts *f, const struct fs_entry *e)
 {
@@ -29,7 +20,7 @@ void facts_of_other(struct facts *f, const struct fs_entry *e)
     hasher_add_text(h, e->tar.link);
     hasher_add_u64(h, e->tar.dev_major);
     hasher_add_u64(h, e->tar.dev_minor);
-    add_xattrs(h, e);
+    hash_xattrs(h, &e->tar);
     hasher_finish(h, &f->digest);
 }
 

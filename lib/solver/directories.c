@@ -2,6 +2,8 @@
 #include "lib/solver/directories.h"
 
 #include "lib/base/mem.h"
+#include "lib/fs/file_digest.h"
+#include "lib/layer/whiteout.h"
 
 void hash_entry(struct hasher *h, const struct tar_entry *e)
 {
@@ -13,12 +15,7 @@ void hash_entry(struct hasher *h, const struct tar_entry *e)
     hasher_add_u64(h, (uint64_t)e->mtime_s);
     hasher_add_u64(h, e->mtime_ns);
     hasher_add_text(h, e->link);
-    hasher_add_u64(h, e->xattr_count);
-    for (size_t i = 0; i < e->xattr_count; i++) {
-        hasher_add_text(h, e->xattrs[i].name);
-        hasher_add_u64(h, e->xattrs[i].len);
-        hasher_add(h, e->xattrs[i].value, e->xattrs[i].len);
-    }
+    hash_xattrs(h, e);
 }
 
 static int emit(const struct tar_entry *e, struct hasher *facts, struct layer_writer *to,
@@ -52,6 +49,17 @@ int write_directories(struct lower *lower, const char *path, unsigned mode, stru
             .path = part, .type = TAR_DIR, .mode = mode, .uid = owner.uid, .gid = owner.gid
         };
         TRY(write_one(lower, &fresh, facts, to, err));
+    }
+    return 0;
+}
+
+int check_names(const char *path, struct error *err)
+{
+    for (const char *name = path; name; name = strchr(name, '/')) {
+        name += *name == '/';
+        if (strncmp(name, WHITEOUT_PREFIX, strlen(WHITEOUT_PREFIX)) == 0)
+            return error_set(err, ERROR_USER, 0,
+                             "%s cannot be part of an image: its name means a deletion", path);
     }
     return 0;
 }

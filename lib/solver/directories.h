@@ -15,6 +15,8 @@ enum { NEW_DIRECTORY_MODE = 0755 };
  * `facts` and `to` may be NULL. Errors: USER if something on the way is no directory. */
 int write_directories(struct lower *lower, const char *path, unsigned mode, struct owner owner,
                       struct hasher *facts, struct layer_writer *to, struct error *err) MUST_CHECK;
+/* Errors: USER if a name on the way to `path`, or its own, would mean a deletion in a layer. */
+int check_names(const char *path, struct error *err) MUST_CHECK;
 /* All that an entry without content says. */
 void hash_entry(struct hasher *h, const struct tar_entry *e);
 

@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "lib/layer/layer_index.h"
 #include "lib/solver/layer_blob.h"
+#include "lib/solver/owner.h"
 #include "lib/solver/solver_internal.h"
 
 /* Layers under way at once: some wait for the network while others unpack. */
@@ -50,26 +51,39 @@ static void disclaim(struct solver *s, const char *id)
     pthread_mutex_unlock(&s->unpack_lock);
 }
 
+static int use_blob(struct layer_job *job, bool over, struct reader *in, bool *out_made,
+                    struct error *err)
+{
+    struct solver *s = job->solver;
+    struct snapshotter *snapshotter = s->workers.snapshotter;
+    if (job->use == ROOT_LOOKED_INTO)
+        return layer_index_make(s->options.store, job->layers->ids[job->index], in, out_made, err);
+    *out_made = true;
+    return snapshotter->ops->apply(snapshotter, job->layers, job->index, over, in,
+                                   &job->needs_below, err);
+}
+
 static int read_from(struct layer_job *job, bool over, enum layer_blob_source source,
                      bool *out_is_live, struct error *err)
 {
     struct solver *s = job->solver;
-    struct snapshotter *snapshotter = s->workers.snapshotter;
     const char *id = job->layers->ids[job->index];
     auto_(layer_blob) struct layer_blob *blob = NULL;
     struct meter meter;
     char what[32];
+    bool made = false;
     TRY(layer_blob_open(s, id, source, job->progress, &blob, err));
     *out_is_live = layer_blob_is_live(blob);
     snprintf(what, sizeof what, "extracting %.12s", id);
     meter_start(&meter, s->options.progress, job->progress, what, 0);
     struct metered_reader in = metered_reader_init(layer_blob_base(blob), &meter);
-    TRY(job->use == ROOT_LOOKED_INTO
-            ? layer_index_make(s->options.store, id, &in.base, err)
-            : snapshotter->ops->apply(snapshotter, job->layers, job->index, over, &in.base,
-                                      &job->needs_below, err));
+    TRY(use_blob(job, over, &in.base, &made, err));
     meter_end(&meter);
-    return 0;
+    if (made)
+        return 0;
+    /* A layer of which no index can be made is unpacked. */
+    job->use = ROOT_MOUNTED;
+    return read_from(job, over, source, out_is_live, err);
 }
 
 static int read_blob(struct layer_job *job, bool over, struct error *err)
@@ -136,6 +150,17 @@ static int finish_jobs(struct layer_job *jobs, size_t count, struct error *err)
     return rc;
 }
 
+/* A layer that had to be unpacked after all, and relies on those below it, wants their trees. */
+static bool take_need_of_trees(struct layer_job *jobs, size_t count)
+{
+    bool needed = false;
+    for (size_t i = 0; i < count; i++) {
+        needed = needed || jobs[i].needs_below;
+        jobs[i].needs_below = false;
+    }
+    return needed;
+}
+
 /* Sees to it that all trees of `layers` are there; for ROOT_LOOKED_INTO, trees or indexes. */
 static int provide(struct solver *s, const struct layer_list *layers, enum root_use use,
                    unsigned progress, struct error *err)
@@ -147,7 +172,9 @@ static int provide(struct solver *s, const struct layer_list *layers, enum root_
         };
     }
     parallel_for(s->workers.pool, layers->count, WIDTH, run_layer_job, jobs);
-    return finish_jobs(jobs, layers->count, err);
+    bool want_trees = use != ROOT_MOUNTED && take_need_of_trees(jobs, layers->count);
+    TRY(finish_jobs(jobs, layers->count, err));
+    return want_trees ? provide(s, layers, ROOT_MOUNTED, progress, err) : 0;
 }
 
 /* The snapshotter has said what is missing, if that is it: a step need not ask for every layer. */
@@ -181,14 +208,23 @@ int view_layers(struct solver *s, const struct layer_list *layers, struct snapsh
     return snapshotter->ops->view(snapshotter, layers, out, err);
 }
 
-int look_into_layers(struct solver *s, const struct layer_list *layers, struct lower **out,
-                     struct error *err)
+int look_into_layers(struct solver *s, const struct layer_list *layers, const char *owner,
+                     struct lower **out, struct error *err)
 {
     struct snapshotter *snapshotter = s->workers.snapshotter;
-    if (snapshotter->ops->lower(snapshotter, layers, out, err) == 0)
-        return 0;
-    TRY(provide_missing(s, layers, ROOT_LOOKED_INTO, err));
-    return snapshotter->ops->lower(snapshotter, layers, out, err);
+    auto_(lower) struct lower *lower = NULL;
+    if (snapshotter->ops->lower(snapshotter, layers, &lower, err) < 0) {
+        TRY(provide_missing(s, layers, ROOT_LOOKED_INTO, err));
+        TRY(snapshotter->ops->lower(snapshotter, layers, &lower, err));
+    }
+    /* Accounts may be in a file that no index keeps: behind a link, or too large. */
+    if (owner && *owner && !owner_is_at_hand(lower)) {
+        lower_close(take_ptr(lower));
+        TRY(provide(s, layers, ROOT_MOUNTED, 0, err));
+        TRY(snapshotter->ops->lower(snapshotter, layers, &lower, err));
+    }
+    *out = take_ptr(lower);
+    return 0;
 }
 
 int image_run(struct solver *s, const struct vertex *v, unsigned progress, struct error *err)

@@ -298,7 +298,7 @@ int copy_run(struct solver *s, const struct vertex *v, unsigned progress, bool *
                                           .meter = &meter };
     meter_start(&meter, s->options.progress, progress, "copying", 0);
     TRY(open_inputs(&r, err));
-    TRY(look_into_layers(s, &layers, &lower, err));
+    TRY(look_into_layers(s, &layers, v->copy.chown, &lower, err));
     TRY(copy_onto(&r, lower, &layer, out_cached, err));
     meter_end(&meter);
     return remember(s, v, &layer, err);

@@ -16,6 +16,7 @@ static int mkdir_onto(struct solver *s, const struct vertex *v, struct lower *lo
     TRY(owner_resolve(lower, v->mkdir.owner, &owner, &unknown, err));
     if (lower_resolve(lower, v->mkdir.path, &place, err) < 0)
         return error_wrap(err, "WORKDIR %s", v->mkdir.path);
+    TRY(check_names(place.path, err));
     if (place.exists && !place.is_dir)
         return error_set(err, ERROR_USER, 0, "WORKDIR %s is not a directory", v->mkdir.path);
     /* A directory that is there is left alone: the layer is empty. */
@@ -48,7 +49,7 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached, struct
     struct layer_list layers = input_layers(s, v, 0);
     auto_(lower) struct lower *lower = NULL;
     auto_(cache_record) struct cache_record layer = { 0 };
-    TRY(look_into_layers(s, &layers, &lower, err));
+    TRY(look_into_layers(s, &layers, v->mkdir.owner, &lower, err));
     TRY(mkdir_onto(s, v, lower, &layer, out_cached, err));
     return remember(s, v, &layer, err);
 }

@@ -30,6 +30,13 @@ static int accounts_load(struct lower *lower, struct accounts *out, struct error
     return lower_read(lower, "/etc/group", IDENTITY_FILE_MAX, &out->group, err);
 }
 
+bool owner_is_at_hand(struct lower *lower)
+{
+    auto_(accounts) struct accounts accounts = { 0 };
+    auto_(error) struct error err = { 0 };
+    return accounts_load(lower, &accounts, &err) == 0 || err.kind != ERROR_NOT_FOUND;
+}
+
 /* `text` is a user, or ":group" for a group alone; a name that is not known leaves *out as it is.
  */
 static int look_up(const struct accounts *a, const char *text, struct identity *out,

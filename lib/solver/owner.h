@@ -18,4 +18,7 @@ struct owner {
 int owner_resolve(struct lower *lower, const char *text, struct owner *out, char **out_unknown,
                   struct error *err) MUST_CHECK;
 
+/* Can the root's accounts be read? If not, a packed layer of it has to be unpacked first. */
+bool owner_is_at_hand(struct lower *lower);
+
 #endif

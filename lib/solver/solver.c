@@ -5,8 +5,6 @@
 #include "lib/base/mem.h"
 #include "lib/layer/packed_writer.h"
 
-enum { LAYERS_MAX = 500 };
-
 struct solver *solver_new(const struct solver_options *options)
 {
     struct solver *s = xcalloc(1, sizeof *s);
@@ -108,7 +106,7 @@ static void result_add(struct result *r, const char *id, const char *created)
     r->created[r->layers.count++] = created ? xstrdup(created) : NULL;
 }
 
-static void set_image_result(struct solver *s, const struct vertex *v)
+void set_image_result(struct solver *s, const struct vertex *v)
 {
     struct result *r = &state_of(s, v)->result;
     const struct resolved_image *image = v->image.image;
@@ -141,28 +139,6 @@ void set_merge_result(struct solver *s, const struct vertex *v)
     add_result(s, r, v->inputs[1]);
 }
 
-/* The times of a packed layer may be those of another epoch. */
-static bool has_right_times(const struct solver *s, const char *layer)
-{
-    struct packed_layer packed;
-    const struct face_options *faces = s->options.faces;
-    return !faces || !packed_layer_find(s->options.store, layer, &packed) ||
-           packed_layer_fits(&packed, faces->diff.has_epoch, faces->diff.epoch_s);
-}
-
-bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
-           struct cache_record *out)
-{
-    if (v->no_cache || !cache_find(s->options.store, key, out))
-        return false;
-    if (!has_right_times(s, out->layer)) {
-        cache_record_release(out);
-        return false;
-    }
-    set_result(s, v, out);
-    return true;
-}
-
 char *time_of_layer(void)
 {
     char now[CLOCK_TEXT_SIZE];
@@ -182,241 +158,9 @@ int open_layer_writer(struct solver *s, bool packed, struct layer_writer **out, 
                   : snapshotter->ops->layer_write(snapshotter, out, err);
 }
 
-static void add_layers(struct hasher *h, struct layer_list layers)
+bool solver_will_run(const struct solver *s, const struct vertex *v)
 {
-    hasher_add_u64(h, layers.count);
-    for (size_t i = 0; i < layers.count; i++)
-        hasher_add_text(h, layers.ids[i]);
-}
-
-/* Input `i` is a stage or an image that files are taken from. */
-static bool is_stage(const struct vertex *v, size_t i)
-{
-    return i > 0 && v->inputs[i] && v->inputs[i]->kind != OP_LOCAL;
-}
-
-static bool takes_from_stages(const struct vertex *v)
-{
-    for (size_t i = 1; (v->kind == OP_COPY || v->kind == OP_EXEC) && i < v->input_count; i++) {
-        if (is_stage(v, i))
-            return true;
-    }
-    return false;
-}
-
-/* A layer may only return to the root it was made on, and beside the stages it took files from:
- * with several builders, or after --no-cache, the same definition has led to more than one of each.
- * A stage that is gone counts as no layers. */
-static void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
-                       struct digest *out)
-{
-    const struct digest *definition = &state_of(s, v)->key;
-    auto_(hasher) struct hasher *h = hasher_new();
-    hasher_add_text(h, "record");
-    hasher_add(h, definition->bytes, sizeof definition->bytes);
-    add_layers(h, input_layers(s, v, 0));
-    for (size_t i = 1; with_stages && i < v->input_count; i++) {
-        if (is_stage(v, i))
-            add_layers(h, input_layers(s, v, i));
-    }
-    hasher_finish(h, out);
-}
-
-int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
-             struct error *err)
-{
-    struct digest key;
-    TRY(key_of(s, v, err));
-    const struct strvec *recipe = &state_of(s, v)->recipe;
-    record_key(s, v, false, &key);
-    TRY(cache_put(s->options.store, &key, layer, recipe, err));
-    if (!takes_from_stages(v))
-        return 0;
-    record_key(s, v, true, &key);
-    return cache_put(s->options.store, &key, layer, recipe, err);
-}
-
-static int find_cached(struct solver *s, const struct vertex *v, bool *out,
-                       struct error *err) MUST_CHECK;
-
-static int find_merge_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
-{
-    bool below = true;
-    if (v->inputs[0])
-        TRY(find_cached(s, v->inputs[0], &below, err));
-    TRY(find_cached(s, v->inputs[1], out, err));
-    *out = *out && below;
-    if (!*out)
-        return 0;
-    set_merge_result(s, v);
-    state_of(s, v)->status = VERTEX_CACHED;
-    return 0;
-}
-
-/* Is `v` cached, with all roots below it? Sets its result if so. */
-static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
-{
-    struct vertex_state *state = state_of(s, v);
-    *out = true;
-    if (state->status == VERTEX_CACHED)
-        return 0;
-    if (v->kind == OP_IMAGE) {
-        set_image_result(s, v);
-        state->status = state->status == VERTEX_PENDING ? VERTEX_PENDING : VERTEX_CACHED;
-        return 0;
-    }
-    TRY(key_of(s, v, err));
-    if (v->kind == OP_LOCAL) {
-        state->status = VERTEX_CACHED;
-        return 0;
-    }
-    if (v->kind == OP_MERGE)
-        return find_merge_cached(s, v, out, err);
-    if (!state->has_key) {
-        *out = false;
-        return 0;
-    }
-    if (v->inputs[0])
-        TRY(find_cached(s, v->inputs[0], out, err));
-    bool has_stages = takes_from_stages(v);
-    for (size_t i = 1; i < v->input_count; i++) {
-        bool cached = true;
-        if (is_stage(v, i))
-            TRY(find_cached(s, v->inputs[i], &cached, err));
-        has_stages = has_stages && cached;
-    }
-    struct digest key;
-    auto_(cache_record) struct cache_record record = { 0 };
-    record_key(s, v, has_stages, &key);
-    *out = *out && !state->anew && reuse(s, v, &key, &record);
-    if (*out)
-        state->status = VERTEX_CACHED;
-    return 0;
-}
-
-/* What runs uses the roots that its inputs rest on, down to the image at the bottom. */
-static void use_root(struct solver *s, const struct vertex *v, enum root_use use)
-{
-    for (; v && state_of(s, v)->use < use; v = v->inputs[0]) {
-        state_of(s, v)->use = use;
-        if (v->kind == OP_MERGE)
-            use_root(s, v->inputs[1], use);
-        if (v->kind == OP_IMAGE)
-            state_of(s, v)->status = VERTEX_PENDING;
-    }
-}
-
-/* What input `i` is to the step `v`, which runs. */
-static enum root_use use_of_input(const struct vertex *v, size_t i)
-{
-    if (v->kind == OP_MERGE || v->inputs[i]->kind == OP_LOCAL)
-        return ROOT_UNUSED;
-    return i == 0 && v->kind != OP_EXEC ? ROOT_LOOKED_INTO : ROOT_MOUNTED;
-}
-
-static void foresee_root(struct solver *s, const struct vertex *v, enum root_use use)
-{
-    for (; v && state_of(s, v)->foreseen < use; v = v->inputs[0]) {
-        state_of(s, v)->foreseen = use;
-        if (v->kind == OP_MERGE)
-            foresee_root(s, v->inputs[1], use);
-    }
-}
-
-/* What would be done with roots if nothing were cached. */
-static void foresee(struct solver *s, const struct vertex *v, bool *seen)
-{
-    if (seen[v->index])
-        return;
-    seen[v->index] = true;
-    for (size_t i = 0; i < v->input_count; i++) {
-        if (!v->inputs[i])
-            continue;
-        foresee_root(s, v->inputs[i], use_of_input(v, i));
-        foresee(s, v->inputs[i], seen);
-    }
-}
-
-/* Marks what has to run for `v`. */
-static int need(struct solver *s, const struct vertex *v, struct error *err)
-{
-    struct vertex_state *state = state_of(s, v);
-    bool cached = false;
-    if (state->status == VERTEX_PENDING || state->status == VERTEX_CACHED)
-        return 0;
-    TRY(find_cached(s, v, &cached, err));
-    if (cached)
-        return 0;
-    state->status = VERTEX_PENDING;
-    for (size_t i = 0; i < v->input_count; i++) {
-        if (!v->inputs[i])
-            continue;
-        TRY(need(s, v->inputs[i], err));
-        use_root(s, v->inputs[i], use_of_input(v, i));
-    }
-    return 0;
-}
-
-/* Shows vertices that the target rests on and that nobody needs to run. */
-static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
-{
-    if (seen[v->index])
-        return;
-    seen[v->index] = true;
-    for (size_t i = 0; i < v->input_count; i++) {
-        if (v->inputs[i])
-            report_cached(s, v->inputs[i], seen);
-    }
-    struct vertex_state *state = state_of(s, v);
-    if (state->status == VERTEX_PENDING)
-        return;
-    unsigned n = state->progress ? state->progress : progress_start(s->options.progress, v->name);
-    if (state->progress)
-        meter_end(&state->meter);
-    progress_end(s->options.progress, n, v->kind == OP_LOCAL ? PROGRESS_DONE : PROGRESS_CACHED,
-                 NULL);
-}
-
-/* overlayfs mounts no more, and neither do the engines that run the image. */
-static int check_layer_count(const struct vertex *target, struct error *err)
-{
-    size_t count = 0;
-    for (const struct vertex *v = target; v; v = v->inputs[0])
-        count += v->kind == OP_IMAGE ? v->image.image->layer_count : 1;
-    if (count <= LAYERS_MAX)
-        return 0;
-    error_set(err, ERROR_USER, 0, "the image would have %zu layers; %d is the limit", count,
-              LAYERS_MAX);
-    error_at(err, target->where);
-    return error_hint(err, "put several commands into one RUN, several files into one COPY");
-}
-
-static int plan(struct solver *s, const struct vertex *target, bool *out_complete,
-                struct error *err)
-{
-    auto_free bool *seen = xcalloc(2 * s->options.graph->count, sizeof *seen);
-    TRY(check_layer_count(target, err));
-    foresee(s, target, seen);
-    if (s->options.target_is_mounted)
-        foresee_root(s, target, ROOT_MOUNTED);
-    TRY(need(s, target, err));
-    if (state_of(s, target)->status == VERTEX_PENDING && s->options.target_is_mounted)
-        use_root(s, target, ROOT_MOUNTED);
-    *out_complete = state_of(s, target)->status == VERTEX_CACHED;
-    report_cached(s, target, seen + s->options.graph->count);
-    return 0;
-}
-
-/* Threads read contexts; a fork finds none of them. */
-int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
-                struct error *err)
-{
-    struct thread_pool *pool = thread_pool_new(thread_pool_cores());
-    s->workers.pool = pool;
-    int rc = plan(s, target, out_complete, err);
-    s->workers.pool = NULL;
-    thread_pool_free(pool);
-    return rc;
+    return state_of(s, v)->status == VERTEX_PENDING;
 }
 
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,

@@ -86,6 +86,8 @@ DEFINE_AUTO(solver, struct solver *, solver_free(*value))
  * missing source of a COPY is found here, before anything runs. */
 int solver_plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err) MUST_CHECK;
+/* Has the plan left the vertex open? */
+bool solver_will_run(const struct solver *s, const struct vertex *v);
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,
                struct error *err) MUST_CHECK;
 /* From now on `done` is told of each layer of the target, in no order, as soon as it is there and

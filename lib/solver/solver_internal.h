@@ -78,6 +78,11 @@ struct file_source context_source(const struct local_context *context);
 struct selection_digesting digesting_of(const struct solver *s, const struct file_source *from,
                                         const struct selection *selection);
 
+/* Input `i` is a stage or an image that files are taken from; any of them is. */
+bool is_stage(const struct vertex *v, size_t i);
+bool takes_from_stages(const struct vertex *v);
+
+void set_image_result(struct solver *s, const struct vertex *v);
 /* Makes `v`'s result: the layers of its root, and `layer` on top. */
 void set_result(struct solver *s, const struct vertex *v, const struct cache_record *layer);
 /* Makes the result of an OP_MERGE, whose inputs have theirs. */
@@ -86,6 +91,11 @@ void set_merge_result(struct solver *s, const struct vertex *v);
  * a vertex that is to run anew. */
 bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
            struct cache_record *out);
+/* A layer may only return to the root it was made on, and beside the stages it took files from:
+ * with several builders, or after --no-cache, the same definition has led to more than one of each.
+ * A stage that is gone counts as no layers. */
+void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
+                struct digest *out);
 /* Records that `v`, on what its inputs turned out to be, has led to `layer`. */
 int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
              struct error *err) MUST_CHECK;
@@ -116,9 +126,10 @@ int prepare_layers(struct solver *s, const struct layer_list *layers,
                    struct error *err) MUST_CHECK;
 int view_layers(struct solver *s, const struct layer_list *layers, struct snapshot **out,
                 struct error *err) MUST_CHECK;
-/* What `layers` hold; packed ones get an index. */
-int look_into_layers(struct solver *s, const struct layer_list *layers, struct lower **out,
-                     struct error *err) MUST_CHECK;
+/* What `layers` hold; packed ones get an index. `owner` (may be NULL) is one that will be resolved.
+ */
+int look_into_layers(struct solver *s, const struct layer_list *layers, const char *owner,
+                     struct lower **out, struct error *err) MUST_CHECK;
 
 /* How `v` writes its layer: as a blob if nothing mounts it, else as a tree. */
 bool is_written_packed(const struct solver *s, const struct vertex *v);

@@ -49,6 +49,8 @@ static int parse_layer(const js *object, struct image_record_layer *out, struct 
     TRY(js_get_digest(object, "diff_id", &out->diff_id, err));
     snprintf(out->id, sizeof out->id, "%s", id);
     TRY(js_get_u64(object, "tar_size", false, &out->tar_size, err));
+    out->has_epoch = js_member(object, "epoch") != NULL;
+    TRY(js_get_i64(object, "epoch", &out->epoch_s, err));
     if (!js_member(object, "blob"))
         return 0;
     out->has_blob = true;
@@ -131,6 +133,8 @@ static js *print_record(const struct image_record *image)
         js_set_digest(object, "diff_id", &layer->diff_id);
         if (layer->tar_size)
             js_set_take(object, "tar_size", js_new_int((int64_t)layer->tar_size));
+        if (layer->has_epoch)
+            js_set_take(object, "epoch", js_new_int(layer->epoch_s));
         if (layer->has_blob) {
             js_set_digest(object, "blob", &layer->blob);
             js_set_take(object, "size", js_new_int((int64_t)layer->blob_size));
@@ -161,7 +165,8 @@ int image_store_put(const struct store *store, const struct image_record *image,
 static bool same_layer(const struct image_record_layer *a, const struct image_record_layer *b)
 {
     return strcmp(a->id, b->id) == 0 && digest_equal(&a->diff_id, &b->diff_id) &&
-           a->has_blob == b->has_blob && (!a->has_blob || digest_equal(&a->blob, &b->blob));
+           a->has_epoch == b->has_epoch && a->epoch_s == b->epoch_s && a->has_blob == b->has_blob &&
+           (!a->has_blob || digest_equal(&a->blob, &b->blob));
 }
 
 bool image_store_has(const struct store *store, const struct image_record *image)

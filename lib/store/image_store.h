@@ -14,7 +14,9 @@ struct image_record_layer {
     char id[DIGEST_HEX_SIZE]; /* of the unpacked face, see layer.h */
     struct digest diff_id;
     uint64_t tar_size; /* bytes of the plain tar; 0 if we did not make it */
-    bool has_blob;     /* it has been packed, or came packed: */
+    bool has_epoch;    /* the diff_id is that of the tree clamped to: */
+    int64_t epoch_s;
+    bool has_blob; /* it has been packed, or came packed: */
     struct digest blob;
     uint64_t blob_size;
     char media_type[80];

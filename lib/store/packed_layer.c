@@ -31,6 +31,8 @@ static bool parse(const js *body, struct packed_layer *out)
 bool packed_layer_find(const struct store *store, const char *id, struct packed_layer *out)
 {
     struct digest key;
+    if (strlen(id) != DIGEST_HEX_SIZE - 1)
+        return false; /* a tree's own name */
     key_of(id, &key);
     auto_(js) js *body = record_find(store, &key);
     return body && parse(body, out) && blob_exists(store, &out->blob, out->blob_size);

@@ -378,3 +378,23 @@ END
     same Env "$(config_of empty Env)" '["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "A=b"]'
     ok skopeo inspect oci-archive:empty.tar
 }
+
+@test "--jobs: that many steps at a time" {
+    local i
+    {
+        for i in 1 2 3 4; do
+            printf 'FROM base AS s%s\nRUN --mount=type=cache,target=/c echo in >> /c/log; sleep 0.2; echo out >> /c/log # %s\n' $i $i
+        done
+        printf 'FROM base\n'
+        for i in 1 2 3 4; do
+            printf 'COPY --from=s%s /etc/passwd /%s\n' $i $i
+        done
+        printf 'RUN --mount=type=cache,target=/c tr "\\n" " " < /c/log; rm /c/log\n'
+    } > "$CTX/Dockerfile"
+    ok mlb --jobs 1 "$CTX"
+    says "in out in out in out in out"
+    ok mlb --no-cache --jobs 4 "$CTX"
+    says "in in in in out out out out"
+    fails 2 mlb --jobs many "$CTX"
+    says "--jobs many" "0 is for no limit"
+}

@@ -256,3 +256,42 @@ END
     step_says "RUN echo" CACHED
     step_says "RUN test" ERROR
 }
+
+@test "a changed step that makes the same as before: what rests on it is cached" {
+    dockerfile << 'END'
+FROM base
+RUN echo same > /file; ln /file /link; mkdir -m 700 /d # 1
+RUN cat /proc/sys/kernel/random/uuid > /random
+COPY other /
+END
+    first
+    sed -i 's/# 1/# 2/' "$CTX/Dockerfile"
+    again
+    same "cached steps" "$(cached_steps)" 2
+    # The step itself is new in the history; its layer is not.
+    "$MLBUILD" save -o one.tar img && "$MLBUILD" save -o two.tar img2
+    same layers "$(image layers two.tar)" "$(image layers one.tar)"
+    again
+    same "cached steps" "$(cached_steps)" 4
+    sed -i 's/# 2/# 3/' "$CTX/Dockerfile"
+    again --no-cache
+    same "cached steps" "$(cached_steps)" 0
+}
+
+@test "a changed step that makes anything else is no stand-in" {
+    local command
+    dockerfile << 'END'
+FROM base
+ARG WHAT
+RUN eval "$WHAT"
+RUN cat /proc/sys/kernel/random/uuid > /random
+END
+    first --build-arg WHAT="echo a > /f; chmod 600 /f; echo b > /g"
+    for command in "echo A > /f; chmod 600 /f; echo b > /g" "echo a > /f; chmod 644 /f; echo b > /g" \
+        "echo a > /f; chmod 600 /f; echo b > /h" "echo a > /f; chmod 600 /f; ln /f /g" \
+        "echo a > /f; chmod 600 /f; echo b > /g; chown 1 /g" "echo a > /f; chmod 600 /f; mkdir /g" \
+        "echo a > /f; chmod 600 /f; ln -s b /g" "echo a > /f; chmod 600 /f; echo b > /g; rm /bin/false"; do
+        again --build-arg WHAT="$command"
+        same "cached steps after $command" "$(cached_steps)" 0
+    done
+}

@@ -108,11 +108,14 @@ END
 }
 
 @test "Ctrl-C and SIGTERM while the context is hashed, and in COPY" {
-    printf 'FROM scratch\nCOPY large /\n' > "$CTX/Dockerfile"
+    printf 'FROM base\nCOPY large /\nRUN true\n' > "$CTX/Dockerfile"
     truncate -s 3G "$CTX/large"
     interrupted 130 "#1 DONE" -t img -o img.tar
     says_not "COPY large /"$'\n'"#"
     interrupted 143 "#1 DONE" -t img -o img.tar
+    # What nothing mounts is hashed on its way into the layer.
+    printf 'FROM scratch\nCOPY large /\n' > "$CTX/Dockerfile"
+    interrupted 130 "COPY large" -t img -o img.tar
     truncate -s 300M "$CTX/large"
     interrupted 130 "COPY large" -t img -o img.tar
     interrupted 143 "COPY large" -t img -o img.tar

@@ -145,6 +145,24 @@ containers_tool() {
     says "gzip, zstd or uncompressed"
 }
 
+@test "force-compression: the base is packed anew" {
+    ok mlb -o type=oci,dest=plain.tar "$CTX"
+    ok mlb -o type=oci,dest=some.tar,compression=zstd "$CTX"
+    same base "$(image layers some.tar | head -2)" "$(base_layers)"
+    ok mlb -o type=oci,dest=all.tar,compression=zstd,force-compression=true "$CTX"
+    run json "sorted({l['mediaType'].split('+')[1] for l in d['layers']})" < <(skopeo inspect --raw oci-archive:all.tar)
+    says '["zstd"]'
+    same diff_ids "$(skopeo inspect --config oci-archive:all.tar | json "d['rootfs']['diff_ids']")" \
+        "$(skopeo inspect --config oci-archive:plain.tar | json "d['rootfs']['diff_ids']")"
+    ok mlb --compression zstd --force-compression -o again.tar "$CTX"
+    cmp all.tar again.tar
+    ok mlb --compression none -o type=oci,dest=plain2.tar,compression=gzip "$CTX"
+    cmp plain.tar plain2.tar
+    fails 1 mlb --compression lzma -o x.tar "$CTX"
+    fails 2 mlb --compression zstd --compression-level 99 -o x.tar "$CTX"
+    says "0 to 22"
+}
+
 @test "the store is an image layout of what was packed" {
     ok mlb -t img:1 "$CTX"
     same index "$(json "d['manifests']" < "$MLBUILD_STORE/index.json")" "[]"
@@ -258,6 +276,17 @@ END
     ok "$MLBUILD" build --progress=plain --build-context given=oci-layout://layout:1 -o next.tar "$CTX"
     says "content"
     same layers "$(image layers next.tar | head -4)" "$(image layers layout)"
+}
+
+@test "an image of an epoch that is packed later, or built upon, keeps its times" {
+    ok mlb --epoch 1500000000 -t img "$CTX"
+    ok "$MLBUILD" save -o late.tar img
+    ok mlb --epoch 1500000000 -o early.tar "$CTX"
+    same layers "$(image layers late.tar)" "$(image layers early.tar)"
+    ok skopeo copy --quiet oci-archive:late.tar dir:copied
+    mkdir on && printf 'FROM img\nRUN true\n' > on/Dockerfile
+    ok "$MLBUILD" build -o on.tar on
+    same layers "$(image layers on.tar | head -n -1)" "$(image layers early.tar)"
 }
 
 @test "--epoch and SOURCE_DATE_EPOCH clamp times" {

@@ -273,7 +273,7 @@ from_fault() {
     sum=$(python3 -c 'import hashlib, random
 noise = random.Random(1).randbytes(400000)
 print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
-    for kind in good twice truncated closed-early no-range bad-range range-refused mended; do
+    for kind in good twice truncated reset closed-early no-range bad-range range-refused mended; do
         ok from_fault $kind -o "$kind.tar"
         same "$kind" "$(image cat "$kind.tar" /sum)" "$sum  -"
         rm -r "$MLBUILD_STORE"

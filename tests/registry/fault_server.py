@@ -8,6 +8,8 @@ import http.server
 import io
 import json
 import random
+import socket
+import struct
 import sys
 import tarfile
 import threading
@@ -207,6 +209,18 @@ class Server(http.server.BaseHTTPRequestHandler):
         time.sleep(seconds)
         self.wfile.write(LAYER[half:])
 
+    def reset(self, part):
+        """The connection breaks off hard in the midst of the body."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(LAYER)))
+        self.end_headers()
+        self.wfile.write(part)
+        self.wfile.flush()
+        time.sleep(0.2)
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
     def cut(self, name):
         """Answers that end early, and what comes of going on."""
         asked = self.headers["Range"]
@@ -217,6 +231,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             part = LAYER[:1000] if name == "always-truncated" else LAYER[:half]
             return self.answer(200, part, Content_Length=length, Connection="close")
+        if name == "reset" and self.times() == 0:
+            return self.reset(LAYER[:half])
         if not asked or name == "no-range":
             return self.answer(200, LAYER)
         start = int(asked.split("=")[1].split("-")[0])

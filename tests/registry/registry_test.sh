@@ -162,6 +162,7 @@ fault() { # NAME EXPECTED-EXIT EXPECTED-WORDS
 }
 fault good 0 "sha256:"
 fault truncated 0 "sha256:"
+fault reset 0 "sha256:"
 fault closed-early 0 "sha256:"
 fault no-range 0 "sha256:"
 fault bad-range 0 "sha256:"
@@ -210,6 +211,7 @@ follow good 0 "sha256:"
 follow slow 0 "sha256:"
 follow twice 0 "sha256:"
 follow truncated 0 "sha256:"
+follow reset 0 "sha256:"
 follow closed-early 0 "sha256:"
 follow no-range 0 "sha256:"
 follow bad-range 0 "sha256:"
@@ -220,6 +222,7 @@ follow wrong-bytes 1 "not sha256:"
 follow long-body 1 "more than the"
 check "nothing escapes to the terminal" 1 "" \
     sh -c "'$probe' resolve 127.0.0.1:$fault/ansi 2>&1 | grep -q \$(printf '\\033')"
+check "what was reset went on where it was" 0 "resumed reset at" cat "$work/fault.log"
 check "no authorisation went to another origin" 1 "" grep -q "LEAK" "$work/fault.log"
 check "but that origin was asked" 0 "stranger /token" cat "$work/fault.log"
 

@@ -285,6 +285,22 @@ static void reserved_flags_are_refused(void **state)
     }
 }
 
+static void a_wrong_sum_of_the_header_is_refused(void **state)
+{
+    unsigned char packed[] = "\x1f\x8b\x08\x02\0\0\0\0\0\xff??\x03\0\0\0\0\0\0\0\0\0";
+    uLong sum = crc32(0, packed, 10);
+    (void)state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct outcome o;
+        packed[10] = (unsigned char)(sum ^ (uLong)wrong);
+        packed[11] = (unsigned char)(sum >> 8);
+        inflate_all(&INFLATE_FASTEST, (char *)packed, sizeof packed - 1, (struct steps){ 1, 0 },
+                    &o);
+        assert_int_equal(o.status, wrong ? INFLATE_DAMAGED : INFLATE_MEMBER_ENDED);
+        strbuf_release(&o.plain);
+    }
+}
+
 /* Sizes wrap at 4 GiB in the trailer, and must not in between. */
 static void members_may_be_larger_than_4_gib(void **state)
 {
@@ -344,6 +360,7 @@ int main(void)
         cmocka_unit_test(streams_of_every_kind),
         cmocka_unit_test(cut_everywhere),
         cmocka_unit_test(reserved_flags_are_refused),
+        cmocka_unit_test(a_wrong_sum_of_the_header_is_refused),
         cmocka_unit_test(members_may_be_larger_than_4_gib),
     };
     return cmocka_run_group_tests_name("inflate", tests, NULL, NULL);

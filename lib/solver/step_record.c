@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a step has led to, under its keys: looked up, and remembered. */
+#include "lib/solver/solver_internal.h"
+
+/* The times of a packed layer may be those of another epoch. */
+static bool has_right_times(const struct solver *s, const char *layer)
+{
+    struct packed_layer packed;
+    const struct face_options *faces = s->options.faces;
+    return !faces || !packed_layer_find(s->options.store, layer, &packed) ||
+           packed_layer_fits(&packed, faces->diff.has_epoch, faces->diff.epoch_s);
+}
+
+bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
+           struct cache_record *out)
+{
+    if (v->no_cache || !cache_find(s->options.store, key, out))
+        return false;
+    if (!has_right_times(s, out->layer)) {
+        cache_record_release(out);
+        return false;
+    }
+    set_result(s, v, out);
+    return true;
+}
+
+static void add_layers(struct hasher *h, struct layer_list layers)
+{
+    hasher_add_u64(h, layers.count);
+    for (size_t i = 0; i < layers.count; i++)
+        hasher_add_text(h, layers.ids[i]);
+}
+
+bool is_stage(const struct vertex *v, size_t i)
+{
+    return i > 0 && v->inputs[i] && v->inputs[i]->kind != OP_LOCAL;
+}
+
+bool takes_from_stages(const struct vertex *v)
+{
+    for (size_t i = 1; (v->kind == OP_COPY || v->kind == OP_EXEC) && i < v->input_count; i++) {
+        if (is_stage(v, i))
+            return true;
+    }
+    return false;
+}
+
+void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
+                struct digest *out)
+{
+    const struct digest *definition = &state_of(s, v)->key;
+    auto_(hasher) struct hasher *h = hasher_new();
+    hasher_add_text(h, "record");
+    hasher_add(h, definition->bytes, sizeof definition->bytes);
+    add_layers(h, input_layers(s, v, 0));
+    for (size_t i = 1; with_stages && i < v->input_count; i++) {
+        if (is_stage(v, i))
+            add_layers(h, input_layers(s, v, i));
+    }
+    hasher_finish(h, out);
+}
+
+int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
+             struct error *err)
+{
+    struct digest key;
+    TRY(key_of(s, v, err));
+    const struct strvec *recipe = &state_of(s, v)->recipe;
+    record_key(s, v, false, &key);
+    TRY(cache_put(s->options.store, &key, layer, recipe, err));
+    if (!takes_from_stages(v))
+        return 0;
+    record_key(s, v, true, &key);
+    return cache_put(s->options.store, &key, layer, recipe, err);
+}
