@@ -58,7 +58,10 @@ static int write_child(struct diff *d, int dir_fd, const char *dir, const char *
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_free char *path = xasprintf("%s%s%s", dir, *dir ? "/" : "", name);
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    TRY(fs_entry_open(dir_fd, name, path, &e, &kind, err));
+    struct walk_item item = { .dir_fd = dir_fd, .name = name };
+    if (fstatat(dir_fd, name, &item.st, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "stat %s", path);
+    TRY(fs_entry_of_item(&item, path, &e, &kind, err));
     if (kind == FS_ENTRY_SOCKET)
         return 0;
     if (kind == FS_ENTRY_WHITEOUT) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshotter/layer_tree.h"
 
+#include <assert.h>
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
@@ -232,6 +233,22 @@ static int writer_entry_stream(struct layer_writer *base, const struct tar_entry
     return 0;
 }
 
+static int writer_file(struct layer_writer *base, struct layer_file *f, struct error *err)
+{
+    assert(!f->wants_digest);
+    if (!f->is_ahead)
+        return writer_entry(base, &f->e->tar, f->e->fd, err);
+    meter_add(base->meter, f->e->tar.size);
+    return 0;
+}
+
+static bool writer_file_ahead(struct layer_writer *base, struct layer_file *f)
+{
+    const struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    f->is_ahead = tree_writer_file_ahead(w->tree, f->e);
+    return f->is_ahead;
+}
+
 static int writer_look(struct layer_writer *base, const char *path, enum layer_look *out,
                        char **out_target, struct error *err)
 {
@@ -277,6 +294,8 @@ int layer_tree_write(struct snapshotter *s, struct layer_writer **out, struct er
     const struct store *store = store_of(s);
     static const struct layer_writer_ops ops = { .entry = writer_entry,
                                                  .entry_stream = writer_entry_stream,
+                                                 .file = writer_file,
+                                                 .file_ahead = writer_file_ahead,
                                                  .look = writer_look,
                                                  .whiteout = writer_whiteout,
                                                  .commit = writer_commit,

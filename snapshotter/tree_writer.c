@@ -292,6 +292,14 @@ static int write_stream(struct tree_writer *w, int fd, const struct tar_entry *e
 }
 
 /* Attributes follow the content: writing would clear the setuid bits and capabilities. */
+static int finish_file(int fd, const struct tar_entry *e, struct error *err)
+{
+    TRY(set_attributes(fd, e, err));
+    struct timespec mtime = { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns };
+    struct timespec times[2] = { mtime, mtime };
+    return futimens(fd, times) < 0 ? failed(err, "set the time of", e->path) : 0;
+}
+
 static int fill_file(struct tree_writer *w, int fd, const struct tar_entry *e,
                      const struct tree_content *content, struct error *err)
 {
@@ -299,10 +307,7 @@ static int fill_file(struct tree_writer *w, int fd, const struct tar_entry *e,
         TRY(fd_copy(content->fd, fd, e->size, e->path, w->cancel, err));
     else if (e->size)
         TRY(write_stream(w, fd, e, content->stream, err));
-    TRY(set_attributes(fd, e, err));
-    struct timespec mtime = { .tv_sec = e->mtime_s, .tv_nsec = (long)e->mtime_ns };
-    struct timespec times[2] = { mtime, mtime };
-    return futimens(fd, times) < 0 ? failed(err, "set the time of", e->path) : 0;
+    return finish_file(fd, e, err);
 }
 
 static int finish_symlink(const struct tree_writer *w, const struct tar_entry *e, const char *name,
@@ -405,6 +410,12 @@ static int finish_node(const struct tree_writer *w, const struct tar_entry *e, c
                : 0;
 }
 
+/* Of a new file, until its attributes are set: as near to them as is safe, which often is all. */
+static mode_t first_mode(const struct tar_entry *e)
+{
+    return e->mode & 0777;
+}
+
 /* Makes what is neither a directory nor a hard link, where nothing is; of a file *out_fd. -1 with
  * errno set. */
 static int make_empty(const struct tree_writer *w, const struct tar_entry *e, const char *name,
@@ -416,8 +427,8 @@ static int make_empty(const struct tree_writer *w, const struct tar_entry *e, co
         return symlinkat(e->link, w->parent_fd, name);
     if (e->type != TAR_FILE)
         return mknodat(w->parent_fd, name, type | 0600, device);
-    *out_fd =
-        openat(w->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *out_fd = openat(w->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                     first_mode(e));
     return *out_fd < 0 ? -1 : 0;
 }
 
@@ -453,6 +464,15 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
     TRY(locate(w, e->path, &name, err));
     return e->type == TAR_DIR ? write_directory(w, e, name, err)
                               : write_other(w, e, name, content, err);
+}
+
+bool tree_writer_file_ahead(const struct tree_writer *w, const struct fs_entry *e)
+{
+    auto_(error) struct error ignored = { 0 };
+    auto_close int fd =
+        beneath_open(w->tree_fd, e->tar.path, O_WRONLY | O_CREAT | O_EXCL, first_mode(&e->tar));
+    return fd >= 0 && fd_copy(e->fd, fd, e->tar.size, e->tar.path, w->cancel, &ignored) == 0 &&
+           finish_file(fd, &e->tar, &ignored) == 0;
 }
 
 int tree_writer_look(const struct tree_writer *w, const char *path, enum layer_look *out,

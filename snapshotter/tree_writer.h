@@ -37,6 +37,10 @@ struct tree_writer *tree_writer_open(int tree_fd, int below_fd, const struct can
 /* Writes one entry. A TAR_FILE's entry->size bytes come from `content`. */
 int tree_writer_entry(struct tree_writer *w, const struct tar_entry *entry,
                       const struct tree_content *content, struct error *err) MUST_CHECK;
+/* Writes a regular file whose directory is there already, if nothing has its path. In any thread,
+ * side by side with all else. False: that failed, maybe half-way; tree_writer_entry replaces what
+ * is there, or tells why. */
+bool tree_writer_file_ahead(const struct tree_writer *w, const struct fs_entry *e) MUST_CHECK;
 int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *err) MUST_CHECK;
 int tree_writer_opaque(struct tree_writer *w, const char *path, struct error *err) MUST_CHECK;
 /* From now on a directory and something else do not replace each other: that is an error (USER). */

@@ -6,7 +6,7 @@
 
 #include "lib/base/mem.h"
 
-enum { CHUNK = 1024 * 1024, PIECE = 64 * CHUNK };
+enum { CHUNK = 1024 * 1024, PIECE = 64 * CHUNK, SMALL = 64 * 1024 };
 
 int fd_write_all(int fd, const void *data, size_t len, const char *name, struct error *err)
 {
@@ -74,7 +74,7 @@ int fd_read_file(int dir_fd, const char *path, size_t limit, struct strbuf *out,
 static int copy_by_buffer(int in, int out, uint64_t len, const char *name,
                           const struct cancel *cancel, struct error *err)
 {
-    auto_free char *buf = xmalloc(CHUNK);
+    auto_free char *buf = xmalloc(len < CHUNK ? (size_t)len : CHUNK);
     while (len) {
         TRY(cancel_check(cancel, err));
         ssize_t n = fd_read_full(in, buf, len < CHUNK ? (size_t)len : CHUNK);
@@ -130,9 +130,13 @@ int fd_copy(int in, int out, uint64_t len, const char *name, const struct cancel
             struct error *err)
 {
     struct stat st;
-    bool is_whole = fstat(in, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len &&
-                    lseek(in, 0, SEEK_CUR) == 0 && lseek(out, 0, SEEK_CUR) == 0;
-    if (is_whole && (uint64_t)st.st_blocks * 512 < len && len > CHUNK)
+    /* The kernel's way costs more than it saves. */
+    if (len <= SMALL)
+        return copy_by_buffer(in, out, len, name, cancel, err);
+    bool is_whole = len > CHUNK && fstat(in, &st) == 0 && S_ISREG(st.st_mode) &&
+                    (uint64_t)st.st_size == len && lseek(in, 0, SEEK_CUR) == 0 &&
+                    lseek(out, 0, SEEK_CUR) == 0;
+    if (is_whole && (uint64_t)st.st_blocks * 512 < len)
         return copy_sparse(in, out, len, name, cancel, err);
     return copy_range(in, out, len, name, cancel, err);
 }

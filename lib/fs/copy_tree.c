@@ -107,7 +107,7 @@ static int copy_entry(void *arg, const struct walk_item *item, struct error *err
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     int dir = dir_of(c, item);
     TRY(cancel_check(c->cancel, err));
-    TRY(fs_entry_open(item->dir_fd, item->name, item->path, &e, &kind, err));
+    TRY(fs_entry_of_item(item, item->path, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY)
         return 0;
     if (S_ISDIR(item->st.st_mode) && e.tar.type == TAR_DIR)

@@ -163,12 +163,16 @@ static int read_link(struct fs_entry *e, struct error *err)
     return 0;
 }
 
+static int open_to_read(int dir_fd, const char *name)
+{
+    return openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 /* A regular file is opened for reading and must still be the one that was looked at. */
 static int open_content(struct fs_entry *e, int dir_fd, const char *name, struct error *err)
 {
     struct stat st;
-    auto_close int fd =
-        openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    auto_close int fd = open_to_read(dir_fd, name);
     if (fd < 0 || fstat(fd, &st) < 0) {
         error_set(err, ERROR_SYSTEM, errno, "open %s", e->tar.path);
         return errno == EACCES
@@ -207,6 +211,23 @@ int fs_entry_open(int dir_fd, const char *name, const char *path, struct fs_entr
         else
             TRY(read_xattrs(&e, &source, err));
     }
+    *out = e;
+    e = (struct fs_entry){ .fd = -1 };
+    return 0;
+}
+
+int fs_entry_of_item(const struct walk_item *item, const char *path, struct fs_entry *out,
+                     enum fs_entry_kind *out_kind, struct error *err)
+{
+    auto_(fs_entry) struct fs_entry e = { .tar.path = path, .fd = -1 };
+    if (S_ISREG(item->st.st_mode))
+        e.fd = open_to_read(item->dir_fd, item->name);
+    /* Anything else, and all that is odd: the long way tells what it is. */
+    if (e.fd < 0 || fstat(e.fd, &e.st) < 0 || !S_ISREG(e.st.st_mode))
+        return fs_entry_open(item->dir_fd, item->name, path, out, out_kind, err);
+    *out_kind = classify(&e);
+    describe(&e);
+    TRY(read_xattrs(&e, &(struct xattr_source){ .fd = e.fd }, err));
     *out = e;
     e = (struct fs_entry){ .fd = -1 };
     return 0;

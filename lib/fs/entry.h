@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "lib/codec/tar.h"
+#include "lib/fs/walk.h"
 
 struct fs_entry {
     struct tar_entry tar; /* borrows from what follows and from the caller's path */
@@ -32,6 +33,10 @@ enum fs_entry_kind {
  * releases it. */
 int fs_entry_open(int dir_fd, const char *name, const char *path, struct fs_entry *out,
                   enum fs_entry_kind *out_kind, struct error *err) MUST_CHECK;
+/* The same for what a walk has just seen (item->dir_fd, ->name and ->st): a regular file then costs
+ * one open. */
+int fs_entry_of_item(const struct walk_item *item, const char *path, struct fs_entry *out,
+                     enum fs_entry_kind *out_kind, struct error *err) MUST_CHECK;
 /* The same for a directory that is open already: describes the directory itself. `fd` is borrowed.
  */
 int fs_entry_of_dir(int fd, const char *path, struct fs_entry *out, struct error *err) MUST_CHECK;

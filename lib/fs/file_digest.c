@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/fs/file_digest.h"
 
+#include <assert.h>
+
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 
@@ -147,4 +149,14 @@ int file_digest(const struct file_digesting *o, const struct fs_entry *e, struct
     TRY(digest_into(o, e, h, err));
     hasher_finish(h, out);
     return 0;
+}
+
+void file_digest_bytes(const struct fs_entry *e, const void *bytes, struct digest *out)
+{
+    auto_(hasher) struct hasher *h = hasher_new();
+    assert(e->tar.size <= FILE_DIGEST_CHUNK);
+    hash_xattrs(h, &e->tar);
+    hasher_add_text(h, "bytes");
+    hasher_add(h, bytes, (size_t)e->tar.size);
+    hasher_finish(h, out);
 }

@@ -34,5 +34,7 @@ struct file_digesting {
  * that became shorter. */
 int file_digest(const struct file_digesting *o, const struct fs_entry *e, struct digest *out,
                 struct error *err) MUST_CHECK;
+/* The same of one whose bytes (e->tar.size of them, a chunk at most) were read before. */
+void file_digest_bytes(const struct fs_entry *e, const void *bytes, struct digest *out);
 
 #endif

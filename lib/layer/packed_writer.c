@@ -10,6 +10,9 @@
 #include "lib/layer/layer_index.h"
 #include "lib/layer/packer.h"
 
+/* A larger file keeps all cores busy by itself; of small ones many are under way. */
+enum { AHEAD_MAX = 64 * 1024 };
+
 static const struct packing plain_tar = PACKING_NONE;
 
 struct packed_writer {
@@ -118,8 +121,6 @@ static int check_order(struct packed_writer *w, const struct tar_entry *e, struc
 
 static int read_kept(const struct tar_entry *e, int fd, char **out, struct error *err)
 {
-    if (!layer_index_keeps(e))
-        return 0;
     auto_free char *text = xmalloc((size_t)e->size + 1);
     if (pread(fd, text, (size_t)e->size, 0) != (ssize_t)e->size)
         return error_set(err, ERROR_SYSTEM, errno, "read %s", e->path);
@@ -127,9 +128,9 @@ static int read_kept(const struct tar_entry *e, int fd, char **out, struct error
     return 0;
 }
 
-/* What comes before an entry's content. */
-static int begin_entry(struct packed_writer *w, const struct tar_entry *e, int content_fd,
-                       struct error *err)
+/* What comes before an entry's content, which is in `bytes` if that is not NULL. */
+static int begin_entry(struct packed_writer *w, const struct tar_entry *e, const void *bytes,
+                       int content_fd, struct error *err)
 {
     auto_free char *kept = NULL;
     packer_count(w->packer, w->base.meter);
@@ -141,15 +142,18 @@ static int begin_entry(struct packed_writer *w, const struct tar_entry *e, int c
         hold(w, e);
         return 0;
     }
-    TRY(read_kept(e, content_fd, &kept, err));
-    return write_header(w, e, kept, err);
+    if (!layer_index_keeps(e))
+        return write_header(w, e, NULL, err);
+    if (!bytes)
+        TRY(read_kept(e, content_fd, &kept, err));
+    return write_header(w, e, bytes ? bytes : kept, err);
 }
 
 static int packed_entry(struct layer_writer *base, const struct tar_entry *e, int content_fd,
                         struct error *err)
 {
     struct packed_writer *w = packed_of(base);
-    TRY(begin_entry(w, e, content_fd, err));
+    TRY(begin_entry(w, e, NULL, content_fd, err));
     return e->type == TAR_FILE ? tar_writer_content_fd(&w->tar, content_fd, e->path, err) : 0;
 }
 
@@ -158,16 +162,36 @@ static int take_bytes(void *arg, const void *data, size_t len, struct error *err
     return tar_writer_content(arg, data, len, err);
 }
 
-static int packed_entry_digested(struct layer_writer *base, const struct fs_entry *e,
-                                 struct digest *out, struct error *err)
+static int packed_file(struct layer_writer *base, struct layer_file *f, struct error *err)
 {
     struct packed_writer *w = packed_of(base);
+    const struct tar_entry *e = &f->e->tar;
     const struct file_digesting reading = { .pool = w->options->pool,
                                             .cancel = w->options->cancel,
                                             .use = take_bytes,
                                             .use_arg = &w->tar };
-    TRY(begin_entry(w, &e->tar, e->fd, err));
-    return file_digest(&reading, e, out, err);
+    if (!f->is_ahead && !f->wants_digest)
+        return packed_entry(base, e, f->e->fd, err);
+    TRY(begin_entry(w, e, f->bytes, f->e->fd, err));
+    if (!f->is_ahead)
+        return file_digest(&reading, f->e, &f->digest, err);
+    return e->size ? tar_writer_content(&w->tar, f->bytes, (size_t)e->size, err) : 0;
+}
+
+static bool packed_file_ahead(struct layer_writer *base, struct layer_file *f)
+{
+    const struct tar_entry *e = &f->e->tar;
+    (void)base;
+    if (e->size > AHEAD_MAX)
+        return false;
+    auto_free void *bytes = xmalloc((size_t)e->size + 1);
+    if (fd_read_full(f->e->fd, bytes, (size_t)e->size) != (ssize_t)e->size)
+        return false;
+    if (f->wants_digest)
+        file_digest_bytes(f->e, bytes, &f->digest);
+    f->bytes = take_ptr(bytes);
+    f->is_ahead = true;
+    return true;
 }
 
 static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], struct error *err)
@@ -206,7 +230,8 @@ static void packed_discard(struct layer_writer *base)
 int packed_writer_open(const struct face_options *o, struct layer_writer **out, struct error *err)
 {
     static const struct layer_writer_ops ops = { .entry = packed_entry,
-                                                 .entry_digested = packed_entry_digested,
+                                                 .file = packed_file,
+                                                 .file_ahead = packed_file_ahead,
                                                  .commit = packed_commit,
                                                  .discard = packed_discard };
     struct packed_writer *w = xcalloc(1, sizeof *w);

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "lib/base/meter.h"
+#include "lib/codec/digest.h"
 #include "lib/codec/tar.h"
 #include "lib/graph/image_resolver.h"
 #include "lib/layer/lower.h"
@@ -69,6 +70,23 @@ struct layer_writer {
     bool in_order;
 };
 
+/* A regular file on its way into a layer. */
+struct layer_file {
+    const struct fs_entry *e; /* open for reading, at its beginning, until it `is_ahead` */
+    bool wants_digest;        /* only of writers that say `in_order` */
+    /* The writer's: */
+    struct digest digest; /* what a cache key knows the file by (lib/fs/file_digest.h) */
+    bool is_ahead;        /* the descriptor is not needed any more */
+    void *bytes;          /* all of it, read ahead; or NULL */
+};
+
+static inline void layer_file_release(struct layer_file *f)
+{
+    free(f->bytes);
+    *f = (struct layer_file){ 0 };
+}
+DEFINE_AUTO(layer_file, struct layer_file, layer_file_release(value))
+
 /* What a layer under construction has at a path. */
 enum layer_look {
     LAYER_LOOK_NOTHING,
@@ -86,10 +104,14 @@ struct layer_writer_ops {
     /* The same for a TAR_FILE whose bytes are a stream. */
     int (*entry_stream)(struct layer_writer *w, const struct tar_entry *entry,
                         struct reader *content, struct error *err);
-    /* The same for a TAR_FILE that e->fd reads, telling what a cache key knows it by
-     * (lib/fs/file_digest.h), in one read. Only of writers that say `in_order`. */
-    int (*entry_digested)(struct layer_writer *w, const struct fs_entry *e, struct digest *out,
-                          struct error *err);
+    /* The same for a regular file that is described already, in one read if it is to be digested
+     * too. */
+    int (*file)(struct layer_writer *w, struct layer_file *f, struct error *err);
+    /* What of that needs no order, of a file that is small enough: reads it, or writes it to its
+     * place. In any thread, for many files at once, while the other operations go on; what came
+     * before it has been written, but for other files, and no other entry has its path. False: it
+     * cannot be done, or failed; `file` of the file opened again does it all, or tells why. */
+    bool (*file_ahead)(struct layer_writer *w, struct layer_file *f);
     /* What was written at `path` (no link above it is followed). *out_target is a link's; the
      * caller frees it. */
     int (*look)(struct layer_writer *w, const char *path, enum layer_look *out, char **out_target,

@@ -101,7 +101,7 @@ static int copy_item(struct pass *p, const struct selected *item, bool unpack, s
 static void begin_item(struct pass *p, const struct copy_input *in, const struct selected *item)
 {
     p->scribe = p->to ? in->scribe : NULL;
-    if (p->scribe)
+    if (p->scribe && item->is_dir)
         digest_scribe_item(p->scribe, (size_t)(item - in->selection->items));
 }
 
@@ -122,7 +122,7 @@ static int copy_source(struct pass *p, size_t index, size_t *at, struct error *e
         if (item->source != index)
             break;
         begin_item(p, in, item);
-        int rc = copy_item(p, item, source->unpack, err);
+        int rc = copy_flush(p, copy_item(p, item, source->unpack, err), err);
         /* The next one may replace what this one wrote: no link leads back to it. */
         hard_links_release(&p->links);
         TRY(rc);
@@ -182,23 +182,26 @@ static bool place_files(const struct pass *p, struct placed_list *out)
     return true;
 }
 
-static int copy_placed(struct pass *p, const struct placed_list *list, struct error *err)
+static int copy_placed_one(struct pass *p, const struct placed *file, struct error *err)
 {
     const struct copy *c = p->copy;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct placed *file = &list->items[i];
-        const struct copy_source *source = &c->op->sources[file->source];
-        const struct copy_input *in = &c->inputs[source->input];
-        p->from = file->item ? &in->from : NULL;
-        p->selection = file->item ? in->selection : NULL;
-        p->scribe = NULL;
-        if (file->item)
-            begin_item(p, in, file->item);
-        int rc = file->item ? copy_file(p, file->item, err) : copy_inline(p, source, err);
-        hard_links_release(&p->links);
-        TRY(rc);
-    }
-    return 0;
+    const struct copy_source *source = &c->op->sources[file->source];
+    const struct copy_input *in = &c->inputs[source->input];
+    p->from = file->item ? &in->from : NULL;
+    p->selection = file->item ? in->selection : NULL;
+    p->scribe = NULL;
+    if (!file->item)
+        return copy_inline(p, source, err);
+    begin_item(p, in, file->item);
+    return copy_file(p, file->item, err);
+}
+
+static int copy_placed(struct pass *p, const struct placed_list *list, struct error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < list->count; i++)
+        rc = copy_placed_one(p, &list->items[i], err);
+    return copy_flush(p, rc, err);
 }
 
 static size_t count_inputs(const struct op_copy *op)
@@ -223,11 +226,11 @@ static int run_pass(struct pass *p, struct error *err)
     return 0;
 }
 
-/* For a writer that wants an order, as far as there is a choice. */
+/* In the order that some writers want, as far as there is a choice. */
 static int run_ordered(struct pass *p, struct error *err)
 {
     struct placed_list files = { 0 };
-    bool all_files = p->to->in_order && place_files(p, &files);
+    bool all_files = place_files(p, &files);
     int rc = all_files ? copy_placed(p, &files, err) : run_pass(p, err);
     free(files.items);
     return rc;
@@ -250,7 +253,11 @@ int copy_write(struct copy *c, struct layer_writer *to, struct digest *out_facts
         .copy = c, .facts = facts, .to = to, .dest = c->kind, .links = HARD_LINKS_INIT
     };
     to->keeps_types = true;
-    TRY(run_ordered(&p, err));
+    p.row = copy_row_new(&p);
+    int rc = run_ordered(&p, err);
+    job_row_free(p.row);
+    hard_links_release(&p.links);
+    TRY(rc);
     hasher_finish(facts, out_facts);
     return 0;
 }

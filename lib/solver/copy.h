@@ -40,6 +40,7 @@ struct copy {
     struct lower *lower;             /* the root it lands on */
     struct progress *progress;       /* for warnings; may be NULL */
     const struct cancel *cancel;
+    struct thread_pool *pool; /* NULL: all in the caller's thread */
     /* copy_open's */
     bool has_owner;
     struct owner owner;  /* of everything, if has_owner */

@@ -4,8 +4,10 @@
 #ifndef LIB_SOLVER_COPY_INTERNAL_H
 #define LIB_SOLVER_COPY_INTERNAL_H
 
+#include "lib/base/job_row.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/hard_links.h"
+#include "lib/fs/shared_dir.h"
 #include "lib/solver/copy.h"
 #include "lib/solver/directories.h"
 
@@ -20,6 +22,8 @@ struct pass {
     const struct selection *selection;
     struct digest_scribe *scribe; /* of that input, while it writes; NULL: nobody asks */
     struct hard_links links;      /* by path at the destination, of the source at hand */
+    struct job_row *row;          /* entries that wait for their turn; NULL: nothing is written */
+    struct shared_dir *dir;       /* the source directory of the last of them */
 };
 
 /* Writes the directories above the destination, and itself if `with_dest`, unless done before; new
@@ -44,9 +48,25 @@ int copy_with_parents(struct pass *p, const struct selected *item, struct error 
 int copy_archive(struct pass *p, const struct selected *item, bool *out_is_archive,
                  struct error *err) MUST_CHECK;
 
-/* Writes `name` in `dir_fd` as `path` of the layer. `below` is its path from the selected item. */
-int copy_entry(struct pass *p, int dir_fd, const char *name, const char *below, const char *path,
-               struct error *err) MUST_CHECK;
+/* An entry of a source; all is borrowed. */
+struct copied {
+    struct walk_item item; /* its path is that from the selected item */
+    const char *path;      /* in the layer */
+    const struct file_source *from;
+    struct digest_scribe *scribe; /* NULL: nobody asks */
+    bool is_item;                 /* a selected item by itself: */
+    size_t index;                 /* this one of its selection */
+};
+struct job_row *copy_row_new(struct pass *p);
+/* Writes it when its turn comes, at the latest in copy_flush. No two between flushes have the same
+ * path, and what is in a directory follows it. */
+int copy_entry(struct pass *p, const struct copied *c, struct error *err) MUST_CHECK;
+/* The same for `source`, which is the selected item `index` and no directory, as `path`. */
+int copy_single(struct pass *p, const char *source, const char *path, size_t index,
+                struct error *err) MUST_CHECK;
+/* All entries are written, and the next ones may replace them. `rc` and *err are how the caller
+ * fared after the last one: what is wrong with an entry comes first. */
+int copy_flush(struct pass *p, int rc, struct error *err) MUST_CHECK;
 int copy_check_name(const char *path, struct error *err) MUST_CHECK;
 
 #endif

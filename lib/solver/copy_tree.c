@@ -67,7 +67,10 @@ static int visit(void *arg, const struct walk_item *item, struct error *err)
         TRY(write_parents(t, err));
     if (t->meets_lower)
         TRY(copy_check_lower(t->pass->copy, path, S_ISDIR(item->st.st_mode), err));
-    return t->pass->to ? copy_entry(t->pass, item->dir_fd, item->name, item->path, path, err) : 0;
+    const struct copied c = {
+        .item = *item, .path = path, .from = t->pass->from, .scribe = t->pass->scribe
+    };
+    return t->pass->to ? copy_entry(t->pass, &c, err) : 0;
 }
 
 static int walk_source(struct tree *t, int fd, struct error *err)
@@ -137,17 +140,10 @@ int copy_directory(struct pass *p, const struct selected *item, struct error *er
 static int copy_kept_file(struct tree *t, struct error *err)
 {
     struct pass *p = t->pass;
-    const char *path = t->item->path;
-    const char *slash = strrchr(path, '/');
-    auto_free char *dir_path = xstrndup(path, slash ? (size_t)(slash - path) : 0);
     TRY(write_parents(t, err));
     TRY(copy_check_lower(p->copy, t->dest, false, err));
-    if (!p->to)
-        return 0;
-    auto_close int dir = beneath_open(p->from->root_fd, dir_path, O_PATH | O_DIRECTORY, 0);
-    if (dir < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
-    return copy_entry(p, dir, slash ? slash + 1 : path, "", t->dest, err);
+    size_t index = (size_t)(t->item - p->selection->items);
+    return p->to ? copy_single(p, t->item->path, t->dest, index, err) : 0;
 }
 
 int copy_with_parents(struct pass *p, const struct selected *item, struct error *err)

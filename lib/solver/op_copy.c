@@ -275,7 +275,8 @@ static int copy_onto(const struct copy_job *r, struct lower *lower, struct cache
                                   .inputs = r->inputs,
                                   .lower = lower,
                                   .progress = r->solver->options.progress,
-                                  .cancel = r->solver->options.cancel };
+                                  .cancel = r->solver->options.cancel,
+                                  .pool = r->solver->workers.pool };
     TRY(copy_open(&c, err));
     warn_of_owner(&c);
     TRY(copy_facts(&c, &known, &facts, err));

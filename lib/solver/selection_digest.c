@@ -2,42 +2,23 @@
 #include "lib/solver/selection_digest.h"
 
 #include <fcntl.h>
-#include <stdatomic.h>
 
+#include "lib/base/job_row.h"
 #include "lib/base/mem.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/file_digest.h"
 #include "lib/fs/hard_links.h"
 #include "lib/fs/resolve.h"
+#include "lib/fs/shared_dir.h"
 #include "lib/fs/stat_index.h"
 #include "lib/solver/selection_digest_internal.h"
 
-/* Files are read by jobs, some at once, since one is hardly worth a job; a large one is read by the
- * walk itself, and hashed by jobs. */
-enum { BATCH_FILES = 64, BATCH_BYTES = 2 * 1024 * 1024, BATCHES = 8, INLINE_MAX = 3 };
-
-/* A directory that items are in; open until the last of them was read. */
-struct shared_dir {
-    int fd;
-    atomic_uint users;
-};
-
 struct entry {
     char *path; /* relative to the item */
-    char *name; /* in `dir`; NULL: nothing is left to be read */
+    char *name; /* in `dir`; NULL: nothing is to be read */
     struct shared_dir *dir;
     struct stat st;
     struct facts facts;
-};
-
-struct batch {
-    struct digesting *digesting;
-    struct entry entries[BATCH_FILES];
-    size_t count, unread;
-    uint64_t bytes; /* of files that are to be read */
-    bool has_job;
-    struct job_group group; /* only while it has a job */
-    struct error err;
 };
 
 struct digesting {
@@ -46,41 +27,39 @@ struct digesting {
     const struct selected *item;
     struct hasher *hasher; /* of the item */
     struct hard_links links;
-    struct batch batches[BATCHES]; /* used round-robin */
-    size_t current;
+    struct job_row *row;    /* of struct entry */
     struct shared_dir *dir; /* of the last entry that is to be read */
-    char *dir_path;
 };
 
-static void dir_drop(struct shared_dir *dir)
+static void entry_release(void *item)
 {
-    if (!dir || atomic_fetch_sub(&dir->users, 1) > 1)
-        return;
-    close(dir->fd);
-    free(dir);
-}
-
-static void entry_release(struct entry *e)
-{
+    struct entry *e = item;
     free(e->path);
     free(e->name);
-    dir_drop(e->dir);
-    *e = (struct entry){ 0 };
+    shared_dir_drop(e->dir);
 }
 
-static int read_entry(const struct digesting *d, struct entry *e, bool by_job, struct error *err)
+/* A large file is read by the walk itself, and hashed by jobs. */
+static bool is_large(const struct stat *st)
 {
+    return S_ISREG(st->st_mode) && st->st_size > FILE_DIGEST_CHUNK;
+}
+
+static int read_entry(void *arg, void *item, struct error *err)
+{
+    const struct digesting *d = arg;
+    struct entry *e = item;
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry file = { .fd = -1 };
-    struct file_digesting reading = { .pool = by_job ? NULL : d->options->pool,
+    struct file_digesting reading = { .pool = is_large(&e->st) ? d->options->pool : NULL,
                                       .cancel = d->options->cancel,
                                       .meter = d->options->meter };
+    const struct walk_item seen = { .dir_fd = e->dir->fd, .name = e->name, .st = e->st };
     auto_free char *path = selected_path(d->item, e->path);
     TRY(cancel_check(d->options->cancel, err));
-    TRY(fs_entry_open(e->dir->fd, e->name, path, &file, &kind, err));
+    TRY(fs_entry_of_item(&seen, path, &file, &kind, err));
     if (S_ISREG(e->st.st_mode) != (kind == FS_ENTRY_ORDINARY && file.tar.type == TAR_FILE))
         return error_set(err, ERROR_USER, 0, "%s changed while it was read", path);
-    free(take_ptr(e->name));
     if (!S_ISREG(e->st.st_mode)) {
         facts_of_other(&e->facts, kind == FS_ENTRY_SOCKET ? NULL : &file);
         return 0;
@@ -90,96 +69,17 @@ static int read_entry(const struct digesting *d, struct entry *e, bool by_job, s
     return file_digest(&reading, &file, &e->facts.digest, err);
 }
 
-static void run_batch(void *arg)
+static int write_down(void *arg, void *item, struct error *err)
 {
-    struct batch *b = arg;
-    for (size_t i = 0; i < b->count && !error_is_set(&b->err); i++) {
-        if (b->entries[i].name)
-            (void)!read_entry(b->digesting, &b->entries[i], true, &b->err);
-    }
-}
-
-static void write_down(struct digesting *d, const struct entry *e)
-{
+    struct digesting *d = arg;
+    struct entry *e = item;
+    if (e->name && is_large(&e->st))
+        TRY(read_entry(d, e, err));
     facts_add(d->hasher, d->options->from, e->path, &e->st, &e->facts);
     if (!d->index || e->facts.kind != FACTS_FILE)
-        return;
+        return 0;
     auto_free char *path = selected_path(d->item, e->path);
     stat_index_add(d->index, path, &e->st, &e->facts.digest);
-}
-
-/* Takes over what a batch has found, in order. */
-static int finish_batch(struct digesting *d, struct batch *b, struct error *err)
-{
-    if (b->has_job)
-        job_group_wait(&b->group);
-    b->has_job = false;
-    bool failed = error_is_set(&b->err);
-    for (size_t i = 0; i < b->count; i++) {
-        if (!failed)
-            write_down(d, &b->entries[i]);
-        entry_release(&b->entries[i]);
-    }
-    b->count = b->unread = 0;
-    b->bytes = 0;
-    error_move(err, &b->err);
-    return failed ? -1 : 0;
-}
-
-static void start_batch(struct digesting *d, struct batch *b)
-{
-    struct thread_pool *pool = d->options->pool;
-    if (!pool || b->unread <= INLINE_MAX) {
-        run_batch(b);
-        return;
-    }
-    b->has_job = true;
-    job_group_init(&b->group, pool);
-    job_group_submit(&b->group, run_batch, b);
-}
-
-/* Sends off what was collected; the batch that comes next is taken over first. */
-static int next_batch(struct digesting *d, struct error *err)
-{
-    start_batch(d, &d->batches[d->current]);
-    d->current = (d->current + 1) % BATCHES;
-    return finish_batch(d, &d->batches[d->current], err);
-}
-
-/* Everything that is under way ends, in order. */
-static int finish_batches(struct digesting *d, struct error *err)
-{
-    int rc = 0;
-    auto_(error) struct error other = { 0 };
-    start_batch(d, &d->batches[d->current]);
-    for (size_t i = 1; i <= BATCHES; i++) {
-        struct batch *b = &d->batches[(d->current + i) % BATCHES];
-        if (finish_batch(d, b, rc < 0 ? &other : err) < 0)
-            rc = -1;
-        error_clear(&other);
-    }
-    return rc;
-}
-
-/* The directory of `item`, for a job that reads it later. */
-static int share_dir(struct digesting *d, const struct walk_item *item, struct shared_dir **out,
-                     struct error *err)
-{
-    const char *slash = strrchr(item->path, '/');
-    size_t len = slash ? (size_t)(slash - item->path) : 0;
-    if (!d->dir || strlen(d->dir_path) != len || memcmp(d->dir_path, item->path, len) != 0) {
-        int fd = fcntl(item->dir_fd, F_DUPFD_CLOEXEC, 0);
-        if (fd < 0)
-            return error_set(err, ERROR_SYSTEM, errno, "open the directory of %s", item->path);
-        dir_drop(d->dir);
-        free(d->dir_path);
-        d->dir = xmalloc(sizeof *d->dir);
-        d->dir->fd = fd;
-        atomic_init(&d->dir->users, 1);
-        d->dir_path = xstrndup(item->path, len);
-    }
-    atomic_fetch_add(&d->dir->users, 1);
-    *out = d->dir;
     return 0;
 }
 
@@ -201,21 +101,18 @@ static bool is_known(struct digesting *d, const struct walk_item *item, struct e
 static int add_entry(void *arg, const struct walk_item *item, struct error *err)
 {
     struct digesting *d = arg;
-    struct batch *b = &d->batches[d->current];
-    struct entry *e = &b->entries[b->count];
+    struct entry *e = job_row_room(d->row);
+    uint64_t cost = 0;
     TRY(cancel_check(d->options->cancel, err));
-    *e = (struct entry){ .st = item->st, .path = xstrdup(item->path) };
-    b->count++;
+    *e = (struct entry){ .st = item->st };
     if (!is_known(d, item, e)) {
-        bool is_large = S_ISREG(item->st.st_mode) && item->st.st_size > FILE_DIGEST_CHUNK;
+        TRY(shared_dir_of(item, &d->dir, &e->dir, err));
         e->name = xstrdup(item->name);
-        TRY(share_dir(d, item, &e->dir, err));
-        if (is_large)
-            TRY(read_entry(d, e, false, err));
-        b->unread += !is_large;
-        b->bytes += is_large ? 0 : (uint64_t)item->st.st_size;
+        if (!is_large(&item->st))
+            cost = S_ISREG(item->st.st_mode) ? (uint64_t)item->st.st_size + 1 : 1;
     }
-    return b->count == BATCH_FILES || b->bytes >= BATCH_BYTES ? next_batch(d, err) : 0;
+    e->path = xstrdup(item->path);
+    return job_row_add(d->row, cost, err);
 }
 
 typedef int visit_fn(void *arg, const struct walk_item *item, struct error *err);
@@ -276,18 +173,14 @@ static int add_parents(struct digesting *d, struct error *err)
 static int digest_item(struct digesting *d, const struct selected *item, struct digest *out,
                        struct error *err)
 {
-    auto_(error) struct error later = { 0 };
     d->item = item;
     item_begin(d->hasher, item);
     int rc = d->options->selection->with_parents ? add_parents(d, err) : 0;
     if (rc == 0)
         rc = visit_item(d->options, item, add_entry, d, err);
-    if (finish_batches(d, rc < 0 ? &later : err) < 0)
-        rc = -1;
+    rc = job_row_end(d->row, rc, err);
     hard_links_release(&d->links);
-    d->links = (struct hard_links)HARD_LINKS_INIT;
-    dir_drop(take_ptr(d->dir));
-    free(take_ptr(d->dir_path));
+    shared_dir_drop(take_ptr(d->dir));
     hasher_finish(d->hasher, out);
     return rc;
 }
@@ -325,25 +218,27 @@ int selection_survey(const struct selection_digesting *o, uint64_t *out_bytes, s
 
 int selection_digest(const struct selection_digesting *o, struct digest *out, struct error *err)
 {
+    static const struct job_row_work work = { .item_size = sizeof(struct entry),
+                                              .work = read_entry,
+                                              .take = write_down,
+                                              .release = entry_release };
     size_t count = o->selection->count;
-    struct digesting *d = xcalloc(1, sizeof *d);
     auto_free size_t *order = items_by_path(o->selection);
     auto_free struct digest *digests = xcalloc(count, sizeof *digests);
     int rc = 0;
-    *d = (struct digesting){ .options = o,
-                             .index = context_index_open(o),
-                             .hasher = hasher_new(),
-                             .links = HARD_LINKS_INIT };
-    for (size_t i = 0; i < BATCHES; i++)
-        d->batches[i].digesting = d;
+    struct digesting d = { .options = o,
+                           .index = context_index_open(o),
+                           .hasher = hasher_new(),
+                           .links = HARD_LINKS_INIT };
+    d.row = job_row_new(&work, &d, o->pool);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = digest_item(d, &o->selection->items[order[i]], &digests[order[i]], err);
+        rc = digest_item(&d, &o->selection->items[order[i]], &digests[order[i]], err);
     if (rc == 0)
         items_finish(digests, count, out);
-    if (rc == 0 && d->index)
-        stat_index_commit(d->index);
-    stat_index_free(d->index);
-    hasher_free(d->hasher);
-    free(d);
+    if (rc == 0 && d.index)
+        stat_index_commit(d.index);
+    job_row_free(d.row);
+    stat_index_free(d.index);
+    hasher_free(d.hasher);
     return rc;
 }

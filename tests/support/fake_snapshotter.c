@@ -149,6 +149,22 @@ static int fake_entry(struct layer_writer *base, const struct tar_entry *entry, 
     return take_entry((struct fake_writer *)base, entry, content, err);
 }
 
+static bool fake_file_ahead(struct layer_writer *base, struct layer_file *f)
+{
+    auto_free char *content = xcalloc(CONTENT_SHOWN + 1, 1);
+    (void)base;
+    f->is_ahead = read(f->e->fd, content, CONTENT_SHOWN) >= 0;
+    f->bytes = f->is_ahead ? take_ptr(content) : NULL;
+    return f->is_ahead;
+}
+
+static int fake_file(struct layer_writer *base, struct layer_file *f, struct error *err)
+{
+    if (!f->is_ahead)
+        return fake_entry(base, &f->e->tar, f->e->fd, err);
+    return take_entry((struct fake_writer *)base, &f->e->tar, f->bytes, err);
+}
+
 static int fake_entry_stream(struct layer_writer *base, const struct tar_entry *entry,
                              struct reader *in, struct error *err)
 {
@@ -210,13 +226,15 @@ static int fake_layer_write(struct snapshotter *s, struct layer_writer **out, st
 {
     static const struct layer_writer_ops ops = { .entry = fake_entry,
                                                  .entry_stream = fake_entry_stream,
+                                                 .file = fake_file,
+                                                 .file_ahead = fake_file_ahead,
                                                  .look = fake_look,
                                                  .whiteout = fake_whiteout,
                                                  .commit = fake_writer_commit,
                                                  .discard = fake_writer_discard };
     struct fake_writer *w = xcalloc(1, sizeof *w);
     (void)err;
-    *w = (struct fake_writer){ .base = { .ops = &ops },
+    *w = (struct fake_writer){ .base = { .ops = &ops, .in_order = true },
                                .fake = fake_of(s),
                                .targets.free_value = free };
     count(fake_of(s), 1);

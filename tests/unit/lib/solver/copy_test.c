@@ -115,8 +115,8 @@ static const struct copy_case {
       .context = "f 0644 one 1\n",
       .sources = { FROM(1, "one"), INLINE("hello", "hi"), INLINE("empty", "") },
       .dest = "/d/",
-      .written = "d 0755 0:0 d @0\nf 0644 0:0 d/one =1\nf 0644 0:0 d/hello =hi @0\n"
-                 "f 0644 0:0 d/empty = @0\n" },
+      .written = "d 0755 0:0 d @0\nf 0644 0:0 d/empty = @0\nf 0644 0:0 d/hello =hi @0\n"
+                 "f 0644 0:0 d/one =1\n" },
     { .name = "an inline file to a name, with owner and mode",
       .sources = { INLINE("hello", "hi") },
       .dest = "/d/script",
