@@ -274,15 +274,16 @@ static void writer_discard(struct layer_writer *base)
     writer_free(w);
 }
 
-static int writer_commit(struct layer_writer *base, const char *created,
-                         char out_id[static LAYER_ID_SIZE], struct error *err)
+static int writer_commit(struct layer_writer *base, const char *created, struct written_layer *out,
+                         struct error *err)
 {
     struct tree_layer_writer *w = (struct tree_layer_writer *)base;
     struct layer_info info = { .created = (char *)created };
     int rc = tree_writer_finish(w->tree, &info, err);
-    store_random_id(out_id);
+    *out = (struct written_layer){ 0 };
+    store_random_id(out->id);
     if (rc == 0)
-        rc = layer_commit(w->store, w->scratch, out_id, &info, err);
+        rc = layer_commit(w->store, w->scratch, out->id, &info, err);
     else
         layer_abandon(w->store, w->scratch);
     writer_free(w);

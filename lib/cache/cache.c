@@ -13,18 +13,27 @@ void cache_record_release(struct cache_record *r)
     free(take_ptr(r->created));
 }
 
-bool cache_find(const struct store *store, const struct digest *key, struct cache_record *out)
+/* As a tree, or packed. */
+static bool is_there(const struct store *store, const char *layer)
 {
     auto_(error) struct error ignored = { 0 };
+    struct packed_layer packed;
+    bool present = false;
+    if (strlen(layer) >= LAYER_ID_SIZE || strchr(layer, '/'))
+        return false;
+    return (layer_find(store, layer, &present, NULL, &ignored) == 0 && present) ||
+           packed_layer_find(store, layer, &packed);
+}
+
+bool cache_find(const struct store *store, const struct digest *key, struct cache_record *out)
+{
     auto_(js) js *body = record_find(store, key);
     const char *layer = body ? js_text(js_member(body, "layer")) : NULL;
     const char *created = body ? js_text(js_member(body, "created")) : NULL;
-    bool present = false;
-    if (!layer || !created || strlen(layer) >= LAYER_ID_SIZE || strchr(layer, '/'))
+    if (!layer || !created || !is_there(store, layer))
         return false;
-    struct packed_layer packed;
-    if (layer_find(store, layer, &present, NULL, &ignored) < 0 ||
-        !(present || packed_layer_find(store, layer, &packed)))
+    auto_(error) struct error ignored = { 0 };
+    if (layer_times_parse(body, &out->times, &ignored) < 0)
         return false;
     snprintf(out->layer, sizeof out->layer, "%s", layer);
     out->created = xstrdup(created);
@@ -38,18 +47,11 @@ int cache_put(const struct store *store, const struct digest *key,
     js *words = js_new_array();
     js_set_text(body, "layer", record->layer);
     js_set_text(body, "created", record->created);
+    layer_times_print(&record->times, body);
     for (size_t i = 0; i < recipe->count; i++)
         js_push_take(words, js_new_text(recipe->items[i]));
     js_set_take(body, "recipe", words);
     return record_put_take(store, key, body, err);
-}
-
-static bool has_tree(const struct store *store, const char *layer)
-{
-    auto_(error) struct error ignored = { 0 };
-    bool present = false;
-    return strlen(layer) < LAYER_ID_SIZE && !strchr(layer, '/') &&
-           layer_find(store, layer, &present, NULL, &ignored) == 0 && present;
 }
 
 void cache_find_recent(const struct store *store, const struct digest *key, struct strvec *out)
@@ -58,7 +60,7 @@ void cache_find_recent(const struct store *store, const struct digest *key, stru
     const js *layers = body ? js_member(body, "layers") : NULL;
     for (size_t i = 0; i < js_count(layers) && out->count < RECENT_MAX; i++) {
         const char *layer = js_text(js_item(layers, i));
-        if (layer && has_tree(store, layer))
+        if (layer && is_there(store, layer))
             strvec_push(out, layer);
     }
 }

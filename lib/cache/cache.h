@@ -15,12 +15,14 @@
 #define LIB_CACHE_CACHE_H
 
 #include "lib/base/strvec.h"
+#include "lib/cache/layer_times.h"
 #include "lib/graph/graph.h"
 #include "lib/store/store.h"
 
 struct cache_record {
     char layer[LAYER_ID_SIZE];
     char *created; /* RFC 3339: when the step ended; a cached build says the same */
+    struct layer_times times;
 };
 void cache_record_release(struct cache_record *r);
 DEFINE_AUTO(cache_record, struct cache_record, cache_record_release(value))
@@ -31,8 +33,7 @@ int cache_put(const struct store *store, const struct digest *key,
               const struct cache_record *record, const struct strvec *recipe,
               struct error *err) MUST_CHECK;
 
-/* The layers that were last made under `key`, newest first; those whose trees are gone are left
- * out. */
+/* The layers that were last made under `key`, newest first; those that are gone are left out. */
 void cache_find_recent(const struct store *store, const struct digest *key, struct strvec *out);
 /* Puts `layer` before them; the oldest are forgotten. */
 int cache_put_recent(const struct store *store, const struct digest *key, const char *layer,

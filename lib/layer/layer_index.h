@@ -9,7 +9,7 @@
  *
  * The file is a row of records with a table of (hash of the path, offset) behind it, mapped to be
  * read: a look-up touches a few pages, whatever the number of entries. It is a hint: one that is
- * missing, damaged or not durable is made anew.
+ * missing, cut short or not durable is made anew.
  */
 #ifndef LIB_LAYER_LAYER_INDEX_H
 #define LIB_LAYER_LAYER_INDEX_H

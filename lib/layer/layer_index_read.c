@@ -88,7 +88,8 @@ static bool view_open(const struct layer_index *x, const struct index_slot *slot
 
 static int damaged(const char *path, struct error *err)
 {
-    return error_set(err, ERROR_CORRUPT, 0, "the index of a packed layer is damaged at %s", path);
+    error_set(err, ERROR_CORRUPT, 0, "an index in the store is damaged at /%s", path);
+    return error_hint(err, "remove the folder indexes in the store: they are made anew");
 }
 
 static int read_xattrs(const struct view *v, struct fs_entry *out, const char **p,

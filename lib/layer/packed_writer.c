@@ -26,7 +26,7 @@ struct packed_writer {
     bool is_holding;
     char *last_path; /* NULL: none yet */
     bool is_disordered;
-    struct packed_layer about;
+    struct layer_times times;
 };
 
 static struct packed_writer *packed_of(struct layer_writer *w)
@@ -73,11 +73,11 @@ static void set_time(struct packed_writer *w, struct tar_entry *e)
 {
     const struct diff_options *times = &w->options->diff;
     int64_t was = e->mtime_s;
-    w->about.has_our_times |= diff_is_ours(e);
+    w->times.has_our_times |= diff_is_ours(e);
     diff_clamp(times, e);
-    w->about.is_clamped |= e->mtime_s != was;
-    if (e->type != TAR_HARDLINK && e->mtime_s > w->about.newest_s)
-        w->about.newest_s = e->mtime_s;
+    w->times.is_clamped |= e->mtime_s != was;
+    if (e->type != TAR_HARDLINK && e->mtime_s > w->times.newest_s)
+        w->times.newest_s = e->mtime_s;
 }
 
 static int write_header(struct packed_writer *w, const struct tar_entry *from, const void *kept,
@@ -194,30 +194,31 @@ static bool packed_file_ahead(struct layer_writer *base, struct layer_file *f)
     return true;
 }
 
-static int finish(struct packed_writer *w, char out_id[static LAYER_ID_SIZE], struct error *err)
+static int finish(struct packed_writer *w, struct written_layer *out, struct error *err)
 {
     struct layer_face face;
     bool has_index = false; /* always: each path comes once */
     TRY(flush_held(w, err));
     TRY(tar_writer_finish(&w->tar, err));
     TRY(packer_finish(w->packer, &face, err));
-    digest_hex(&face.diff_id, out_id);
-    w->about.blob = face.blob.digest;
-    w->about.blob_size = face.blob.size;
-    w->about.tar_size = face.tar_size;
-    w->about.epoch_s = w->options->diff.epoch_s;
-    packing_layout(w->packing, w->about.layout);
-    TRY(layer_index_writer_commit(w->index, out_id, &has_index, err));
-    TRY(layer_face_put(w->options, w->packing, out_id, &face, err));
-    return packed_layer_put(w->options->store, out_id, &w->about, err);
+    w->times.epoch_s = w->options->diff.epoch_s;
+    *out = (struct written_layer){ .times = w->times };
+    digest_hex(&face.diff_id, out->id);
+    struct packed_layer about = { .blob = face.blob.digest,
+                                  .blob_size = face.blob.size,
+                                  .tar_size = face.tar_size };
+    packing_layout(w->packing, about.layout);
+    TRY(layer_index_writer_commit(w->index, out->id, &has_index, err));
+    TRY(layer_face_put(w->options, w->packing, out->id, &face, err));
+    return packed_layer_put(w->options->store, out->id, &about, err);
 }
 
-static int packed_commit(struct layer_writer *base, const char *created,
-                         char out_id[static LAYER_ID_SIZE], struct error *err)
+static int packed_commit(struct layer_writer *base, const char *created, struct written_layer *out,
+                         struct error *err)
 {
     struct packed_writer *w = packed_of(base);
     (void)created; /* whoever made the layer remembers that */
-    int rc = finish(w, out_id, err);
+    int rc = finish(w, out, err);
     packed_free(w);
     return rc;
 }
@@ -238,7 +239,7 @@ int packed_writer_open(const struct face_options *o, struct layer_writer **out, 
     *w = (struct packed_writer){ .base = { .ops = &ops, .in_order = true },
                                  .options = o,
                                  .packing = o->pack ? &o->packing : &plain_tar,
-                                 .about.newest_s = INT64_MIN };
+                                 .times = { .are_final = true, .newest_s = INT64_MIN } };
     if (packer_open(o, w->packing, true, &w->packer, err) < 0 ||
         layer_index_writer_open(o->store, &w->index, err) < 0) {
         packed_free(w);

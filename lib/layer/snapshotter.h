@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "lib/base/meter.h"
+#include "lib/cache/layer_times.h"
 #include "lib/codec/digest.h"
 #include "lib/codec/tar.h"
 #include "lib/graph/image_resolver.h"
@@ -68,6 +69,12 @@ struct layer_writer {
     struct meter *meter;
     /* The writer's: entries have to come in the order of a walk (lib/fs/walk.h). */
     bool in_order;
+};
+
+/* What a writer has made. */
+struct written_layer {
+    char id[LAYER_ID_SIZE];
+    struct layer_times times;
 };
 
 /* A regular file on its way into a layer. */
@@ -120,7 +127,7 @@ struct layer_writer_ops {
     int (*whiteout)(struct layer_writer *w, const char *path, struct error *err);
     /* Both end the writer, commit even when it fails. `created` (RFC 3339) is kept with the layer.
      */
-    int (*commit)(struct layer_writer *w, const char *created, char out_id[static LAYER_ID_SIZE],
+    int (*commit)(struct layer_writer *w, const char *created, struct written_layer *out,
                   struct error *err);
     void (*discard)(struct layer_writer *w);
 };

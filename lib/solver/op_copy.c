@@ -252,8 +252,7 @@ static int write_layer(const struct copy_job *r, struct copy *c, const struct di
         writer->ops->discard(writer);
         return rc;
     }
-    layer->created = time_of_layer();
-    TRY(writer->ops->commit(writer, layer->created, layer->layer, err));
+    TRY(commit_layer(writer, layer, err));
     return put_layer(r, &facts, layer, err);
 }
 

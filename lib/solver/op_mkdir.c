@@ -38,8 +38,7 @@ static int mkdir_onto(struct solver *s, const struct vertex *v, struct lower *lo
         writer->ops->discard(writer);
         return -1;
     }
-    layer->created = time_of_layer();
-    TRY(writer->ops->commit(writer, layer->created, layer->layer, err));
+    TRY(commit_layer(writer, layer, err));
     set_result(s, v, layer);
     return cache_put(s->options.store, &digest, layer, &key.recipe, err);
 }

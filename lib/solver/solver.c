@@ -151,6 +151,16 @@ bool is_written_packed(const struct solver *s, const struct vertex *v)
     return s->options.faces && state_of(s, v)->use != ROOT_MOUNTED;
 }
 
+int commit_layer(struct layer_writer *writer, struct cache_record *out, struct error *err)
+{
+    struct written_layer written;
+    out->created = time_of_layer();
+    TRY(writer->ops->commit(writer, out->created, &written, err));
+    snprintf(out->layer, sizeof out->layer, "%s", written.id);
+    out->times = written.times;
+    return 0;
+}
+
 int open_layer_writer(struct solver *s, bool packed, struct layer_writer **out, struct error *err)
 {
     struct snapshotter *snapshotter = s->workers.snapshotter;

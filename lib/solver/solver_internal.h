@@ -99,6 +99,8 @@ void record_key(const struct solver *s, const struct vertex *v, bool with_stages
 /* Records that `v`, on what its inputs turned out to be, has led to `layer`. */
 int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
              struct error *err) MUST_CHECK;
+/* Has this very operation made a layer before, on whatever it stood? */
+bool has_run_before(const struct solver *s, const struct vertex *v);
 /* The present time, as a record has it; the caller frees it. */
 char *time_of_layer(void);
 
@@ -133,6 +135,9 @@ int look_into_layers(struct solver *s, const struct layer_list *layers, const ch
 
 /* How `v` writes its layer: as a blob if nothing mounts it, else as a tree. */
 bool is_written_packed(const struct solver *s, const struct vertex *v);
+/* Ends the writer; *out is the record of its layer. */
+int commit_layer(struct layer_writer *writer, struct cache_record *out,
+                 struct error *err) MUST_CHECK;
 int open_layer_writer(struct solver *s, bool packed, struct layer_writer **out,
                       struct error *err) MUST_CHECK;
 

@@ -3,12 +3,10 @@
 #include "lib/solver/solver_internal.h"
 
 /* The times of a packed layer may be those of another epoch. */
-static bool has_right_times(const struct solver *s, const char *layer)
+static bool has_right_times(const struct solver *s, const struct cache_record *layer)
 {
-    struct packed_layer packed;
     const struct face_options *faces = s->options.faces;
-    return !faces || !packed_layer_find(s->options.store, layer, &packed) ||
-           packed_layer_fits(&packed, faces->diff.has_epoch, faces->diff.epoch_s);
+    return !faces || layer_times_fit(&layer->times, faces->diff.has_epoch, faces->diff.epoch_s);
 }
 
 bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
@@ -16,7 +14,7 @@ bool reuse(struct solver *s, const struct vertex *v, const struct digest *key,
 {
     if (v->no_cache || !cache_find(s->options.store, key, out))
         return false;
-    if (!has_right_times(s, out->layer)) {
+    if (!has_right_times(s, out)) {
         cache_record_release(out);
         return false;
     }
@@ -60,6 +58,22 @@ void record_key(const struct solver *s, const struct vertex *v, bool with_stages
     hasher_finish(h, out);
 }
 
+static void operation_key(const struct vertex *v, struct digest *out)
+{
+    auto_(cache_key) struct cache_key key = cache_key_begin("made by");
+    cache_key_add_digest(&key, "op", &v->digest);
+    cache_key_finish(&key, out);
+}
+
+bool has_run_before(const struct solver *s, const struct vertex *v)
+{
+    struct digest key;
+    auto_(strvec) struct strvec layers = { 0 };
+    operation_key(v, &key);
+    cache_find_recent(s->options.store, &key, &layers);
+    return layers.count > 0;
+}
+
 int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
              struct error *err)
 {
@@ -68,6 +82,10 @@ int remember(struct solver *s, const struct vertex *v, const struct cache_record
     const struct strvec *recipe = &state_of(s, v)->recipe;
     record_key(s, v, false, &key);
     TRY(cache_put(s->options.store, &key, layer, recipe, err));
+    if (v->kind == OP_COPY) {
+        operation_key(v, &key);
+        TRY(cache_put_recent(s->options.store, &key, layer->layer, err));
+    }
     if (!takes_from_stages(v))
         return 0;
     record_key(s, v, true, &key);

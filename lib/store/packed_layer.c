@@ -16,16 +16,13 @@ static bool parse(const js *body, struct packed_layer *out)
 {
     auto_(error) struct error ignored = { 0 };
     const char *layout = js_text(js_member(body, "layout"));
-    *out = (struct packed_layer){ .has_our_times = js_is_true(js_member(body, "our_times")),
-                                  .is_clamped = js_member(body, "epoch") != NULL };
+    *out = (struct packed_layer){ 0 };
     if (!layout)
         return false;
     snprintf(out->layout, sizeof out->layout, "%s", layout);
     return js_get_digest(body, "blob", &out->blob, &ignored) == 0 &&
            js_get_u64(body, "size", true, &out->blob_size, &ignored) == 0 &&
-           js_get_u64(body, "tar_size", true, &out->tar_size, &ignored) == 0 &&
-           js_get_i64(body, "newest", &out->newest_s, &ignored) == 0 &&
-           js_get_i64(body, "epoch", &out->epoch_s, &ignored) == 0;
+           js_get_u64(body, "tar_size", true, &out->tar_size, &ignored) == 0;
 }
 
 bool packed_layer_find(const struct store *store, const char *id, struct packed_layer *out)
@@ -49,17 +46,5 @@ int packed_layer_put(const struct store *store, const char *id, const struct pac
     js_set_take(body, "size", js_new_int((int64_t)layer->blob_size));
     js_set_text(body, "layout", layer->layout);
     js_set_take(body, "tar_size", js_new_int((int64_t)layer->tar_size));
-    js_set_take(body, "newest", js_new_int(layer->newest_s));
-    if (layer->has_our_times)
-        js_set_take(body, "our_times", js_new_bool(true));
-    if (layer->is_clamped)
-        js_set_take(body, "epoch", js_new_int(layer->epoch_s));
     return record_put_take(store, &key, body, err);
-}
-
-bool packed_layer_fits(const struct packed_layer *layer, bool has_epoch, int64_t epoch_s)
-{
-    if (layer->is_clamped)
-        return has_epoch && layer->epoch_s == epoch_s;
-    return !has_epoch || (!layer->has_our_times && layer->newest_s <= epoch_s);
 }

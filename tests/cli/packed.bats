@@ -74,7 +74,7 @@ END
 layers_of_store() { userns ls "$MLBUILD_STORE/layers"; }
 
 # indexed LAYERS: how many of them are packed
-packed_layers() { grep -l '"newest"' "$MLBUILD_STORE"/cache/* | wc -l; }
+packed_layers() { grep -l '"layout"' "$MLBUILD_STORE"/cache/* | wc -l; }
 
 # both OPTIONS...: builds the Dockerfile as it is, and in another store with a RUN behind it
 both() {

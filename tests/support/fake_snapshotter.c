@@ -214,12 +214,13 @@ static void fake_writer_discard(struct layer_writer *base)
 }
 
 static int fake_writer_commit(struct layer_writer *w, const char *created,
-                              char out_id[static LAYER_ID_SIZE], struct error *err)
+                              struct written_layer *out, struct error *err)
 {
     struct fake_snapshotter *f = ((struct fake_writer *)w)->fake;
     fake_writer_discard(w);
-    store_random_id(out_id);
-    return empty_layer(f, out_id, created, err);
+    *out = (struct written_layer){ 0 };
+    store_random_id(out->id);
+    return empty_layer(f, out->id, created, err);
 }
 
 static int fake_layer_write(struct snapshotter *s, struct layer_writer **out, struct error *err)
