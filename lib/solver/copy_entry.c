@@ -14,9 +14,9 @@
 struct waiting {
     struct copied c;        /* its strings are owned */
     struct shared_dir *dir; /* of c.item */
-    /* The job's: */
-    struct fs_entry e;      /* without a descriptor; only if */
-    struct layer_file file; /* this is ahead */
+    bool is_ahead;          /* it is written but for the order, and this is known of it: */
+    struct fs_entry e;      /* without a descriptor */
+    struct layer_file file; /* a regular one */
 };
 
 static bool changed_while_read(const struct fs_entry *e)
@@ -81,7 +81,7 @@ static int copy_now(struct pass *p, const struct copied *c, struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    struct layer_file f = { .e = &e, .wants_digest = c->scribe != NULL };
+    struct layer_file f = { .e = &e, .wants_digest = digest_scribe_wants(c->scribe) };
     TRY(describe(p, c, &e, &kind, err));
     if (kind == FS_ENTRY_ORDINARY) {
         hard_links_apply(&p->links, &e);
@@ -93,6 +93,17 @@ static int copy_now(struct pass *p, const struct copied *c, struct error *err)
     return 0;
 }
 
+static void keep(struct waiting *w, struct fs_entry *e, struct layer_file *f)
+{
+    close(take_fd(&e->fd));
+    w->is_ahead = true;
+    w->e = *e;
+    w->file = *f;
+    w->file.e = &w->e;
+    *e = (struct fs_entry){ .fd = -1 };
+    *f = (struct layer_file){ 0 };
+}
+
 /* What a job does. Whatever is odd is left to copy_now, which tells errors. */
 static int copy_ahead(void *arg, void *item, struct error *err)
 {
@@ -101,24 +112,35 @@ static int copy_ahead(void *arg, void *item, struct error *err)
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(error) struct error ignored = { 0 };
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    auto_(layer_file) struct layer_file f = { .e = &e, .wants_digest = w->c.scribe != NULL };
+    auto_(layer_file) struct layer_file f = { .e = &e,
+                                              .wants_digest = digest_scribe_wants(w->c.scribe) };
     bool is_plain = describe(p, &w->c, &e, &kind, &ignored) == 0 && kind == FS_ENTRY_ORDINARY &&
                     e.tar.type == TAR_FILE && e.st.st_nlink == 1;
     if (!is_plain || !p->to->ops->file_ahead(p->to, &f))
         return 0;
     TRY(check_unchanged(&e, err));
-    close(take_fd(&e.fd));
-    w->e = e;
-    w->file = f;
-    w->file.e = &w->e;
-    e = (struct fs_entry){ .fd = -1 };
-    f = (struct layer_file){ 0 };
+    keep(w, &e, &f);
+    return 0;
+}
+
+/* A directory is there before what is in it is written ahead. */
+static int make_directory(const struct pass *p, struct waiting *w, struct error *err)
+{
+    enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
+    auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    struct layer_file none = { 0 };
+    TRY(describe(p, &w->c, &e, &kind, err));
+    if (kind != FS_ENTRY_ORDINARY || e.tar.type != TAR_DIR)
+        return 0;
+    TRY(p->to->ops->entry(p->to, &e.tar, -1, err));
+    keep(w, &e, &none);
     return 0;
 }
 
 static int copy_rest(const struct pass *p, struct waiting *w, struct error *err)
 {
-    TRY(p->to->ops->file(p->to, &w->file, err));
+    if (w->e.tar.type == TAR_FILE)
+        TRY(p->to->ops->file(p->to, &w->file, err));
     tell(&w->c, FS_ENTRY_ORDINARY, &w->e, &w->file.digest);
     return 0;
 }
@@ -130,7 +152,7 @@ static int copy_in_turn(void *arg, void *item, struct error *err)
     TRY(cancel_check(p->copy->cancel, err));
     if (w->c.is_item && w->c.scribe)
         digest_scribe_item(w->c.scribe, w->c.index);
-    int rc = w->file.is_ahead ? copy_rest(p, w, err) : copy_now(p, &w->c, err);
+    int rc = w->is_ahead ? copy_rest(p, w, err) : copy_now(p, &w->c, err);
     /* The next item may replace what this one is: no link leads back to it. */
     if (w->c.is_item)
         hard_links_release(&p->links);
@@ -144,7 +166,7 @@ static void release(void *item)
     free((void *)w->c.item.path);
     free((void *)w->c.path);
     shared_dir_drop(w->dir);
-    if (!w->file.is_ahead)
+    if (!w->is_ahead)
         return;
     layer_file_release(&w->file);
     fs_entry_release(&w->e);
@@ -163,9 +185,6 @@ int copy_entry(struct pass *p, const struct copied *c, struct error *err)
 {
     const struct stat *st = &c->item.st;
     bool is_plain = S_ISREG(st->st_mode) && st->st_nlink == 1;
-    /* A directory is there before what is in it, unless that waits as well. */
-    if (S_ISDIR(st->st_mode) && !p->to->in_order)
-        return copy_now(p, c, err);
     struct waiting *w = job_row_room(p->row);
     TRY(shared_dir_of(&c->item, &p->dir, &w->dir, err));
     w->c = *c;
@@ -173,6 +192,10 @@ int copy_entry(struct pass *p, const struct copied *c, struct error *err)
     w->c.item.name = xstrdup(c->item.name);
     w->c.item.path = xstrdup(c->item.path);
     w->c.path = xstrdup(c->path);
+    int rc = S_ISDIR(st->st_mode) && !p->to->in_order ? make_directory(p, w, err) : 0;
+    if (rc < 0)
+        release(w);
+    TRY(rc);
     return job_row_add(p->row, is_plain ? (uint64_t)st->st_size + 1 : 0, err);
 }
 

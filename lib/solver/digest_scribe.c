@@ -130,6 +130,8 @@ struct digest_scribe {
     struct hard_links links;
     struct single *singles;
     size_t single_count, single_cap;
+    bool only_checks;
+    bool is_unsure; /* it does: the index does not know all files */
 };
 
 struct digest_scribe *digest_scribe_open(const struct selection_digesting *o)
@@ -142,6 +144,24 @@ struct digest_scribe *digest_scribe_open(const struct selection_digesting *o)
                                  .hasher = hasher_new(),
                                  .links = HARD_LINKS_INIT };
     return s;
+}
+
+struct digest_scribe *digest_scribe_open_check(const struct selection_digesting *o)
+{
+    /* The index wants to be asked in its own order. */
+    bool is_one_walk =
+        o->selection->count == 1 && o->selection->items[0].is_dir && !o->selection->with_parents;
+    if (!o->from->is_context || !is_one_walk)
+        return NULL;
+    struct digest_scribe *s = digest_scribe_open(o);
+    s->only_checks = true;
+    s->is_unsure = !s->index;
+    return s;
+}
+
+bool digest_scribe_wants(const struct digest_scribe *s)
+{
+    return s && !s->only_checks;
 }
 
 static void end_item(struct digest_scribe *s)
@@ -164,9 +184,21 @@ void digest_scribe_item(struct digest_scribe *s, size_t index)
     item_begin(s->hasher, item_of(s));
 }
 
+static void look_up_file(struct digest_scribe *s, const char *path, const struct stat *st)
+{
+    struct facts f = { .kind = FACTS_FILE };
+    auto_free char *whole = selected_path(item_of(s), path);
+    s->is_unsure = s->is_unsure || !stat_index_find(s->index, whole, st, &f.digest);
+    facts_add(s->hasher, s->options->from, path, st, &f);
+}
+
 void digest_scribe_file(struct digest_scribe *s, const char *path, const struct stat *st,
                         const struct digest *digest)
 {
+    if (s->only_checks) {
+        look_up_file(s, path, st);
+        return;
+    }
     const struct facts f = { .kind = FACTS_FILE, .digest = *digest };
     facts_add(s->hasher, s->options->from, path, st, &f);
     if (!item_of(s)->is_dir) {
@@ -201,13 +233,13 @@ static int compare_singles(const void *a, const void *b, void *arg)
                         s->items[((const struct single *)b)->item].path);
 }
 
-void digest_scribe_finish(struct digest_scribe *s, struct digest *out)
+bool digest_scribe_finish(struct digest_scribe *s, struct digest *out)
 {
     const struct selection *selection = s->options->selection;
     end_item(s);
     items_finish(s->digests, selection->count, out);
-    if (!s->index)
-        return;
+    if (!s->index || s->only_checks)
+        return !s->is_unsure;
     if (s->single_count)
         qsort_r(s->singles, s->single_count, sizeof *s->singles, compare_singles,
                 (void *)selection);
@@ -217,6 +249,7 @@ void digest_scribe_finish(struct digest_scribe *s, struct digest *out)
     }
     stat_index_changed(s->index);
     stat_index_commit(s->index);
+    return true;
 }
 
 void digest_scribe_free(struct digest_scribe *s)

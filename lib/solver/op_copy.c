@@ -117,14 +117,17 @@ static bool has_unread(const struct copy_job *r)
     return false;
 }
 
+/* What no build has seen is digested while it is copied; for the rest it is seen to that it did not
+ * change. */
 static void open_scribes(const struct copy_job *r)
 {
     for (size_t i = 1; i < r->vertex->input_count; i++) {
         struct copy_input *in = &r->inputs[i];
-        if (!r->opened[i].is_unread)
+        struct selection_digesting *o = &r->opened[i].digesting;
+        if (!in->from.is_context)
             continue;
-        r->opened[i].digesting = digesting_of(r->solver, &in->from, in->selection);
-        in->scribe = digest_scribe_open(&r->opened[i].digesting);
+        *o = digesting_of(r->solver, &in->from, in->selection);
+        in->scribe = r->opened[i].is_unread ? digest_scribe_open(o) : digest_scribe_open_check(o);
     }
 }
 
@@ -139,7 +142,7 @@ static int close_scribes(const struct copy_job *r, bool written, struct error *e
         if (!o->is_unread)
             continue;
         if (scribe && written) {
-            digest_scribe_finish(scribe, &o->digest);
+            (void)digest_scribe_finish(scribe, &o->digest);
         } else {
             o->digesting = digesting_of(r->solver, &in->from, in->selection);
             TRY(selection_digest(&o->digesting, &o->digest, err));
@@ -157,11 +160,13 @@ static int check_unchanged(const struct copy_job *r, struct error *err)
     const struct solver *s = r->solver;
     for (size_t i = 1; i < r->vertex->input_count; i++) {
         struct digest now;
-        const struct copy_input *in = &r->inputs[i];
+        struct copy_input *in = &r->inputs[i];
         if (!in->from.is_context || r->opened[i].is_unread)
             continue;
+        auto_(digest_scribe) struct digest_scribe *scribe = take_ptr(in->scribe);
         struct selection_digesting digesting = digesting_of(s, &in->from, in->selection);
-        TRY(selection_digest(&digesting, &now, err));
+        if (!scribe || !digest_scribe_finish(scribe, &now))
+            TRY(selection_digest(&digesting, &now, err));
         if (digest_equal(&now, &r->opened[i].digest))
             continue;
         error_set(err, ERROR_USER, 0, "files in %s changed while they were copied", in->from.name);
@@ -217,9 +222,8 @@ static int fill_layer(const struct copy_job *r, struct copy *c, bool packed,
                       struct layer_writer **out, struct digest *out_facts, struct error *err)
 {
     struct layer_writer *writer = NULL;
-    if (packed)
-        open_scribes(r);
     TRY(packed ? 0 : close_scribes(r, false, err));
+    open_scribes(r);
     TRY(open_layer_writer(r->solver, packed, &writer, err));
     writer->meter = r->meter;
     if (copy_write(c, writer, out_facts, err) == 0) {

@@ -41,10 +41,16 @@ struct digest_scribe;
 
 /* `o` is borrowed, with all in it. */
 struct digest_scribe *digest_scribe_open(const struct selection_digesting *o);
+/* One that only checks, and has no use for digests: for files it takes those of the stat index, by
+ * the stat data of what was copied. NULL: not for this selection. */
+struct digest_scribe *digest_scribe_open_check(const struct selection_digesting *o);
+/* Does it have to be told what is in files? NULL is allowed. */
+bool digest_scribe_wants(const struct digest_scribe *s);
 /* `item` is o->selection->items[index]; each is begun once, in any order. Without --parents alone.
  */
 void digest_scribe_item(struct digest_scribe *s, size_t index);
-/* `path` is relative to the item ("" is the item itself), `digest` that of file_digest.h. */
+/* `path` is relative to the item ("" is the item itself), `digest` that of file_digest.h, if it is
+ * wanted. */
 void digest_scribe_file(struct digest_scribe *s, const char *path, const struct stat *st,
                         const struct digest *digest);
 /* Anything but a regular file; `e` NULL: a socket. */
@@ -53,8 +59,9 @@ void digest_scribe_other(struct digest_scribe *s, const char *path, const struct
 /* Is it a second name of a file that this item has? Then that is written down, and there is no
  * content to be told. */
 bool digest_scribe_link(struct digest_scribe *s, const char *path, const struct stat *st);
-/* The digest that selection_digest would give; the stat index is kept. */
-void digest_scribe_finish(struct digest_scribe *s, struct digest *out);
+/* The digest that selection_digest would give; the stat index is kept. False: it is not known, only
+ * of one that checks. */
+bool digest_scribe_finish(struct digest_scribe *s, struct digest *out);
 void digest_scribe_free(struct digest_scribe *s);
 DEFINE_AUTO(digest_scribe, struct digest_scribe *, digest_scribe_free(*value))
 
