@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshotter/layer_tree.h"
 
-#include <assert.h>
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
@@ -235,17 +234,19 @@ static int writer_entry_stream(struct layer_writer *base, const struct tar_entry
 
 static int writer_file(struct layer_writer *base, struct layer_file *f, struct error *err)
 {
-    assert(!f->wants_digest);
-    if (!f->is_ahead)
-        return writer_entry(base, &f->e->tar, f->e->fd, err);
+    struct tree_layer_writer *w = (struct tree_layer_writer *)base;
+    const struct tree_content content = { .fd = f->e->fd, .digested = f->wants_digest ? f : NULL };
     meter_add(base->meter, f->e->tar.size);
-    return 0;
+    if (f->is_ahead)
+        return 0;
+    tree_writer_keep_types(w->tree, base->keeps_types);
+    return tree_writer_entry(w->tree, &f->e->tar, &content, err);
 }
 
 static bool writer_file_ahead(struct layer_writer *base, struct layer_file *f)
 {
     const struct tree_layer_writer *w = (struct tree_layer_writer *)base;
-    f->is_ahead = tree_writer_file_ahead(w->tree, f->e);
+    f->is_ahead = tree_writer_file_ahead(w->tree, f);
     return f->is_ahead;
 }
 

@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
+#include "lib/fs/file_digest.h"
 #include "lib/fs/resolve.h"
 #include "snapshotter/marks.h"
 
@@ -300,10 +301,27 @@ static int finish_file(int fd, const struct tar_entry *e, struct error *err)
     return futimens(fd, times) < 0 ? failed(err, "set the time of", e->path) : 0;
 }
 
+static int take_bytes(void *arg, const void *data, size_t len, struct error *err)
+{
+    return fd_write_all(*(const int *)arg, data, len, "a file of a layer", err);
+}
+
+/* Copies a file and digests it in one read. */
+static int copy_digested(const struct tree_writer *w, struct layer_file *f, int fd,
+                         struct error *err)
+{
+    const struct file_digesting reading = {
+        .pool = f->pool, .cancel = w->cancel, .use = take_bytes, .use_arg = &fd
+    };
+    return file_digest(&reading, f->e, &f->digest, err);
+}
+
 static int fill_file(struct tree_writer *w, int fd, const struct tar_entry *e,
                      const struct tree_content *content, struct error *err)
 {
-    if (e->size && content->fd >= 0)
+    if (content->digested)
+        TRY(copy_digested(w, content->digested, fd, err));
+    else if (e->size && content->fd >= 0)
         TRY(fd_copy(content->fd, fd, e->size, e->path, w->cancel, err));
     else if (e->size)
         TRY(write_stream(w, fd, e, content->stream, err));
@@ -466,13 +484,17 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *e,
                               : write_other(w, e, name, content, err);
 }
 
-bool tree_writer_file_ahead(const struct tree_writer *w, const struct fs_entry *e)
+bool tree_writer_file_ahead(const struct tree_writer *w, struct layer_file *f)
 {
+    const struct tar_entry *e = &f->e->tar;
     auto_(error) struct error ignored = { 0 };
     auto_close int fd =
-        beneath_open(w->tree_fd, e->tar.path, O_WRONLY | O_CREAT | O_EXCL, first_mode(&e->tar));
-    return fd >= 0 && fd_copy(e->fd, fd, e->tar.size, e->tar.path, w->cancel, &ignored) == 0 &&
-           finish_file(fd, &e->tar, &ignored) == 0;
+        beneath_open(w->tree_fd, e->path, O_WRONLY | O_CREAT | O_EXCL, first_mode(e));
+    if (fd < 0)
+        return false;
+    int rc = f->wants_digest ? copy_digested(w, f, fd, &ignored)
+                             : fd_copy(f->e->fd, fd, e->size, e->path, w->cancel, &ignored);
+    return rc == 0 && finish_file(fd, e, &ignored) == 0;
 }
 
 int tree_writer_look(const struct tree_writer *w, const char *path, enum layer_look *out,

@@ -29,6 +29,7 @@ struct tree_writer;
 struct tree_content {
     int fd;
     struct reader *stream;
+    struct layer_file *digested; /* the same file, if its digest is wanted; or NULL */
 };
 
 /* `tree_fd` is the empty `fs` directory; `below_fd` the merged lower root or -1; `cancel`
@@ -40,7 +41,7 @@ int tree_writer_entry(struct tree_writer *w, const struct tar_entry *entry,
 /* Writes a regular file whose directory is there already, if nothing has its path. In any thread,
  * side by side with all else. False: that failed, maybe half-way; tree_writer_entry replaces what
  * is there, or tells why. */
-bool tree_writer_file_ahead(const struct tree_writer *w, const struct fs_entry *e) MUST_CHECK;
+bool tree_writer_file_ahead(const struct tree_writer *w, struct layer_file *f) MUST_CHECK;
 int tree_writer_whiteout(struct tree_writer *w, const char *path, struct error *err) MUST_CHECK;
 int tree_writer_opaque(struct tree_writer *w, const char *path, struct error *err) MUST_CHECK;
 /* From now on a directory and something else do not replace each other: that is an error (USER). */

@@ -166,10 +166,9 @@ static int packed_file(struct layer_writer *base, struct layer_file *f, struct e
 {
     struct packed_writer *w = packed_of(base);
     const struct tar_entry *e = &f->e->tar;
-    const struct file_digesting reading = { .pool = w->options->pool,
-                                            .cancel = w->options->cancel,
-                                            .use = take_bytes,
-                                            .use_arg = &w->tar };
+    const struct file_digesting reading = {
+        .pool = f->pool, .cancel = w->options->cancel, .use = take_bytes, .use_arg = &w->tar
+    };
     if (!f->is_ahead && !f->wants_digest)
         return packed_entry(base, e, f->e->fd, err);
     TRY(begin_entry(w, e, f->bytes, f->e->fd, err));

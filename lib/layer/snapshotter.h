@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "lib/base/meter.h"
+#include "lib/base/thread_pool.h"
 #include "lib/cache/layer_times.h"
 #include "lib/codec/digest.h"
 #include "lib/codec/tar.h"
@@ -80,7 +81,8 @@ struct written_layer {
 /* A regular file on its way into a layer. */
 struct layer_file {
     const struct fs_entry *e; /* open for reading, at its beginning, until it `is_ahead` */
-    bool wants_digest;        /* only of writers that say `in_order` */
+    bool wants_digest;
+    struct thread_pool *pool; /* may help with that; NULL: nobody does */
     /* The writer's: */
     struct digest digest; /* what a cache key knows the file by (lib/fs/file_digest.h) */
     bool is_ahead;        /* the descriptor is not needed any more */

@@ -76,12 +76,20 @@ static void tell(const struct copied *c, enum fs_entry_kind kind, const struct f
         digest_scribe_other(c->scribe, path, &e->st, e);
 }
 
+static struct layer_file file_of(const struct pass *p, const struct copied *c,
+                                 const struct fs_entry *e)
+{
+    return (struct layer_file){ .e = e,
+                                .wants_digest = digest_scribe_wants(c->scribe),
+                                .pool = p->copy->pool };
+}
+
 /* All of it, in its turn. */
 static int copy_now(struct pass *p, const struct copied *c, struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    struct layer_file f = { .e = &e, .wants_digest = digest_scribe_wants(c->scribe) };
+    struct layer_file f = file_of(p, c, &e);
     TRY(describe(p, c, &e, &kind, err));
     if (kind == FS_ENTRY_ORDINARY) {
         hard_links_apply(&p->links, &e);
@@ -112,8 +120,7 @@ static int copy_ahead(void *arg, void *item, struct error *err)
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(error) struct error ignored = { 0 };
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    auto_(layer_file) struct layer_file f = { .e = &e,
-                                              .wants_digest = digest_scribe_wants(w->c.scribe) };
+    auto_(layer_file) struct layer_file f = file_of(p, &w->c, &e);
     bool is_plain = describe(p, &w->c, &e, &kind, &ignored) == 0 && kind == FS_ENTRY_ORDINARY &&
                     e.tar.type == TAR_FILE && e.st.st_nlink == 1;
     if (!is_plain || !p->to->ops->file_ahead(p->to, &f))

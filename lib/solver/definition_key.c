@@ -5,8 +5,8 @@
 /* Below this a second read, of what is in the page cache then, is not worth knowing later. */
 enum { UNREAD_MIN = 16 * 1024 * 1024 };
 
-/* Files that no build has read yet, of a COPY that never ran, and that go straight to a blob, need
- * not be read for a key: no record can have it. */
+/* Files that no build has read yet, of a COPY that never ran, need not be read for a key: no record
+ * can have it. */
 static bool may_be_unread(const struct solver *s, const struct vertex *v,
                           const struct selection_digesting *o)
 {
@@ -18,9 +18,8 @@ static bool may_be_unread(const struct solver *s, const struct vertex *v,
     }
     for (size_t i = 0; i < o->selection->count; i++)
         directories += o->selection->items[i].is_dir;
-    return s->options.faces && !op->parents && state_of(s, v)->foreseen != ROOT_MOUNTED &&
-           (directories == 0 || o->selection->count == 1) && !selection_is_known(o) &&
-           !has_run_before(s, v);
+    return s->options.faces && !op->parents && (directories == 0 || o->selection->count == 1) &&
+           !selection_is_known(o) && !has_run_before(s, v);
 }
 
 /* The step of a context lasts until the plan is made. */

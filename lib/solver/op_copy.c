@@ -124,6 +124,7 @@ static void open_scribes(const struct copy_job *r)
     for (size_t i = 1; i < r->vertex->input_count; i++) {
         struct copy_input *in = &r->inputs[i];
         struct selection_digesting *o = &r->opened[i].digesting;
+        digest_scribe_free(take_ptr(in->scribe)); /* of a first try */
         if (!in->from.is_context)
             continue;
         *o = digesting_of(r->solver, &in->from, in->selection);
@@ -131,9 +132,8 @@ static void open_scribes(const struct copy_job *r)
     }
 }
 
-/* The digests of what was read; `written` false: the scribes were not told of all, or not at all.
- */
-static int close_scribes(const struct copy_job *r, bool written, struct error *err)
+/* The digests of what was read. */
+static void close_scribes(const struct copy_job *r)
 {
     for (size_t i = 1; i < r->vertex->input_count; i++) {
         struct opened *o = &r->opened[i];
@@ -141,17 +141,11 @@ static int close_scribes(const struct copy_job *r, bool written, struct error *e
         auto_(digest_scribe) struct digest_scribe *scribe = take_ptr(in->scribe);
         if (!o->is_unread)
             continue;
-        if (scribe && written) {
-            (void)digest_scribe_finish(scribe, &o->digest);
-        } else {
-            o->digesting = digesting_of(r->solver, &in->from, in->selection);
-            TRY(selection_digest(&o->digesting, &o->digest, err));
-        }
+        (void)digest_scribe_finish(scribe, &o->digest);
         struct local_files *files = &state_of(r->solver, r->vertex)->local[i];
         files->digest = o->digest;
         o->is_unread = files->is_unread = false;
     }
-    return 0;
 }
 
 /* A context may change while it is read: what was written must be what the key says. */
@@ -222,7 +216,6 @@ static int fill_layer(const struct copy_job *r, struct copy *c, bool packed,
                       struct layer_writer **out, struct digest *out_facts, struct error *err)
 {
     struct layer_writer *writer = NULL;
-    TRY(packed ? 0 : close_scribes(r, false, err));
     open_scribes(r);
     TRY(open_layer_writer(r->solver, packed, &writer, err));
     writer->meter = r->meter;
@@ -249,7 +242,7 @@ static int write_layer(const struct copy_job *r, struct copy *c, const struct di
     TRY(fill_layer(r, c, may_be_packed(r), &writer, &facts, err));
     int rc = check_unchanged(r, err);
     if (rc == 0)
-        rc = close_scribes(r, true, err);
+        close_scribes(r);
     facts = known ? *known : facts;
     *out_cached = rc == 0 && (!known || was_unread) && find_layer(r, &facts, layer);
     if (rc < 0 || *out_cached) {

@@ -84,29 +84,6 @@ static enum root_use use_of_input(const struct vertex *v, size_t i)
     return i == 0 && v->kind != OP_EXEC ? ROOT_LOOKED_INTO : ROOT_MOUNTED;
 }
 
-static void foresee_root(struct solver *s, const struct vertex *v, enum root_use use)
-{
-    for (; v && state_of(s, v)->foreseen < use; v = v->inputs[0]) {
-        state_of(s, v)->foreseen = use;
-        if (v->kind == OP_MERGE)
-            foresee_root(s, v->inputs[1], use);
-    }
-}
-
-/* What would be done with roots if nothing were cached. */
-static void foresee(struct solver *s, const struct vertex *v, bool *seen)
-{
-    if (seen[v->index])
-        return;
-    seen[v->index] = true;
-    for (size_t i = 0; i < v->input_count; i++) {
-        if (!v->inputs[i])
-            continue;
-        foresee_root(s, v->inputs[i], use_of_input(v, i));
-        foresee(s, v->inputs[i], seen);
-    }
-}
-
 /* Marks what has to run for `v`. */
 static int need(struct solver *s, const struct vertex *v, struct error *err)
 {
@@ -164,16 +141,13 @@ static int check_layer_count(const struct vertex *target, struct error *err)
 static int plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err)
 {
-    auto_free bool *seen = xcalloc(2 * s->options.graph->count, sizeof *seen);
+    auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);
     TRY(check_layer_count(target, err));
-    foresee(s, target, seen);
-    if (s->options.target_is_mounted)
-        foresee_root(s, target, ROOT_MOUNTED);
     TRY(need(s, target, err));
     if (state_of(s, target)->status == VERTEX_PENDING && s->options.target_is_mounted)
         use_root(s, target, ROOT_MOUNTED);
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
-    report_cached(s, target, seen + s->options.graph->count);
+    report_cached(s, target, seen);
     return 0;
 }
 

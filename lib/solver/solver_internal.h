@@ -38,9 +38,8 @@ struct vertex_state {
     enum vertex_status status;
     bool has_key; /* false as well while something that it rests on is unread */
     enum root_use use;
-    enum root_use foreseen; /* if all steps of the target run */
-    bool anew;              /* it, or something that it rests on or takes from, is to run anew */
-    struct digest key;      /* definition key */
+    bool anew;         /* it, or something that it rests on or takes from, is to run anew */
+    struct digest key; /* definition key */
     struct strvec recipe;
     struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */
     struct result result;

@@ -110,10 +110,14 @@ END
 @test "Ctrl-C and SIGTERM while the context is hashed, and in COPY" {
     printf 'FROM base\nCOPY large /\nRUN true\n' > "$CTX/Dockerfile"
     truncate -s 3G "$CTX/large"
+    # A step that never ran hashes on the way; one that did is looked for first.
+    interrupted 130 "COPY large" -t img -o img.tar
+    truncate -s 1M "$CTX/large"
+    ok mlb "$CTX"
+    truncate -s 3G "$CTX/large"
     interrupted 130 "#1 DONE" -t img -o img.tar
     says_not "COPY large /"$'\n'"#"
     interrupted 143 "#1 DONE" -t img -o img.tar
-    # What nothing mounts is hashed on its way into the layer.
     printf 'FROM scratch\nCOPY large /\n' > "$CTX/Dockerfile"
     interrupted 130 "COPY large" -t img -o img.tar
     truncate -s 300M "$CTX/large"
