@@ -18,7 +18,7 @@
 #include "lib/registry/push.h"
 #include "lib/store/blob.h"
 
-enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024, COPY_PIECE = 64 * 1024 * 1024 };
+enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024, COPY_PIECE = 16 * 1024 * 1024 };
 
 /* What is written to wherever the user wants it. */
 struct content {
@@ -74,6 +74,8 @@ static int buffered_copy(struct writer *w, int fd, uint64_t len, struct error *e
     while (len) {
         uint64_t n = len < COPY_PIECE ? len : COPY_PIECE;
         TRY(fd_copy(fd, b->next->fd, n, b->next->name, b->cancel, err));
+        /* The disk begins now with what has to be on it in the end; a pipe has no such thing. */
+        (void)!sync_file_range(b->next->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
         meter_add(b->meter, n);
         len -= n;
     }
