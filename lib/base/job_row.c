@@ -12,7 +12,8 @@ enum { BATCHES = 8, BATCH_ITEMS = 64, INLINE_MAX = 3, INLINE_COST = 64 * 1024 };
 struct batch {
     struct job_row *row;
     unsigned char *items;
-    bool has_work[BATCH_ITEMS];
+    unsigned char *room; /* one memory for all, so that threads do not hoard what others free */
+    uint64_t costs[BATCH_ITEMS];
     size_t count, work_count;
     uint64_t cost;
     bool has_job;
@@ -54,6 +55,8 @@ void *job_row_room(struct job_row *row)
     struct batch *b = &row->batches[row->current];
     if (!b->items)
         b->items = xcalloc(BATCH_ITEMS, row->work->item_size);
+    if (!b->room && row->work->has_room)
+        b->room = xmalloc(JOB_ROW_COST + JOB_ROW_ROOM);
     return item_of(b, b->count);
 }
 
@@ -61,11 +64,15 @@ static void run_batch(void *arg)
 {
     struct batch *b = arg;
     const struct job_row *row = b->row;
+    unsigned char *room = b->room;
     for (size_t i = 0; i < b->count && !atomic_load(&row->has_failed); i++) {
-        if (b->has_work[i] && row->work->work(row->arg, item_of(b, i), &b->err) < 0) {
+        bool has_room = room && b->costs[i] <= JOB_ROW_ROOM;
+        if (b->costs[i] &&
+            row->work->work(row->arg, item_of(b, i), has_room ? room : NULL, &b->err) < 0) {
             b->failed = i;
             return;
         }
+        room += has_room ? b->costs[i] : 0;
     }
 }
 
@@ -108,7 +115,7 @@ static int take_batch(struct batch *b, struct error *err)
     if (b->count)
         memset(b->items, 0, b->count * row->work->item_size);
     error_clear(&b->err);
-    *b = (struct batch){ .row = row, .items = b->items, .failed = SIZE_MAX };
+    *b = (struct batch){ .row = row, .items = b->items, .room = b->room, .failed = SIZE_MAX };
     return rc;
 }
 
@@ -123,7 +130,7 @@ static int next_batch(struct job_row *row, struct error *err)
 int job_row_add(struct job_row *row, uint64_t cost, struct error *err)
 {
     struct batch *b = &row->batches[row->current];
-    b->has_work[b->count++] = cost > 0;
+    b->costs[b->count++] = cost;
     b->work_count += cost > 0;
     b->cost += cost;
     return b->count == BATCH_ITEMS || b->cost >= JOB_ROW_COST ? next_batch(row, err) : 0;
@@ -150,7 +157,9 @@ void job_row_free(struct job_row *row)
 {
     if (!row)
         return;
-    for (size_t i = 0; i < BATCHES; i++)
+    for (size_t i = 0; i < BATCHES; i++) {
         free(row->batches[i].items);
+        free(row->batches[i].room);
+    }
     free(row);
 }

@@ -21,16 +21,19 @@
 
 struct job_row_work {
     size_t item_size;
-    /* In any thread. */
-    int (*work)(void *arg, void *item, struct error *err);
+    bool has_room; /* for what is read */
+    /* In any thread. `room` is as many bytes as the item costs, until it is released; NULL: that is
+     * too much. */
+    int (*work)(void *arg, void *item, void *room, struct error *err);
     /* In the thread that adds, after the work. */
     int (*take)(void *arg, void *item, struct error *err);
     /* There too, of every item that was added, taken or not. */
     void (*release)(void *item);
 };
 
-/* Of one batch: the bytes that the work reads, and whatever else takes as long. */
-enum { JOB_ROW_COST = 512 * 1024 };
+/* Of one batch: the bytes that the work reads, and whatever else takes as long. And what one item
+ * may cost that gets room. */
+enum { JOB_ROW_COST = 256 * 1024, JOB_ROW_ROOM = 64 * 1024 };
 
 struct job_row;
 

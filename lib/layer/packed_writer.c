@@ -10,9 +10,6 @@
 #include "lib/layer/layer_index.h"
 #include "lib/layer/packer.h"
 
-/* A larger file keeps all cores busy by itself; of small ones many are under way. */
-enum { AHEAD_MAX = 64 * 1024 };
-
 static const struct packing plain_tar = PACKING_NONE;
 
 struct packed_writer {
@@ -171,26 +168,21 @@ static int packed_file(struct layer_writer *base, struct layer_file *f, struct e
     };
     if (!f->is_ahead && !f->wants_digest)
         return packed_entry(base, e, f->e->fd, err);
-    TRY(begin_entry(w, e, f->bytes, f->e->fd, err));
+    TRY(begin_entry(w, e, f->is_ahead ? f->room : NULL, f->e->fd, err));
     if (!f->is_ahead)
         return file_digest(&reading, f->e, &f->digest, err);
-    return e->size ? tar_writer_content(&w->tar, f->bytes, (size_t)e->size, err) : 0;
+    return e->size ? tar_writer_content(&w->tar, f->room, (size_t)e->size, err) : 0;
 }
 
 static bool packed_file_ahead(struct layer_writer *base, struct layer_file *f)
 {
     const struct tar_entry *e = &f->e->tar;
     (void)base;
-    if (e->size > AHEAD_MAX)
-        return false;
-    auto_free void *bytes = xmalloc((size_t)e->size + 1);
-    if (fd_read_full(f->e->fd, bytes, (size_t)e->size) != (ssize_t)e->size)
-        return false;
-    if (f->wants_digest)
-        file_digest_bytes(f->e, bytes, &f->digest);
-    f->bytes = take_ptr(bytes);
-    f->is_ahead = true;
-    return true;
+    f->is_ahead = f->room && e->size <= f->room_size &&
+                  fd_read_full(f->e->fd, f->room, (size_t)e->size) == (ssize_t)e->size;
+    if (f->is_ahead && f->wants_digest)
+        file_digest_bytes(f->e, f->room, &f->digest);
+    return f->is_ahead;
 }
 
 static int finish(struct packed_writer *w, struct written_layer *out, struct error *err)

@@ -83,18 +83,12 @@ struct layer_file {
     const struct fs_entry *e; /* open for reading, at its beginning, until it `is_ahead` */
     bool wants_digest;
     struct thread_pool *pool; /* may help with that; NULL: nobody does */
+    void *room;               /* for `file_ahead`: room_size bytes; or NULL; borrowed */
+    size_t room_size;
     /* The writer's: */
+    bool is_ahead;        /* the descriptor is not needed any more, but the room is */
     struct digest digest; /* what a cache key knows the file by (lib/fs/file_digest.h) */
-    bool is_ahead;        /* the descriptor is not needed any more */
-    void *bytes;          /* all of it, read ahead; or NULL */
 };
-
-static inline void layer_file_release(struct layer_file *f)
-{
-    free(f->bytes);
-    *f = (struct layer_file){ 0 };
-}
-DEFINE_AUTO(layer_file, struct layer_file, layer_file_release(value))
 
 /* What a layer under construction has at a path. */
 enum layer_look {
@@ -116,10 +110,10 @@ struct layer_writer_ops {
     /* The same for a regular file that is described already, in one read if it is to be digested
      * too. */
     int (*file)(struct layer_writer *w, struct layer_file *f, struct error *err);
-    /* What of that needs no order, of a file that is small enough: reads it, or writes it to its
-     * place. In any thread, for many files at once, while the other operations go on; what came
-     * before it has been written, but for other files, and no other entry has its path. False: it
-     * cannot be done, or failed; `file` of the file opened again does it all, or tells why. */
+    /* What of that needs no order: reads the file, if it has room, or writes it to its place. In
+     * any thread, for many files at once, while the other operations go on; what came before it has
+     * been written, but for other files, and no other entry has its path. False: it cannot be done,
+     * or failed; `file` of the file opened again does it all, or tells why. */
     bool (*file_ahead)(struct layer_writer *w, struct layer_file *f);
     /* What was written at `path` (no link above it is followed). *out_target is a link's; the
      * caller frees it. */

@@ -101,7 +101,7 @@ static int copy_now(struct pass *p, const struct copied *c, struct error *err)
     return 0;
 }
 
-static void keep(struct waiting *w, struct fs_entry *e, struct layer_file *f)
+static void keep(struct waiting *w, struct fs_entry *e, const struct layer_file *f)
 {
     close(take_fd(&e->fd));
     w->is_ahead = true;
@@ -109,18 +109,19 @@ static void keep(struct waiting *w, struct fs_entry *e, struct layer_file *f)
     w->file = *f;
     w->file.e = &w->e;
     *e = (struct fs_entry){ .fd = -1 };
-    *f = (struct layer_file){ 0 };
 }
 
 /* What a job does. Whatever is odd is left to copy_now, which tells errors. */
-static int copy_ahead(void *arg, void *item, struct error *err)
+static int copy_ahead(void *arg, void *item, void *room, struct error *err)
 {
     const struct pass *p = arg;
     struct waiting *w = item;
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(error) struct error ignored = { 0 };
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    auto_(layer_file) struct layer_file f = file_of(p, &w->c, &e);
+    struct layer_file f = file_of(p, &w->c, &e);
+    f.room = room;
+    f.room_size = (size_t)w->c.item.st.st_size;
     bool is_plain = describe(p, &w->c, &e, &kind, &ignored) == 0 && kind == FS_ENTRY_ORDINARY &&
                     e.tar.type == TAR_FILE && e.st.st_nlink == 1;
     if (!is_plain || !p->to->ops->file_ahead(p->to, &f))
@@ -135,12 +136,11 @@ static int make_directory(const struct pass *p, struct waiting *w, struct error 
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    struct layer_file none = { 0 };
     TRY(describe(p, &w->c, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY || e.tar.type != TAR_DIR)
         return 0;
     TRY(p->to->ops->entry(p->to, &e.tar, -1, err));
-    keep(w, &e, &none);
+    keep(w, &e, &(struct layer_file){ 0 });
     return 0;
 }
 
@@ -173,15 +173,14 @@ static void release(void *item)
     free((void *)w->c.item.path);
     free((void *)w->c.path);
     shared_dir_drop(w->dir);
-    if (!w->is_ahead)
-        return;
-    layer_file_release(&w->file);
-    fs_entry_release(&w->e);
+    if (w->is_ahead)
+        fs_entry_release(&w->e);
 }
 
 struct job_row *copy_row_new(struct pass *p)
 {
     static const struct job_row_work work = { .item_size = sizeof(struct waiting),
+                                              .has_room = true,
                                               .work = copy_ahead,
                                               .take = copy_in_turn,
                                               .release = release };

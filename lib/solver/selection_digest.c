@@ -45,8 +45,9 @@ static bool is_large(const struct stat *st)
     return S_ISREG(st->st_mode) && st->st_size > FILE_DIGEST_CHUNK;
 }
 
-static int read_entry(void *arg, void *item, struct error *err)
+static int read_entry(void *arg, void *item, void *room, struct error *err)
 {
+    (void)room;
     const struct digesting *d = arg;
     struct entry *e = item;
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
@@ -74,7 +75,7 @@ static int write_down(void *arg, void *item, struct error *err)
     struct digesting *d = arg;
     struct entry *e = item;
     if (e->name && is_large(&e->st))
-        TRY(read_entry(d, e, err));
+        TRY(read_entry(d, e, NULL, err));
     facts_add(d->hasher, d->options->from, e->path, &e->st, &e->facts);
     if (!d->index || e->facts.kind != FACTS_FILE)
         return 0;

@@ -151,10 +151,9 @@ static int fake_entry(struct layer_writer *base, const struct tar_entry *entry, 
 
 static bool fake_file_ahead(struct layer_writer *base, struct layer_file *f)
 {
-    auto_free char *content = xcalloc(CONTENT_SHOWN + 1, 1);
     (void)base;
-    f->is_ahead = read(f->e->fd, content, CONTENT_SHOWN) >= 0;
-    f->bytes = f->is_ahead ? take_ptr(content) : NULL;
+    f->is_ahead = f->room && f->e->tar.size <= f->room_size && f->e->tar.size <= CONTENT_SHOWN &&
+                  read(f->e->fd, f->room, f->room_size) == (ssize_t)f->e->tar.size;
     return f->is_ahead;
 }
 
@@ -162,7 +161,9 @@ static int fake_file(struct layer_writer *base, struct layer_file *f, struct err
 {
     if (!f->is_ahead)
         return fake_entry(base, &f->e->tar, f->e->fd, err);
-    return take_entry((struct fake_writer *)base, &f->e->tar, f->bytes, err);
+    char content[CONTENT_SHOWN + 1] = "";
+    memcpy(content, f->room, (size_t)f->e->tar.size);
+    return take_entry((struct fake_writer *)base, &f->e->tar, content, err);
 }
 
 static int fake_entry_stream(struct layer_writer *base, const struct tar_entry *entry,

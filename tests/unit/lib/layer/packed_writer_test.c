@@ -295,6 +295,7 @@ static void a_shared_read(void **state)
         char ids[3][LAYER_ID_SIZE];
         struct digest digests[3];
         enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
+        char room[1000];
         auto_free char *text = xmalloc(sizes[i] + 1);
         memset(text, 'y', sizes[i]);
         text[sizes[i]] = '\0';
@@ -306,7 +307,9 @@ static void a_shared_read(void **state)
             auto_(fs_entry) struct fs_entry e = { .fd = -1 };
             assert_ok(fs_entry_open(files, "file", "file", &e, &kind, &err), &err);
             assert_ok(packed_writer_open(&o, &w, &err), &err);
-            auto_(layer_file) struct layer_file f = { .e = &e, .wants_digest = true };
+            struct layer_file f = {
+                .e = &e, .wants_digest = true, .room = room, .room_size = sizeof room
+            };
             if (k == 2 && w->ops->file_ahead(w, &f))
                 close(take_fd(&e.fd));
             if (k) {
