@@ -288,11 +288,13 @@ static size_t on_send(char *buffer, size_t size, size_t count, void *arg)
     return (size_t)got;
 }
 
+/* libcurl sends a request again by itself if a connection that was used before breaks off. Of a
+ * body that is sent twice to an upload nobody knows what became of the first. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
     struct transfer *t = arg;
 
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->len)
+    if (t->sent > 0 || origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->len)
         return CURL_SEEKFUNC_FAIL;
     t->sent = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;

@@ -14,7 +14,6 @@
 enum {
     STATUS_NAME_SIZE = 7 + 12 + 1,
     REPORT_NS = 100 * 1000 * 1000,
-    WORTH_GOING_ON = 1024 * 1024,
     ROUNDS = 2,     /* a blob that was damaged on the way is fetched once more */
     BEGIN_MS = 100, /* to wait for a thread before one does without */
 };
@@ -162,24 +161,6 @@ static int transfer_once(void *arg, long *retry_after_s, struct error *err)
     return 0;
 }
 
-/* Tries again beyond the usual number as long as each round brings the blob further. */
-static int transfer_all(struct download *d, struct error *err)
-{
-    for (;;) {
-        struct error why = { 0 };
-        uint64_t before = d->blob_writer.size;
-        if (registry_try(d->host->client, transfer_once, d, &why) == 0)
-            return 0;
-        bool is_further =
-            d->blob_writer.size > before && d->blob_writer.size - before >= WORTH_GOING_ON;
-        if (why.kind != ERROR_NETWORK || !is_further) {
-            error_move(err, &why);
-            return -1;
-        }
-        error_clear(&why);
-    }
-}
-
 /* Readers get a descriptor of their own, which outlives the writer. */
 static int begin_round(struct download *d, unsigned round, struct error *err)
 {
@@ -196,7 +177,8 @@ static int begin_round(struct download *d, unsigned round, struct error *err)
 
 static int transfer_and_commit(struct download *d, unsigned round, struct error *err)
 {
-    if (begin_round(d, round, err) < 0 || transfer_all(d, err) < 0) {
+    if (begin_round(d, round, err) < 0 ||
+        registry_try(d->host->client, transfer_once, d, &d->blob_writer.size, err) < 0) {
         blob_writer_release(&d->blob_writer);
         return -1;
     }

@@ -8,6 +8,7 @@
 #include "lib/base/str.h"
 #include "lib/codec/json.h"
 #include "lib/registry/auth.h"
+#include "lib/registry/upload_internal.h"
 
 static void host_free(void *value)
 {
@@ -16,6 +17,7 @@ static void host_free(void *value)
     free(host->name);
     url_release(&host->base);
     credential_release(&host->credential);
+    challenge_release(&host->challenge);
     map_release(&host->tokens);
     pthread_mutex_destroy(&host->lock);
     free(host);
@@ -28,6 +30,8 @@ struct registry_client *registry_client_new(const struct registry_options *optio
     client->options = *options;
     if (!client->options.retry)
         client->options.retry = &retry_policy_default;
+    if (!client->options.upload_chunk)
+        client->options.upload_chunk = UPLOAD_CHUNK;
     client->http = http_client_new(options->cancel);
     client->hosts.free_value = host_free;
     pthread_mutex_init(&client->lock, NULL);
@@ -142,12 +146,25 @@ struct route {
     char *authorization; /* the header that goes along, or NULL */
 };
 
+/* The registry sends us to `url`: plain http only where it speaks that itself. */
+static int check_scheme(const struct registry_host *host, const struct url *url, struct error *err)
+{
+    bool may_be_plain =
+        host->may_use_http && !host->base.is_https &&
+        (strcmp(host->base.host, url->host) == 0 || url_host_is_loopback(url->host));
+
+    if (url->is_https || may_be_plain)
+        return 0;
+    return error_set(err, ERROR_REMOTE, 0, "%s redirects to %s without https", host->name,
+                     url->host);
+}
+
 static int begin_route(const struct registry_host *host, const char *target, struct route *out,
                        struct error *err)
 {
     TRY(url_resolve(&host->base, target, &out->url, err));
     out->is_home = url_same_origin(&host->base, &out->url);
-    return 0;
+    return check_scheme(host, &out->url, err);
 }
 
 static int follow(const struct registry_host *host, struct route *route, const char *location,
@@ -162,13 +179,7 @@ static int follow(const struct registry_host *host, struct route *route, const c
     url_release(&route->url);
     route->url = next;
     route->is_home = url_same_origin(&host->base, &next);
-    bool may_be_plain =
-        host->may_use_http && !host->base.is_https &&
-        (strcmp(host->base.host, next.host) == 0 || url_host_is_loopback(next.host));
-    if (!next.is_https && !may_be_plain)
-        return error_set(err, ERROR_REMOTE, 0, "%s redirects to %s without https", host->name,
-                         next.host);
-    return 0;
+    return check_scheme(host, &next, err);
 }
 
 static int send_once(struct registry_host *host, const struct registry_request *r,
@@ -191,6 +202,7 @@ static int send_once(struct registry_host *host, const struct registry_request *
         .headers = &headers,
         .data = r->data,
         .fd = r->fd,
+        .offset = r->offset,
         .len = r->len,
         .out = r->out,
         .limit = r->limit,
@@ -343,29 +355,40 @@ int registry_status_error(struct registry_host *host, const char *what,
     return -1;
 }
 
-/* A host that nobody answers for is given this many chances. */
-enum { UNREACHABLE_TRIES = 3 };
+enum {
+    UNREACHABLE_TRIES = 3, /* for a host that nobody answers for */
+    WORTH_GOING_ON = 1024 * 1024,
+};
+
+static bool is_hopeless(const struct error *why, const struct retry *retry)
+{
+    return why->kind != ERROR_NETWORK ||
+           (why->sys == EHOSTUNREACH && retry->tries + 1 >= UNREACHABLE_TRIES);
+}
 
 int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
-                 struct error *err)
+                 const uint64_t *position, struct error *err)
 {
-    struct retry retry = retry_init(client->options.retry, client->options.cancel);
+    const struct cancel *cancel = client->options.cancel;
+    struct retry retry = retry_init(client->options.retry, cancel);
+    uint64_t farthest = position ? *position : 0;
 
     for (;;) {
         struct error why = { 0 };
         long retry_after_s = RETRY_AFTER_NONE;
-        int rc = attempt(arg, &retry_after_s, &why);
-        if (rc == 0)
+        if (attempt(arg, &retry_after_s, &why) == 0)
             return 0;
-        bool may_help = why.kind == ERROR_NETWORK &&
-                        (why.sys != EHOSTUNREACH || retry.tries + 1 < UNREACHABLE_TRIES);
-        if (may_help && retry_wait(&retry, retry_after_s)) {
+        if (position && *position > farthest && *position - farthest >= WORTH_GOING_ON) {
+            farthest = *position;
+            retry = retry_init(client->options.retry, cancel);
+        }
+        if (!is_hopeless(&why, &retry) && retry_wait(&retry, retry_after_s)) {
             error_clear(&why);
             continue;
         }
-        if (client->options.cancel && cancel_is_raised(client->options.cancel)) {
+        if (cancel && cancel_is_raised(cancel)) {
             error_clear(&why);
-            return cancel_check(client->options.cancel, err);
+            return cancel_check(cancel, err);
         }
         if (retry.tries > 1)
             error_wrap(&why, "after %u tries", retry.tries);

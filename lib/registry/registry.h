@@ -36,6 +36,7 @@ struct registry_options {
     const struct strvec *insecure_hosts; /* "host[:port]": http or an unknown certificate will do */
     const struct retry_policy *retry;    /* NULL: retry_policy_default */
     bool allow_private_redirects;
+    uint64_t upload_chunk;       /* larger blobs go in parts of that size; 0: 32 MiB */
     struct progress *progress;   /* may be NULL */
     const struct cancel *cancel; /* may be NULL */
     const struct store *store;   /* where blobs go; NULL if none is fetched or pushed */

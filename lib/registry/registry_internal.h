@@ -35,7 +35,8 @@ struct registry_host {
     struct credential credential;
     bool was_withheld; /* the credential was not given to a token server of another domain */
     enum challenge_scheme scheme;
-    struct map tokens; /* scope -> struct token */
+    struct challenge challenge; /* the last one, without scope */
+    struct map tokens;          /* scope -> struct token */
 };
 
 struct registry_client {
@@ -55,6 +56,7 @@ struct registry_request {
     struct strvec headers;
     const void *data; /* as in struct http_request, up to `arg` */
     int fd;
+    uint64_t offset;
     uint64_t len;
     struct writer *out;
     uint64_t limit;
@@ -77,10 +79,12 @@ int registry_status_error(struct registry_host *host, const char *what,
                           const struct http_response *response, struct error *err);
 
 /* Does something until it works, is hopeless, or time is up. An attempt that fails with NETWORK is
- * made again; it may say in *retry_after_s how long the server wants us to wait. */
+ * made again; it may say in *retry_after_s how long the server wants us to wait. With `position`
+ * (may be NULL), which attempts move on, the tries count anew whenever one came a good deal
+ * further than any before. */
 typedef int registry_attempt_fn(void *arg, long *retry_after_s, struct error *err);
 int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
-                 struct error *err) MUST_CHECK;
+                 const uint64_t *position, struct error *err) MUST_CHECK;
 
 /* `text` of a server, made fit for a terminal: one line, no control bytes. The caller frees it. */
 char *registry_clean_text(const char *text, size_t max);

@@ -79,7 +79,7 @@ static int fetch(struct document_fetcher *base, const struct descriptor *wanted,
     digest_print(&wanted->digest, digest);
     d.target =
         xasprintf("/v2/%s/%s/%s", r->ref->repository, is_manifest ? "manifests" : "blobs", digest);
-    TRY(registry_try(r->host->client, get_document, &d, err));
+    TRY(registry_try(r->host->client, get_document, &d, NULL, err));
     strbuf_add(out, d.response.body.buf, d.response.body.len);
     return 0;
 }
@@ -125,7 +125,7 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
 
     d.target = xasprintf("/v2/%s/manifests/%s", r->ref->repository,
                          r->ref->digest ? r->ref->digest : r->ref->tag);
-    if (registry_try(r->host->client, get_document, &d, err) < 0) {
+    if (registry_try(r->host->client, get_document, &d, NULL, err) < 0) {
         if (d.response.status == 404 && !r->ref->digest)
             tags_hint(r->host, r->ref, r->scope, err);
         return -1;

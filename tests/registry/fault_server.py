@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """fault_server.py PORT-FILE LOG-FILE: a registry on loopback that does wrong what the name of the
-repository says ("truncated", "truncated.again": a fresh one of the same kind). A second port is "another origin": whatever authorisation arrives there is a LEAK."""
+repository says ("truncated", "truncated.again": a fresh one of the same kind; "up-...": see uploads.py). A second port is "another origin": whatever authorisation arrives there is a LEAK."""
 import gzip
 import hashlib
 import http.server
@@ -14,6 +14,8 @@ import sys
 import tarfile
 import threading
 import time
+
+from uploads import Cut, Uploads
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -75,7 +77,7 @@ seen = {}
 lock = threading.Lock()
 
 
-class Server(http.server.BaseHTTPRequestHandler):
+class Server(Uploads, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
@@ -104,7 +106,20 @@ class Server(http.server.BaseHTTPRequestHandler):
     def origin(self):
         return self.server.server_address[1]
 
+    def other_port(self):
+        return other.server_address[1]
+
+    def handle_one_request(self):
+        try:
+            super().handle_one_request()
+        except Cut:
+            self.close_connection = True
+
     def do_GET(self):
+        if self.path.startswith("/up-token"):
+            return self.up_token()
+        if "/blobs/uploads/" in self.path:
+            return self.status() if self.take() else None
         if self.origin() == other.server_address[1]:
             return self.stranger()
         if self.path == "/v2/":
