@@ -126,6 +126,12 @@ void session_forget_progress(struct session *s)
         s->progress->sink->forget(s->progress->sink);
 }
 
+static void explain(void *arg, const char *text)
+{
+    (void)arg;
+    fprintf(stderr, "DEBUG: %s\n", text);
+}
+
 struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {
@@ -133,6 +139,7 @@ struct registry_client *session_registry(struct session *s)
                                             .insecure_hosts = &s->insecure_hosts,
                                             .progress = s->progress,
                                             .cancel = &s->cancel,
+                                            .explain = s->debug ? explain : NULL,
                                             .store = &s->store };
         s->registry = registry_client_new(&options);
     }

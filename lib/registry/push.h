@@ -14,7 +14,7 @@
 
 /* A repository that may have a blob, so that it need not be sent again. */
 struct push_mount {
-    const char *host, *repository;
+    char *host, *repository; /* the caller's */
     struct digest blob;
 };
 

@@ -10,19 +10,6 @@
 #include "lib/registry/auth.h"
 #include "lib/registry/upload_internal.h"
 
-static void host_free(void *value)
-{
-    struct registry_host *host = value;
-
-    free(host->name);
-    url_release(&host->base);
-    credential_release(&host->credential);
-    challenge_release(&host->challenge);
-    map_release(&host->tokens);
-    pthread_mutex_destroy(&host->lock);
-    free(host);
-}
-
 struct registry_client *registry_client_new(const struct registry_options *options)
 {
     struct registry_client *client = xcalloc(1, sizeof *client);
@@ -33,7 +20,7 @@ struct registry_client *registry_client_new(const struct registry_options *optio
     if (!client->options.upload_chunk)
         client->options.upload_chunk = UPLOAD_CHUNK;
     client->http = http_client_new(options->cancel);
-    client->hosts.free_value = host_free;
+    client->hosts.free_value = registry_host_free;
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->changed, NULL);
     return client;
@@ -50,91 +37,6 @@ void registry_client_free(struct registry_client *client)
     pthread_cond_destroy(&client->changed);
     pthread_mutex_destroy(&client->lock);
     free(client);
-}
-
-static bool is_listed(const struct strvec *list, const char *host)
-{
-    for (size_t i = 0; list && i < list->count; i++)
-        if (strcasecmp(list->items[i], host) == 0)
-            return true;
-    return false;
-}
-
-static int host_new(struct registry_client *client, const char *name, struct registry_host **out,
-                    struct error *err)
-{
-    bool is_hub = strcmp(name, "docker.io") == 0;
-    auto_free char *address = xasprintf("https://%s", is_hub ? "registry-1.docker.io" : name);
-    auto_(url) struct url base = { 0 };
-
-    TRY(url_parse(address, &base, err));
-    struct registry_host *host = xcalloc(1, sizeof *host);
-    host->client = client;
-    host->name = xstrdup(name);
-    host->base = base;
-    base = (struct url){ 0 };
-    host->skip_verify = is_listed(client->options.insecure_hosts, name);
-    host->may_use_http = host->skip_verify || url_host_is_loopback(name);
-    pthread_mutex_init(&host->lock, NULL);
-    *out = host;
-    return 0;
-}
-
-/* Hosts that may be reached by http are asked whether they speak https first. */
-static int settle_scheme(struct registry_host *host, struct error *err)
-{
-    auto_(error) struct error why = { 0 };
-    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
-    auto_free char *url = xasprintf("https://%s/v2/", host->name);
-    struct http_request request = { .method = "GET", .url = url, .skip_verify = host->skip_verify };
-
-    if (!host->may_use_http)
-        return 0;
-    if (http_perform(host->client->http, &request, &response, &why) == 0)
-        return 0;
-    /* a certificate that nobody vouches for is https all the same: the request itself will say so
-     */
-    if (why.kind == ERROR_REMOTE)
-        return 0;
-    if (why.kind == ERROR_CANCELLED || why.kind == ERROR_HOST) {
-        error_move(err, &why);
-        return -1;
-    }
-    auto_free char *plain = xasprintf("http://%s", host->name);
-    url_release(&host->base);
-    return url_parse(plain, &host->base, err);
-}
-
-/* With host->lock held. */
-static int make_ready(struct registry_host *host, const char *repository, struct error *err)
-{
-    const struct credential_places *places = &host->client->options.places;
-
-    if (host->is_ready)
-        return 0;
-    TRY(settle_scheme(host, err));
-    TRY(credentials_find(places, host->name, repository, &host->credential, err));
-    host->is_ready = true;
-    return 0;
-}
-
-int registry_host_get(struct registry_client *client, const struct reference *ref,
-                      struct registry_host **out, struct error *err)
-{
-    int rc = 0;
-
-    pthread_mutex_lock(&client->lock);
-    struct registry_host *host = map_find(&client->hosts, ref->host);
-    if (!host && (rc = host_new(client, ref->host, &host, err)) == 0)
-        map_set(&client->hosts, ref->host, host);
-    pthread_mutex_unlock(&client->lock);
-    TRY(rc);
-
-    pthread_mutex_lock(&host->lock);
-    rc = make_ready(host, ref->repository, err);
-    pthread_mutex_unlock(&host->lock);
-    *out = host;
-    return rc;
 }
 
 /* Where a request goes next. */
@@ -324,7 +226,7 @@ static int hint_credentials(const struct registry_host *host, struct error *err)
     if (c->note)
         return error_hint(err, "no credentials for %s: %s", host->name, c->note);
     return error_hint(err,
-                      "no credentials for %s were found; \"docker login %s\" would store some "
+                      "no credentials for %s were found; \"mlbuild login %s\" would store some "
                       "(looked in $DOCKER_AUTH_CONFIG, config.json of docker, "
                       "$REGISTRY_AUTH_FILE, auth.json of podman)",
                       host->name, host->name);
@@ -351,7 +253,7 @@ int registry_status_error(struct registry_host *host, const char *what,
     if (response->status == 401 || response->status == 403)
         return hint_credentials(host, err);
     if (response->status == 429 && !host->credential.source)
-        return error_hint(err, "\"docker login %s\" may raise the limit", host->name);
+        return error_hint(err, "\"mlbuild login %s\" may raise the limit", host->name);
     return -1;
 }
 

@@ -39,11 +39,19 @@ struct registry_options {
     uint64_t upload_chunk;       /* larger blobs go in parts of that size; 0: 32 MiB */
     struct progress *progress;   /* may be NULL */
     const struct cancel *cancel; /* may be NULL */
-    const struct store *store;   /* where blobs go; NULL if none is fetched or pushed */
+    /* Told what was decided and why (whose credentials, which mirror), for --debug; may be NULL.
+     * Any thread. */
+    void (*explain)(void *arg, const char *text);
+    void *explain_arg;
+    const struct store *store; /* where blobs go; NULL if none is fetched or pushed */
 };
 
 struct registry_client;
 struct registry_client *registry_client_new(const struct registry_options *options);
 void registry_client_free(struct registry_client *client);
+
+/* Does the registry `name` accept `c`? Errors: NETWORK, REMOTE (it does not), USER, CANCELLED. */
+int registry_login(struct registry_client *client, const char *name, const struct credential *c,
+                   struct error *err) MUST_CHECK;
 
 #endif

@@ -70,6 +70,11 @@ struct registry_request {
 int registry_host_get(struct registry_client *client, const struct reference *ref,
                       struct registry_host **out, struct error *err) MUST_CHECK;
 
+void registry_host_free(void *value);
+
+/* One line for --debug. */
+void registry_explain(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /* One request, authorised, redirects followed (GET and HEAD); once. Any status is a success. */
 int registry_call(struct registry_host *host, const struct registry_request *request,
                   struct http_response *response, struct error *err) MUST_CHECK;
