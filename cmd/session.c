@@ -136,6 +136,7 @@ struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {
         struct registry_options options = { .places = credential_places_from_environment(),
+                                            .config = registry_places_from_environment(),
                                             .insecure_hosts = &s->insecure_hosts,
                                             .progress = s->progress,
                                             .cancel = &s->cancel,

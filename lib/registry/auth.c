@@ -208,11 +208,13 @@ static int ask_token_server(const struct token_request *t, enum grant grant,
     auto_free char *realm = url_print(&t->realm);
     auto_free char *shown = url_print_safe(&t->realm);
     auto_free char *url = NULL;
+    const struct http_trust trust = registry_host_trust(t->host, &t->realm);
     struct http_request request = { .method = grant == GRANT_GET ? "GET" : "POST",
                                     .url = realm,
                                     .headers = &headers,
                                     .limit = TOKEN_ANSWER_MAX,
                                     .allow_http = !t->realm.is_https,
+                                    .trust = &trust,
                                     .skip_verify = t->host->skip_verify,
                                     .refuse_private = !t->host->is_private };
 

@@ -5,6 +5,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/registry/certs.h"
 #include "lib/registry/registry_internal.h"
 
 void registry_host_free(void *value)
@@ -12,6 +13,8 @@ void registry_host_free(void *value)
     struct registry_host *host = value;
 
     free(host->name);
+    free(host->repository);
+    http_trust_release(&host->trust);
     url_release(&host->base);
     credential_release(&host->credential);
     challenge_release(&host->challenge);
@@ -41,8 +44,8 @@ static bool is_listed(const struct strvec *list, const char *host)
     return false;
 }
 
-static int host_new(struct registry_client *client, const char *name, struct registry_host **out,
-                    struct error *err)
+static int host_new(struct registry_client *client, const char *name, const char *repository,
+                    bool is_insecure, struct registry_host **out, struct error *err)
 {
     bool is_hub = strcmp(name, "docker.io") == 0;
     auto_free char *address = xasprintf("https://%s", is_hub ? "registry-1.docker.io" : name);
@@ -52,9 +55,11 @@ static int host_new(struct registry_client *client, const char *name, struct reg
     struct registry_host *host = xcalloc(1, sizeof *host);
     host->client = client;
     host->name = xstrdup(name);
+    host->repository = xstrdup(repository);
+    host->trust = (struct http_trust)HTTP_TRUST_INIT;
     host->base = base;
     base = (struct url){ 0 };
-    host->skip_verify = is_listed(client->options.insecure_hosts, name);
+    host->skip_verify = is_insecure || is_listed(client->options.insecure_hosts, name);
     host->may_use_http = host->skip_verify || url_host_is_loopback(name);
     pthread_mutex_init(&host->lock, NULL);
     *out = host;
@@ -67,7 +72,9 @@ static int settle_scheme(struct registry_host *host, struct error *err)
     auto_(error) struct error why = { 0 };
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
     auto_free char *url = xasprintf("https://%s/v2/", host->name);
-    struct http_request request = { .method = "GET", .url = url, .skip_verify = host->skip_verify };
+    struct http_request request = {
+        .method = "GET", .url = url, .trust = &host->trust, .skip_verify = host->skip_verify
+    };
 
     if (!host->may_use_http)
         return 0;
@@ -99,37 +106,79 @@ static void explain_credential(const struct registry_host *host)
                      c->note ? c->note : "");
 }
 
-/* With host->lock held. */
-static int make_ready(struct registry_host *host, const char *repository, struct error *err)
+static int make_ready(struct registry_host *host, struct error *err)
 {
-    const struct credential_places *places = &host->client->options.places;
+    const struct registry_options *options = &host->client->options;
 
-    if (host->is_ready)
-        return 0;
+    TRY(certs_load(&options->config, host->name, &host->trust, err));
+    if (host->trust.authorities.len || host->trust.certificate) {
+        registry_explain(host->client, "certificates for %s: from certs.d%s%s", host->name,
+                         host->trust.certificate ? ", and we are " : "",
+                         host->trust.certificate ? host->trust.certificate : "");
+    }
     TRY(settle_scheme(host, err));
-    TRY(credentials_find(places, host->name, repository, &host->credential, err));
+    if (host->has_credential)
+        return 0;
+    TRY(credentials_find(&options->places, host->name, host->repository, &host->credential, err));
     explain_credential(host);
-    host->is_ready = true;
     return 0;
 }
 
-int registry_host_get(struct registry_client *client, const struct reference *ref,
-                      struct registry_host **out, struct error *err)
+int registry_host_ready(struct registry_host *host, struct error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&host->lock);
+    if (!host->is_ready) {
+        rc = make_ready(host, err);
+        host->is_ready = rc == 0;
+        if (rc < 0)
+            http_trust_release(&host->trust);
+    }
+    pthread_mutex_unlock(&host->lock);
+    return rc;
+}
+
+int registry_host_get(struct registry_client *client, const char *name, const char *repository,
+                      bool is_insecure, struct registry_host **out, struct error *err)
+{
+    auto_free char *key = xasprintf("%s/%s%s", name, repository, is_insecure ? " insecure" : "");
+    int rc = 0;
+
+    pthread_mutex_lock(&client->lock);
+    struct registry_host *host = map_find(&client->hosts, key);
+    if (!host) {
+        rc = host_new(client, name, repository, is_insecure, &host, err);
+        if (rc == 0)
+            map_set(&client->hosts, key, host);
+    }
+    pthread_mutex_unlock(&client->lock);
+    *out = host;
+    return rc;
+}
+
+int registry_client_registries(struct registry_client *client, const struct registries **out,
+                               struct error *err)
 {
     int rc = 0;
 
     pthread_mutex_lock(&client->lock);
-    struct registry_host *host = map_find(&client->hosts, ref->host);
-    if (!host && (rc = host_new(client, ref->host, &host, err)) == 0)
-        map_set(&client->hosts, ref->host, host);
+    if (!client->has_registries) {
+        rc = registries_load(&client->options.config, &client->registries, err);
+        client->has_registries = rc == 0;
+    }
     pthread_mutex_unlock(&client->lock);
-    TRY(rc);
-
-    pthread_mutex_lock(&host->lock);
-    rc = make_ready(host, ref->repository, err);
-    pthread_mutex_unlock(&host->lock);
-    *out = host;
+    *out = &client->registries;
     return rc;
+}
+
+struct http_trust registry_host_trust(const struct registry_host *host, const struct url *url)
+{
+    struct http_trust trust = host->trust;
+
+    if (!url_same_origin(&host->base, url))
+        trust.certificate = trust.key = NULL;
+    return trust;
 }
 
 struct ping {
@@ -156,14 +205,13 @@ int registry_login(struct registry_client *client, const char *name, const struc
     struct registry_host *host = NULL;
     struct ping p = { 0 };
 
-    TRY(host_new(client, name, &host, err));
+    TRY(host_new(client, name, "", false, &host, err));
     host->credential = (struct credential){ .username = xstrdup(c->username),
                                             .secret = xstrdup(c->secret),
                                             .source = xstrdup(c->source) };
+    host->has_credential = true;
     p.host = host;
-    int rc = settle_scheme(host, err);
-    if (rc == 0)
-        rc = registry_try(client, ping, &p, NULL, err);
+    int rc = registry_try(client, ping, &p, NULL, err);
     if (rc == 0 && host->was_withheld) {
         rc = error_set(err, ERROR_REMOTE, 0,
                        "%s: the password was not sent: its token server belongs to another domain",

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/registry/registry_internal.h"
+#include "lib/registry/origins_internal.h"
 #include "lib/registry/upload_internal.h"
 
 /* One repository that is pushed to. */
@@ -145,7 +145,7 @@ static int destination_open(struct registry_client *client, const struct referen
                             struct destination *out, struct error *err)
 {
     *out = (struct destination){ .repository = target->repository };
-    TRY(registry_host_get(client, target, &out->host, err));
+    TRY(origins_push_host(client, target, &out->host, err));
     out->scope = xasprintf("repository:%s:pull,push", target->repository);
     return 0;
 }

@@ -33,6 +33,7 @@ void registry_client_free(struct registry_client *client)
     if (client->jobs.pool)
         job_group_wait(&client->jobs);
     map_release(&client->hosts);
+    registries_release(&client->registries);
     http_client_free(client->http);
     pthread_cond_destroy(&client->changed);
     pthread_mutex_destroy(&client->lock);
@@ -98,6 +99,7 @@ static int send_once(struct registry_host *host, const struct registry_request *
     pthread_mutex_lock(&host->lock);
     bool is_private = host->is_private;
     pthread_mutex_unlock(&host->lock);
+    const struct http_trust trust = registry_host_trust(host, &route->url);
     const struct http_request request = {
         .method = r->method,
         .url = url,
@@ -112,6 +114,7 @@ static int send_once(struct registry_host *host, const struct registry_request *
         .on_progress = r->on_progress,
         .arg = r->arg,
         .allow_http = !route->url.is_https,
+        .trust = &trust,
         .skip_verify = route->is_home && host->skip_verify,
         .refuse_private =
             !route->is_home && !is_private && !host->client->options.allow_private_redirects,
@@ -168,6 +171,7 @@ int registry_call(struct registry_host *host, const struct registry_request *req
     auto_(route) struct route route = { 0 };
     bool again = true;
 
+    TRY(registry_host_ready(host, err));
     TRY(begin_route(host, request->target, &route, err));
     while (again) {
         free(route.authorization);
@@ -259,20 +263,23 @@ int registry_status_error(struct registry_host *host, const char *what,
 
 enum {
     UNREACHABLE_TRIES = 3, /* for a host that nobody answers for */
+    BRIEF_TRIES = 2,
     WORTH_GOING_ON = 1024 * 1024,
 };
 
-static bool is_hopeless(const struct error *why, const struct retry *retry)
+/* Who is told to come back in an hour does not come back in two minutes. */
+static bool is_hopeless(const struct error *why, const struct retry *retry, long retry_after_s)
 {
-    return why->kind != ERROR_NETWORK ||
+    return why->kind != ERROR_NETWORK || retry_after_s > RETRY_AFTER_MAX_S ||
            (why->sys == EHOSTUNREACH && retry->tries + 1 >= UNREACHABLE_TRIES);
 }
 
-int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
-                 const uint64_t *position, struct error *err)
+static int try_with(struct registry_client *client, const struct retry_policy *policy,
+                    registry_attempt_fn *attempt, void *arg, const uint64_t *position,
+                    struct error *err)
 {
     const struct cancel *cancel = client->options.cancel;
-    struct retry retry = retry_init(client->options.retry, cancel);
+    struct retry retry = retry_init(policy, cancel);
     uint64_t farthest = position ? *position : 0;
 
     for (;;) {
@@ -282,11 +289,14 @@ int registry_try(struct registry_client *client, registry_attempt_fn *attempt, v
             return 0;
         if (position && *position > farthest && *position - farthest >= WORTH_GOING_ON) {
             farthest = *position;
-            retry = retry_init(client->options.retry, cancel);
+            retry = retry_init(policy, cancel);
         }
-        if (!is_hopeless(&why, &retry) && retry_wait(&retry, retry_after_s)) {
-            error_clear(&why);
-            continue;
+        if (!is_hopeless(&why, &retry, retry_after_s)) {
+            registry_explain(client, "once more: %s", why.message);
+            if (retry_wait(&retry, retry_after_s)) {
+                error_clear(&why);
+                continue;
+            }
         }
         if (cancel && cancel_is_raised(cancel)) {
             error_clear(&why);
@@ -297,4 +307,19 @@ int registry_try(struct registry_client *client, registry_attempt_fn *attempt, v
         error_move(err, &why);
         return -1;
     }
+}
+
+int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                 const uint64_t *position, struct error *err)
+{
+    return try_with(client, client->options.retry, attempt, arg, position, err);
+}
+
+int registry_try_briefly(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                         const uint64_t *position, struct error *err)
+{
+    struct retry_policy brief = *client->options.retry;
+
+    brief.max_tries = BRIEF_TRIES;
+    return try_with(client, &brief, attempt, arg, position, err);
 }

@@ -16,6 +16,9 @@
  * same protection and only if it belongs to the registry's own domain. A redirect to another origin
  * loses the authorisation, and a public registry cannot redirect into a private network.
  *
+ * Where registries.conf names mirrors, they are asked first; whatever goes wrong there, the next is
+ * asked, for the image and for each of its blobs.
+ *
  * Nothing is connected, and no credential read, before the first request. Thread-safe.
  */
 #ifndef LIB_REGISTRY_REGISTRY_H
@@ -28,11 +31,13 @@
 #include "lib/base/strvec.h"
 #include "lib/net/retry.h"
 #include "lib/registry/credentials.h"
+#include "lib/registry/registries.h"
 #include "lib/store/store.h"
 
 /* All borrowed, for as long as the client lives. */
 struct registry_options {
     struct credential_places places;
+    struct registry_places config;       /* of registries.conf and certs.d */
     const struct strvec *insecure_hosts; /* "host[:port]": http or an unknown certificate will do */
     const struct retry_policy *retry;    /* NULL: retry_policy_default */
     bool allow_private_redirects;

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the registry*.bats have in common: Debian's registry on loopback, and one more image to push.
 
-# start_registry NAME PORT [AUTH-LINES]: leaves its process id in $server
+# start_registry NAME PORT [MORE-LINES [TLS]]: leaves its process id in $server
 start_registry() {
     cat > "$BATS_TEST_TMPDIR/$1.yml" << END
 version: 0.1
 log: {level: error, accesslog: {disabled: false}}
 storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/$1}, delete: {enabled: true}}
-http: {addr: "127.0.0.1:$2"}
+http: {addr: "127.0.0.1:$2"${4:-}}
 ${3:-}
 END
     docker-registry serve "$BATS_TEST_TMPDIR/$1.yml" > "$1.log" 2>&1 3>&- &
@@ -40,6 +40,23 @@ registry_teardown() {
     done
     wait
     common_teardown
+}
+
+# Puts the base image there as team/base:1.0, by another tool.
+put_base() {
+    skopeo copy --quiet --dest-tls-verify=false "oci:$BASE:latest" "docker://$HUB/team/base:1.0"
+}
+
+inspect_remote() { skopeo inspect --tls-verify=false "docker://$1"; }
+
+# fault KIND: a base from the server that misbehaves as KIND says
+fault_server() {
+    python3 "$HERE/../registry/fault_server.py" "$PWD/fault.port" "$PWD/fault.log" 3>&- &
+    servers+=($!)
+    wait_until 10 test -s fault.port
+    fault=127.0.0.1:$(cat fault.port)
+    mkdir -p "$HOME/.docker"
+    echo "{\"auths\": {\"$fault\": {\"auth\": \"$(printf user:secret | base64)\"}}}" > "$HOME/.docker/config.json"
 }
 
 # basic USER:PASSWORD: as config.json has it

@@ -6,13 +6,6 @@ load registry
 setup() { registry_setup; }
 teardown() { registry_teardown; }
 
-# Puts the base image there as team/base:1.0, by another tool.
-put_base() {
-    skopeo copy --quiet --dest-tls-verify=false "oci:$BASE:latest" "docker://$HUB/team/base:1.0"
-}
-
-inspect_remote() { skopeo inspect --tls-verify=false "docker://$1"; }
-
 @test "--push: skopeo pulls what was built" {
     ok mlb -t "$HUB/a/b:1" --push -o img.tar "$CTX"
     ok inspect_remote "$HUB/a/b:1"
@@ -217,26 +210,16 @@ END
     says "Dockerfile:1"
 }
 
-# fault KIND: a base from the server that misbehaves as KIND says
-fault_server() {
-    python3 "$HERE/../registry/fault_server.py" "$PWD/fault.port" "$PWD/fault.log" 3>&- &
-    servers+=($!)
-    wait_until 10 test -s fault.port
-    fault=127.0.0.1:$(cat fault.port)
-    mkdir "$HOME/.docker"
-    echo "{\"auths\": {\"$fault\": {\"auth\": \"$(printf user:secret | base64)\"}}}" > "$HOME/.docker/config.json"
-}
-
-@test "wrong digest, truncated body, lies: exit 1, no layer stays" {
+@test "wrong digest, truncated body, lies: exit 4, no layer stays" {
     fault_server
     try() { # KIND CODE TEXT
         printf 'FROM %s/%s\nRUN true\n' "$fault" "$1" > "$CTX/Dockerfile"
         fails "$2" "$MLBUILD" build --progress=plain -t img "$CTX"
         says "$3" "Dockerfile:1" ">>> FROM $fault/$1"
     }
-    try wrong-bytes 1 "not sha256:"
-    try lying-digest 1 "registry calls the manifest"
-    try wrong-config 1 "does not match size and digest"
+    try wrong-bytes 4 "not sha256:"
+    try lying-digest 4 "registry calls the manifest"
+    try wrong-config 4 "does not match size and digest"
     try html 1 "manifest: line 1"
     run "$MLBUILD" images
     says_not "img"
@@ -270,7 +253,7 @@ print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
         same "$kind" "$(image cat "$kind.tar" /sum)" "$sum  -"
         rm -r "$MLBUILD_STORE"
     done
-    fails 1 from_fault wrong-bytes
+    fails 4 from_fault wrong-bytes
     says "not sha256:"
     fails 1 from_fault wrong-diff
     says "but the image's configuration says"

@@ -191,6 +191,8 @@ class Server(Uploads, http.server.BaseHTTPRequestHandler):
                            Docker_Content_Digest=digest)
 
     def do_blobs(self, name, digest):
+        if name == "forgets":
+            return self.answer(404)
         body = CONFIGS.get(digest)
         if body:
             return self.answer(200, body.replace(b"linux", b"linus") if name == "wrong-config"

@@ -238,6 +238,7 @@ static int run(int argc, char **argv, struct error *err)
     const char *insecure_host = getenv("PROBE_INSECURE");
     const char *chunk = getenv("PROBE_CHUNK");
     struct registry_options options = { .places = credential_places_from_environment(),
+                                        .config = registry_places_from_environment(),
                                         .insecure_hosts = &insecure,
                                         .upload_chunk = chunk ? strtoull(chunk, NULL, 10) : 0,
                                         .retry = &quick };
