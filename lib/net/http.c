@@ -36,6 +36,7 @@ static const char *const header_names[HTTP_HEADER_COUNT] = {
     [HTTP_LINK] = "Link",
     [HTTP_ETAG] = "ETag",
     [HTTP_LAST_MODIFIED] = "Last-Modified",
+    [HTTP_RATE_LIMIT] = "RateLimit-Limit",
 };
 
 /* A handle keeps its own connections, which libcurl does not let threads share safely; so an idle

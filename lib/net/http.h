@@ -46,6 +46,7 @@ enum http_header {
     HTTP_LINK,
     HTTP_ETAG,
     HTTP_LAST_MODIFIED,
+    HTTP_RATE_LIMIT, /* RateLimit-Limit: "100;w=21600" is 100 in 6 hours */
     HTTP_HEADER_COUNT,
 };
 

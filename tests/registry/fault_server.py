@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """fault_server.py PORT-FILE LOG-FILE: a registry on loopback that does wrong what the name of the
 repository says ("truncated", "truncated.again": a fresh one of the same kind; "up-...": see uploads.py). A second port is "another origin": whatever authorisation arrives there is a LEAK."""
+import email.utils
 import gzip
 import hashlib
 import http.server
@@ -174,6 +175,15 @@ class Server(Uploads, http.server.BaseHTTPRequestHandler):
             return self.answer(503)
         if name == "too-many" and self.times() < 1:
             return self.answer(429, Retry_After="1")
+        if name == "limited":
+            return self.answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}',
+                               Retry_After="5430", Ratelimit_Limit="100;w=21600", Ratelimit_Remaining="0;w=21600")
+        if name == "limited-until":
+            return self.answer(429, Retry_After="Fri, 31 Dec 2100 23:59:59 GMT")
+        if name == "too-many-date" and self.times() < 1:
+            return self.answer(429, Retry_After=email.utils.formatdate(time.time() + 2, usegmt=True))
+        if name == "always-429":
+            return self.answer(429)
         if name == "html":
             return self.answer(200, b"<html>", Content_Type="text/html")
         if name == "big-manifest":
