@@ -523,6 +523,7 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
                   args->count ? "more than one build context" : "which build context?");
         return error_hint(err, "mlbuild -t NAME .");
     }
+    s->debug = b.values->debug;
     for (size_t i = 0; i < b.values->insecure.count; i++)
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
     auto_(error) struct error untold = { 0 };

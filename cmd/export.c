@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cmd/builder.h"
+#include "cmd/push.h"
 #include "lib/base/atomic_file.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
@@ -15,10 +16,9 @@
 #include "lib/exporter/oci_layout.h"
 #include "lib/exporter/rootfs.h"
 #include "lib/oci/reference.h"
-#include "lib/registry/push.h"
 #include "lib/store/blob.h"
 
-enum { PUSH_THREADS = 4, BUFFER = 1024 * 1024, COPY_PIECE = 16 * 1024 * 1024 };
+enum { BUFFER = 1024 * 1024, COPY_PIECE = 16 * 1024 * 1024 };
 
 /* What is written to wherever the user wants it. */
 struct content {
@@ -165,32 +165,6 @@ static int write_layout_dir(const struct layout_export *e, const char *dest, str
     return layout_write_dir(e, fd, err);
 }
 
-static int push(struct session *s, const struct image_record *image, const struct strvec *names,
-                unsigned v, struct error *err)
-{
-    auto_(manifest) struct manifest m = { 0 };
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_free struct reference *targets = xcalloc(names->count, sizeof *targets);
-    struct push_image what = { .manifest = &m, .targets = targets };
-    int rc = names->count ? 0 : error_set(err, ERROR_USAGE, 0, "a push needs a name: -t NAME");
-    for (; rc == 0 && what.target_count < names->count; what.target_count++)
-        rc = reference_parse(names->items[what.target_count], &targets[what.target_count], err);
-    if (rc == 0)
-        rc = blob_read(&s->store, &image->manifest, OCI_DOCUMENT_MAX, &text, err);
-    if (rc == 0)
-        rc = manifest_parse(text.buf, text.len, media_type_parse(image->manifest_type), &m, err);
-    what.text = text.buf;
-    what.len = text.len;
-    if (rc == 0) {
-        struct thread_pool *pool = thread_pool_new(PUSH_THREADS);
-        rc = registry_push(session_registry(s), &what, pool, v, err);
-        thread_pool_free(pool);
-    }
-    for (size_t i = 0; i < what.target_count; i++)
-        reference_release(&targets[i]);
-    return rc;
-}
-
 static char *title_of(const struct output *o, const struct strvec *names)
 {
     switch (o->type) {
@@ -231,9 +205,10 @@ int export_image(struct session *s, struct image_record *image, const struct str
     auto_free char *note = xasprintf("exporting manifest %s", digest);
     progress_note(s->progress, v, note);
     meter_start(&meter, s->progress, v, "writing", packed_size(image));
-    int rc = output->type == OUTPUT_OCI       ? write_file(s, output->dest, &archive, err)
-             : output->type == OUTPUT_OCI_DIR ? write_layout_dir(&e, output->dest, err)
-                                              : push(s, image, names, v, err);
+    int rc = output->type == OUTPUT_OCI ? write_file(s, output->dest, &archive, err)
+             : output->type == OUTPUT_OCI_DIR
+                 ? write_layout_dir(&e, output->dest, err)
+                 : push_image_record(s, image, names, output->by_digest, v, err);
     if (rc == 0)
         meter_end(&meter);
     progress_end(s->progress, v,

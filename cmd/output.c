@@ -94,6 +94,7 @@ static int set_bool(const char *key, const char *value, bool *out, struct error 
 struct fields {
     bool push;
     bool tar;
+    bool canonical;
 };
 
 static int set_field(struct output *o, struct fields *f, const char *key, const char *value,
@@ -109,13 +110,18 @@ static int set_field(struct output *o, struct fields *f, const char *key, const 
         return set_bool(key, value, &o->packing.force, err);
     if (strcmp(key, "push") == 0)
         return set_bool(key, value, &f->push, err);
+    if (strcmp(key, "push-by-digest") == 0)
+        return set_bool(key, value, &o->by_digest, err);
+    /* "name@digest" as a name in the store: there every image is found by its digest */
+    if (strcmp(key, "name-canonical") == 0)
+        return set_bool(key, value, &f->canonical, err);
     if (strcmp(key, "tar") == 0)
         return set_bool(key, value, &f->tar, err);
     char **text = strcmp(key, "dest") == 0 ? &o->dest : strcmp(key, "name") == 0 ? &o->name : NULL;
     if (!text) {
         error_set(err, ERROR_USAGE, 0, "unknown output attribute %s", key);
-        return error_hint(err, "type, dest, name, push, tar, compression, compression-level, "
-                               "force-compression");
+        return error_hint(err, "type, dest, name, push, push-by-digest, tar, compression, "
+                               "compression-level, force-compression");
     }
     free(*text);
     *text = xstrdup(value);

@@ -20,8 +20,9 @@ enum output_type {
 
 struct output {
     enum output_type type;
-    char *dest; /* "-" is standard output */
-    char *name; /* comma-separated references in place of -t, or NULL */
+    char *dest;     /* "-" is standard output */
+    bool by_digest; /* push, but leave tags alone */
+    char *name;     /* comma-separated references in place of -t, or NULL */
     struct packing packing;
 };
 

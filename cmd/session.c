@@ -126,13 +126,21 @@ void session_forget_progress(struct session *s)
         s->progress->sink->forget(s->progress->sink);
 }
 
+static void explain(void *arg, const char *text)
+{
+    (void)arg;
+    fprintf(stderr, "DEBUG: %s\n", text);
+}
+
 struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {
         struct registry_options options = { .places = credential_places_from_environment(),
+                                            .config = registry_places_from_environment(),
                                             .insecure_hosts = &s->insecure_hosts,
                                             .progress = s->progress,
                                             .cancel = &s->cancel,
+                                            .explain = s->debug ? explain : NULL,
                                             .store = &s->store };
         s->registry = registry_client_new(&options);
     }

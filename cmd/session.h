@@ -22,6 +22,7 @@ struct session {
     bool is_raw_progress;      /* rawjson: nothing else is said on standard error but errors */
     struct registry_client *registry;
     struct strvec insecure_hosts;
+    bool debug;                            /* say whose credentials are used, and the like */
     const struct sandbox_options *sandbox; /* of RUN steps; NULL: the default */
     mode_t umask; /* the caller's: what leaves the store obeys it, the store itself is private */
     int child_status; /* exit code of a builder that has said why itself, else 0 */

@@ -11,7 +11,7 @@
 
 struct transfer_values {
     const char *progress, *output, *format;
-    bool quiet;
+    bool quiet, debug;
     struct strvec insecure;
 };
 
@@ -21,6 +21,7 @@ static const struct option network_options[] = {
     { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
     { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",
       "registry that may speak http" },
+    { "debug", 'D', OPTION_FLAG, VALUE(debug), NULL, "say whose credentials are used, and why" },
     { .name = NULL },
 };
 static const struct option save_options[] = {
@@ -35,6 +36,7 @@ static int open_session(struct session *s, const struct transfer_values *v, stru
 {
     for (size_t i = 0; i < v->insecure.count; i++)
         strvec_push(&s->insecure_hosts, v->insecure.items[i]);
+    s->debug = v->debug;
     TRY(session_open_progress(s, v->quiet ? "quiet" : v->progress, err));
     return session_open_store(s, err);
 }
@@ -108,15 +110,18 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
 static int push_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     struct output output = { .type = OUTPUT_REGISTRY };
-    TRY(one_name(args, "mlbuild push IMAGE", err));
+    if (args->count == 0)
+        return error_set(err, ERROR_USAGE, 0, "mlbuild push IMAGE...");
     TRY(open_session(s, values, err));
-    return export_as(s, values, args->items[0], &output, err);
+    for (size_t i = 0; i < args->count; i++)
+        TRY(export_as(s, values, args->items[i], &output, err));
+    return 0;
 }
 
 const struct command command_push = {
     .name = "push",
-    .usage = "IMAGE",
-    .summary = "push an image to the registry that its name says",
+    .usage = "IMAGE...",
+    .summary = "push images to the registries that their names say",
     .options = network_options,
     .values_size = sizeof(struct transfer_values),
     .run = push_run,

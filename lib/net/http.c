@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/net/http.h"
 
-#include <arpa/inet.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/net/address_internal.h"
 #include "lib/net/http_library_internal.h"
 #include "lib/net/retry.h"
+#include "lib/net/url.h"
 
-enum { HEADER_BLOCK_MAX = 300 * 1024, IDLE_MAX = 8, BUFFER_SIZE = 128 * 1024, STALL_RATE = 1024 };
+enum {
+    HEADER_BLOCK_MAX = 300 * 1024,
+    IDLE_MAX = 8,
+    BUFFER_SIZE = 128 * 1024,
+    STALL_RATE = 1024,
+    AUTHORITIES_MAX = 16 * 1024 * 1024
+};
 
 static const char *const header_names[HTTP_HEADER_COUNT] = {
     [HTTP_CONTENT_TYPE] = "Content-Type",
@@ -28,6 +36,7 @@ static const char *const header_names[HTTP_HEADER_COUNT] = {
     [HTTP_LINK] = "Link",
     [HTTP_ETAG] = "ETag",
     [HTTP_LAST_MODIFIED] = "Last-Modified",
+    [HTTP_RATE_LIMIT] = "RateLimit-Limit",
 };
 
 /* A handle keeps its own connections, which libcurl does not let threads share safely; so an idle
@@ -58,6 +67,7 @@ struct transfer {
     uint64_t sent, received;
     bool headers_done;
     bool is_proxied;
+    struct strbuf authorities; /* while libcurl reads them */
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -288,11 +298,13 @@ static size_t on_send(char *buffer, size_t size, size_t count, void *arg)
     return (size_t)got;
 }
 
+/* libcurl sends a request again by itself if a connection that was used before breaks off. Of a
+ * body that is sent twice to an upload nobody knows what became of the first. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
     struct transfer *t = arg;
 
-    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->len)
+    if (t->sent > 0 || origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->len)
         return CURL_SEEKFUNC_FAIL;
     t->sent = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
@@ -312,56 +324,12 @@ static int on_transfer(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     return 0;
 }
 
-static bool ipv4_is_private(uint32_t address)
-{
-    static const struct {
-        uint32_t network;
-        unsigned bits;
-    } rows[] = { { 0x00000000, 8 },  { 0x0a000000, 8 },  { 0x64400000, 10 }, { 0x7f000000, 8 },
-                 { 0xa9fe0000, 16 }, { 0xac100000, 12 }, { 0xc0a80000, 16 }, { 0xe0000000, 3 } };
-
-    for (size_t i = 0; i < COUNT(rows); i++)
-        if ((address ^ rows[i].network) >> (32 - rows[i].bits) == 0)
-            return true;
-    return false;
-}
-
-static bool ipv6_is_private(const struct in6_addr *a)
-{
-    if (IN6_IS_ADDR_V4MAPPED(a)) {
-        uint32_t v4;
-        memcpy(&v4, a->s6_addr + 12, sizeof v4);
-        return ipv4_is_private(ntohl(v4));
-    }
-    return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a) ||
-           IN6_IS_ADDR_MULTICAST(a) || (a->s6_addr[0] & 0xfe) == 0xfc;
-}
-
-static bool text_address_is_private(const char *text)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-
-    if (inet_pton(AF_INET, text, &v4) == 1)
-        return ipv4_is_private(ntohl(v4.s_addr));
-    return inet_pton(AF_INET6, text, &v6) == 1 && ipv6_is_private(&v6);
-}
-
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *t = arg;
-    bool is_private = false;
+    bool is_private = address_is_private(&address->addr);
 
     (void)purpose;
-    if (address->family == AF_INET) {
-        struct sockaddr_in v4;
-        memcpy(&v4, &address->addr, sizeof v4);
-        is_private = ipv4_is_private(ntohl(v4.sin_addr.s_addr));
-    } else if (address->family == AF_INET6) {
-        struct sockaddr_in6 v6;
-        memcpy(&v6, &address->addr, sizeof v6);
-        is_private = ipv6_is_private(&v6.sin6_addr);
-    }
     /* with a proxy the address is the proxy's, which the user chose */
     if (is_private && t->request->refuse_private && !t->is_proxied) {
         error_set(t->err, ERROR_REMOTE, 0,
@@ -387,14 +355,64 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-static int set_security(const struct http_library *curl, CURL *easy, const struct transfer *t,
-                        struct error *err)
+/* What libcurl leaves out that others do: HTTP_PROXY in capitals (it fears CGI), and that nobody
+ * means this host when they set a proxy. */
+static void set_proxy(const struct http_library *curl, CURL *easy, const struct http_request *r)
 {
+    const char *host = strstr(r->url, "://");
+    auto_free char *name = xstrndup(host ? host + 3 : "", host ? strcspn(host + 3, "/?#") : 0);
+
+    if (url_host_is_loopback(name))
+        curl->easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    else if (str_starts_with(r->url, "http://") && !environment("http_proxy") &&
+             environment("HTTP_PROXY") && !getenv("REQUEST_METHOD"))
+        curl->easy_setopt(easy, CURLOPT_PROXY, environment("HTTP_PROXY"));
+}
+
+/* Authorities beside those of the system: libcurl takes either a file or a text. */
+static void set_authorities(const struct http_library *curl, CURL *easy, const char *bundle,
+                            struct transfer *t)
+{
+    auto_(error) struct error ignored = { 0 };
+    const struct strbuf *more = &t->request->trust->authorities;
+    char *own = NULL;
+
+    if (!bundle && curl->easy_getinfo(easy, CURLINFO_CAINFO, &own) == CURLE_OK)
+        bundle = own;
+    if (bundle && fd_read_file(AT_FDCWD, bundle, AUTHORITIES_MAX, &t->authorities, &ignored) == 0)
+        strbuf_addch(&t->authorities, '\n');
+    strbuf_add(&t->authorities, more->buf, more->len);
+    struct curl_blob blob = { t->authorities.buf, t->authorities.len, CURL_BLOB_NOCOPY };
+    curl->easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+}
+
+static void set_trust(const struct http_library *curl, CURL *easy, struct transfer *t)
+{
+    const struct http_trust *trust = t->request->trust;
     const char *bundle = environment("CURL_CA_BUNDLE");
     const char *directory = environment("SSL_CERT_DIR");
 
     if (!bundle)
         bundle = environment("SSL_CERT_FILE");
+    if (trust && trust->authorities.len)
+        set_authorities(curl, easy, bundle, t);
+    else if (bundle)
+        curl->easy_setopt(easy, CURLOPT_CAINFO, bundle);
+    if (directory)
+        curl->easy_setopt(easy, CURLOPT_CAPATH, directory);
+    if (trust && trust->certificate) {
+        curl->easy_setopt(easy, CURLOPT_SSLCERT, trust->certificate);
+        curl->easy_setopt(easy, CURLOPT_SSLKEY, trust->key);
+    }
+    if (t->request->skip_verify) {
+        curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
+static int set_security(const struct http_library *curl, CURL *easy, struct transfer *t,
+                        struct error *err)
+{
     /* libcurl would speak file:// and more if this were not heeded */
     if (curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
                           t->request->allow_http ? "https,http" : "https") != CURLE_OK)
@@ -403,14 +421,8 @@ static int set_security(const struct http_library *curl, CURL *easy, const struc
     curl->easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
-    if (bundle)
-        curl->easy_setopt(easy, CURLOPT_CAINFO, bundle);
-    if (directory)
-        curl->easy_setopt(easy, CURLOPT_CAPATH, directory);
-    if (t->request->skip_verify) {
-        curl->easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl->easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
+    set_proxy(curl, easy, t->request);
+    set_trust(curl, easy, t);
     return 0;
 }
 
@@ -467,8 +479,9 @@ static int explain(const struct http_library *curl, const struct transfer *t, CU
         return error_set(err, ERROR_CANCELLED, 0, "interrupted");
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
         error_set(err, ERROR_REMOTE, 0, "%s", reason);
-        return error_hint(err, "name the authority's certificate in SSL_CERT_FILE; check the date "
-                               "of this machine");
+        return error_hint(err, "name the authority's certificate in SSL_CERT_FILE, or put it into "
+                               "~/.config/containers/certs.d/HOST:PORT/ca.crt; check the date of "
+                               "this machine");
     }
     if (code == CURLE_OUT_OF_MEMORY) /* what libcurl says of a header line above 100 KB */
         return error_set(err, ERROR_REMOTE, 0, "malformed answer");
@@ -504,7 +517,7 @@ static void finish(const struct http_library *curl, CURL *easy, struct http_resp
     curl_off_t retry_after = 0;
 
     if (curl->easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address)
-        response->peer_is_private = text_address_is_private(address);
+        response->peer_is_private = address_text_is_private(address);
     response->retry_after_s = RETRY_AFTER_NONE;
     if (curl->easy_getinfo(easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK && retry_after > 0)
         response->retry_after_s = retry_after > LONG_MAX ? LONG_MAX : (long)retry_after;
@@ -517,6 +530,7 @@ int http_perform(struct http_client *client, const struct http_request *request,
                           .response = response,
                           .cancel = client->cancel,
                           .err = err,
+                          .authorities = STRBUF_INIT,
                           .is_proxied = environment_has_proxy() };
     struct handle *handle = NULL;
 
@@ -538,7 +552,15 @@ int http_perform(struct http_client *client, const struct http_request *request,
     }
     curl->slist_free_all(headers);
     give_handle(client, handle);
+    strbuf_release(&t.authorities);
     return rc;
+}
+
+void http_trust_release(struct http_trust *trust)
+{
+    strbuf_release(&trust->authorities);
+    free(take_ptr(trust->certificate));
+    free(take_ptr(trust->key));
 }
 
 void http_response_release(struct http_response *response)

@@ -15,8 +15,8 @@
  *
  * Invariants: https only, unless the request says otherwise; bodies arrive as they were sent (never
  * decoded); no cookies, no .netrc, no credentials but those in `headers`; time-outs for connecting
- * and for transfers that stall; proxies from the environment (https_proxy, no_proxy, ...),
- * certificates from CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR.
+ * and for transfers that stall; proxies from the environment (https_proxy, no_proxy, ...) but for
+ * this host itself, certificates from CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR.
  *
  * Thread-safe: any number of requests at once on one client; connections are kept and used again. A
  * client may be used on both sides of a fork that happens between requests.
@@ -46,6 +46,7 @@ enum http_header {
     HTTP_LINK,
     HTTP_ETAG,
     HTTP_LAST_MODIFIED,
+    HTTP_RATE_LIMIT, /* RateLimit-Limit: "100;w=21600" is 100 in 6 hours */
     HTTP_HEADER_COUNT,
 };
 
@@ -69,6 +70,16 @@ typedef void http_progress_fn(void *arg, uint64_t sent, uint64_t received);
 
 enum { HTTP_BODY_DEFAULT = 64 * 1024, HTTP_STALL_S = 30, HTTP_CONNECT_S = 30 };
 
+/* Whom to trust beside the system's authorities, and who we are to those who ask. */
+struct http_trust {
+    struct strbuf authorities; /* PEM certificates */
+    char *certificate, *key;   /* files, PEM; NULL: none */
+};
+#define HTTP_TRUST_INIT                                                                            \
+    {                                                                                              \
+        .authorities = STRBUF_INIT                                                                 \
+    }
+
 struct http_request {
     const char *method;
     const char *url;
@@ -88,7 +99,8 @@ struct http_request {
     http_progress_fn *on_progress;
     void *arg; /* for both */
     bool allow_http;
-    bool skip_verify;    /* any certificate will do */
+    const struct http_trust *trust; /* may be NULL */
+    bool skip_verify;               /* any certificate will do */
     bool refuse_private; /* do not connect to loopback, private or link-local addresses */
     unsigned stall_s;    /* give up after so long below 1 KiB/s; 0: HTTP_STALL_S */
 };
@@ -104,6 +116,7 @@ void http_client_free(struct http_client *client);
  * caller. */
 int http_perform(struct http_client *client, const struct http_request *request,
                  struct http_response *response, struct error *err) MUST_CHECK;
+void http_trust_release(struct http_trust *trust);
 void http_response_release(struct http_response *response);
 DEFINE_AUTO(http_response, struct http_response, http_response_release(value))
 

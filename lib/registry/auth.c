@@ -107,14 +107,6 @@ static char *known_header(const struct registry_host *host, const char *scope)
     __builtin_unreachable();
 }
 
-char *auth_header(struct registry_host *host, const char *scope)
-{
-    pthread_mutex_lock(&host->lock);
-    char *header = known_header(host, scope);
-    pthread_mutex_unlock(&host->lock);
-    return header;
-}
-
 struct token_request {
     struct registry_host *host;
     const struct challenge *challenge;
@@ -187,43 +179,76 @@ static int parse_token(const struct http_response *response, struct token *out, 
     return 0;
 }
 
+/* How a token server is asked. Most know the first; some only OAuth2, with a password or with the
+ * refresh token that a login left. */
+enum grant { GRANT_GET, GRANT_PASSWORD, GRANT_REFRESH };
+
+static void fill_form(const struct token_request *t, enum grant grant, struct strbuf *form)
+{
+    const struct credential *c = &t->host->credential;
+
+    add_scopes(t, true, form);
+    add_parameter(form, "client_id", "mlbuild");
+    if (grant == GRANT_REFRESH) {
+        add_parameter(form, "grant_type", "refresh_token");
+        add_parameter(form, "refresh_token", c->identity_token);
+        return;
+    }
+    add_parameter(form, "grant_type", "password");
+    add_parameter(form, "username", c->username);
+    add_parameter(form, "password", c->secret ? c->secret : "");
+}
+
+static int ask_token_server(const struct token_request *t, enum grant grant,
+                            struct http_response *response, struct error *err)
+{
+    const struct credential *c = &t->host->credential;
+    auto_(strvec) struct strvec headers = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_free char *realm = url_print(&t->realm);
+    auto_free char *shown = url_print_safe(&t->realm);
+    auto_free char *url = NULL;
+    const struct http_trust trust = registry_host_trust(t->host, &t->realm);
+    struct http_request request = { .method = grant == GRANT_GET ? "GET" : "POST",
+                                    .url = realm,
+                                    .headers = &headers,
+                                    .limit = TOKEN_ANSWER_MAX,
+                                    .allow_http = !t->realm.is_https,
+                                    .trust = &trust,
+                                    .skip_verify = t->host->skip_verify,
+                                    .refuse_private = !t->host->is_private };
+
+    if (grant == GRANT_GET) {
+        add_scopes(t, false, &text);
+        if (t->is_trusted && c->username)
+            strvec_push_take(&headers, basic_header(c));
+        url = xasprintf("%s%s%s", realm, !text.len ? "" : t->realm.query[0] ? "&" : "?", text.buf);
+        request.url = url;
+    } else {
+        fill_form(t, grant, &text);
+        strvec_push(&headers, "Content-Type: application/x-www-form-urlencoded");
+        request.data = text.buf;
+        request.len = text.len;
+    }
+    int rc = http_perform(t->host->client->http, &request, response, err);
+    explicit_bzero(text.buf, text.len);
+    return rc < 0 ? error_wrap(err, "get a token from %s", shown) : 0;
+}
+
 static int request_token(void *arg, long *retry_after_s, struct error *err)
 {
     struct token_request *t = arg;
     const struct credential *c = &t->host->credential;
-    auto_(strvec) struct strvec headers = { 0 };
-    auto_(strbuf) struct strbuf query = STRBUF_INIT;
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
-    auto_free char *realm = url_print(&t->realm);
-    auto_free char *url = NULL;
     bool is_refresh = t->is_trusted && c->identity_token;
 
-    add_scopes(t, is_refresh, &query);
-    struct http_request request = { .method = is_refresh ? "POST" : "GET",
-                                    .headers = &headers,
-                                    .limit = TOKEN_ANSWER_MAX,
-                                    .allow_http = !t->realm.is_https,
-                                    .skip_verify = t->host->skip_verify,
-                                    .refuse_private = !t->host->is_private };
-    if (is_refresh) {
-        add_parameter(&query, "grant_type", "refresh_token");
-        add_parameter(&query, "client_id", "mlbuild");
-        add_parameter(&query, "refresh_token", c->identity_token);
-        strvec_push(&headers, "Content-Type: application/x-www-form-urlencoded");
-        request.data = query.buf;
-        request.len = query.len;
-        url = take_ptr(realm);
-    } else {
-        if (t->is_trusted && c->username)
-            strvec_push_take(&headers, basic_header(c));
-        url = xasprintf("%s%c%s", realm, t->realm.query[0] ? '&' : '?', query.buf);
-    }
-    request.url = url;
-    auto_free char *shown = url_print_safe(&t->realm);
-    if (http_perform(t->host->client->http, &request, &response, err) < 0)
-        return error_wrap(err, "get a token from %s", shown);
+    TRY(ask_token_server(t, is_refresh ? GRANT_REFRESH : GRANT_GET, &response, err));
+    if (!is_refresh && t->is_trusted && c->username &&
+        (response.status == 404 || response.status == 405))
+        TRY(ask_token_server(t, GRANT_PASSWORD, &response, err));
     *retry_after_s = response.retry_after_s;
     if (response.status != 200) {
+        auto_free char *shown = url_print_safe(&t->realm);
         auto_free char *what = xasprintf("get a token from %s", shown);
         return registry_status_error(t->host, what, &response, err);
     }
@@ -239,15 +264,18 @@ static void token_free(void *value)
     free(token);
 }
 
-/* With host->lock held. */
+/* With host->lock held. `is_once`: without tries again. */
 static int renew_token(struct registry_host *host, const char *scope,
-                       const struct challenge *challenge, struct error *err)
+                       const struct challenge *challenge, bool is_once, struct error *err)
 {
     auto_(url) struct url realm = { 0 };
     struct token_request request = { .host = host, .challenge = challenge, .scope = scope };
+    long retry_after_s = RETRY_AFTER_NONE;
 
-    if (url_resolve(&host->base, challenge->realm, &realm, err) < 0)
+    if (url_resolve(&host->base, challenge->realm, &realm, err) < 0) {
+        err->kind = ERROR_REMOTE;
         return error_wrap(err, "token server named by %s", host->name);
+    }
     /* an http realm of an https registry could be anybody between us and it */
     if (!realm.is_https && !(host->may_use_http && !host->base.is_https))
         return error_set(err, ERROR_REMOTE, 0, "%s names a token server without https", host->name);
@@ -256,13 +284,39 @@ static int renew_token(struct registry_host *host, const char *scope,
     request.is_trusted = auth_realm_is_trusted(&host->base, &realm);
     host->was_withheld = has_secret && !request.is_trusted;
     request.out = xcalloc(1, sizeof *request.out);
-    if (registry_try(host->client, request_token, &request, err) < 0) {
+    int rc = is_once ? request_token(&request, &retry_after_s, err)
+                     : registry_try(host->client, request_token, &request, NULL, err);
+    if (rc < 0) {
         token_free(request.out);
         return -1;
     }
     host->tokens.free_value = token_free;
     map_set(&host->tokens, scope, request.out);
     return 0;
+}
+
+/* What the registry asked for will do for the next scope, and when a token has expired: a layer
+ * that is sent only to be refused is sent twice. Where it does not, the registry says so. */
+char *auth_header(struct registry_host *host, const char *scope)
+{
+    auto_(error) struct error ignored = { 0 };
+
+    pthread_mutex_lock(&host->lock);
+    char *header = known_header(host, scope);
+    if (!header && host->scheme == CHALLENGE_BEARER &&
+        renew_token(host, scope, &host->challenge, true, &ignored) == 0)
+        header = known_header(host, scope);
+    pthread_mutex_unlock(&host->lock);
+    return header;
+}
+
+static void keep_challenge(struct registry_host *host, struct challenge *challenge)
+{
+    challenge_release(&host->challenge);
+    host->scheme = challenge->scheme;
+    host->challenge = *challenge;
+    *challenge = (struct challenge){ 0 };
+    free(take_ptr(host->challenge.scope)); /* was for that one request */
 }
 
 int auth_answer(struct registry_host *host, const char *scope, const char *challenge,
@@ -278,9 +332,10 @@ int auth_answer(struct registry_host *host, const char *scope, const char *chall
     bool is_newer = now && (!used || strcmp(now, used) != 0);
     *out_again = is_newer;
     if (!is_newer && wanted.scheme == CHALLENGE_BEARER) {
-        rc = renew_token(host, scope, &wanted, err);
+        rc = renew_token(host, scope, &wanted, false, err);
         *out_again = rc == 0;
     }
+    keep_challenge(host, &wanted);
     pthread_mutex_unlock(&host->lock);
     return rc;
 }

@@ -11,8 +11,9 @@
  * that a registry reached by http may be its own token server. */
 bool auth_realm_is_trusted(const struct url *registry, const struct url *realm);
 
-/* The Authorization header ("Authorization: ...") for `scope` as far as is known by now, or NULL.
- * The caller frees it. */
+/* The Authorization header ("Authorization: ...") for `scope`, or NULL if none is known to be
+ * wanted. A token that has expired, or of a scope not used before, is fetched. The caller frees it.
+ */
 char *auth_header(struct registry_host *host, const char *scope);
 /* Does what `challenge` (a WWW-Authenticate header) asks. `used` is the header that was refused, or
  * NULL; if another thread has a newer one by now, that is enough. *out_again: is another try worth

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/registry/credentials.h"
+#include "lib/registry/credentials_internal.h"
 
 #include <fcntl.h>
 
@@ -7,12 +7,9 @@
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
+#include "lib/base/strvec.h"
 #include "lib/codec/base64.h"
 #include "lib/codec/json.h"
-
-enum { CONFIG_FILE_MAX = 1024 * 1024 };
-
-static const char docker_hub_key[] = "https://index.docker.io/v1/";
 
 struct lookup {
     const char *host, *repository;
@@ -28,6 +25,7 @@ struct credential_places credential_places_from_environment(void)
         .home = getenv("HOME"),
         .registry_auth_file = getenv("REGISTRY_AUTH_FILE"),
         .xdg_runtime_dir = getenv("XDG_RUNTIME_DIR"),
+        .xdg_config_home = getenv("XDG_CONFIG_HOME"),
     };
 }
 
@@ -54,13 +52,17 @@ static bool is_docker_hub(struct str host)
            str_equal(host, STR("registry-1.docker.io"));
 }
 
-/* How well a key ("https://host/v1/", "host", "host/path") suits: 0 not at all, else its length. */
-static size_t key_matches(const struct lookup *look, const char *key)
+const char *credentials_server_of(const char *host)
+{
+    return is_docker_hub(str_of(host)) ? "https://index.docker.io/v1/" : host;
+}
+
+size_t credentials_key_matches(const char *key, const char *wanted_host, const char *repository)
 {
     const char *scheme = strstr(key, "://");
     struct str path = str_of(scheme ? scheme + 3 : key);
     struct str host = str_cut(&path, '/');
-    struct str wanted = str_of(look->host);
+    struct str wanted = str_of(wanted_host);
     bool same = str_equal(host, wanted) || (is_docker_hub(host) && is_docker_hub(wanted));
 
     path = str_trim(path, "/");
@@ -68,9 +70,9 @@ static size_t key_matches(const struct lookup *look, const char *key)
         return 0;
     if (path.len == 0 || str_equal(path, STR("v1")) || str_equal(path, STR("v2")))
         return host.len;
-    if (strncmp(look->repository, path.ptr, path.len) != 0)
+    if (strncmp(repository, path.ptr, path.len) != 0)
         return 0;
-    char next = look->repository[path.len];
+    char next = repository[path.len];
     return next == '/' || next == '\0' ? host.len + path.len : 0;
 }
 
@@ -83,7 +85,7 @@ static const js *best_member(const struct lookup *look, const js *object)
     if (!js_is_object(object))
         return NULL;
     for (void *i = js_iter(object); i; i = js_next(object, i)) {
-        size_t score = key_matches(look, js_iter_key(i));
+        size_t score = credentials_key_matches(js_iter_key(i), look->host, look->repository);
         if (score > best_score) {
             best = js_iter_value(i);
             best_score = score;
@@ -98,9 +100,27 @@ static char *copy_member(const js *object, const char *key)
     return text && *text ? xstrdup(text) : NULL;
 }
 
-static bool helper_name_is_valid(const char *name)
+int credentials_run_helper(const char *name, const char *verb, const char *input, const char *place,
+                           struct process_result *result, struct error *err)
 {
-    return *name && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
+    auto_free char *program = xasprintf("docker-credential-%s", name);
+    const char *const argv[] = { program, verb, NULL };
+
+    *result = (struct process_result){ .out = STRBUF_INIT, .err = STRBUF_INIT };
+    if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+        return error_set(err, ERROR_USER, 0, "%s: \"%.60s\" is not the name of a credential helper",
+                         place, name);
+    return process_run(argv, input, result, err);
+}
+
+const char *credentials_helper_for(const js *doc, const char *host, const char *repository)
+{
+    const struct lookup look = { .host = host, .repository = repository };
+    const char *helper = js_text(best_member(&look, js_member(doc, "credHelpers")));
+
+    if (!helper)
+        helper = js_text(js_member(doc, "credsStore"));
+    return helper && *helper ? helper : NULL;
 }
 
 /* The helper's answer: {"ServerURL": ..., "Username": ..., "Secret": ...}. */
@@ -127,18 +147,18 @@ static int read_answer(struct lookup *look, const struct strbuf *answer, const c
 
 static int ask_helper(struct lookup *look, const char *name, struct error *err)
 {
-    struct process_result result = { .out = STRBUF_INIT, .err = STRBUF_INIT };
+    struct process_result result;
     auto_(error) struct error why = { 0 };
     auto_free char *program = xasprintf("docker-credential-%s", name);
-    const char *const argv[] = { program, "get", NULL };
-    const char *server = is_docker_hub(str_of(look->host)) ? docker_hub_key : look->host;
     int rc = 0;
 
-    if (!helper_name_is_valid(name))
-        return error_set(err, ERROR_USER, 0, "%s: \"%.60s\" is not the name of a credential helper",
-                         look->place, name);
     /* a helper that is missing or broken must not stand in the way of public images */
-    if (process_run(argv, server, &result, &why) < 0) {
+    if (credentials_run_helper(name, "get", credentials_server_of(look->host), look->place, &result,
+                               &why) < 0) {
+        if (why.kind == ERROR_USER) {
+            error_move(err, &why);
+            return -1;
+        }
         look->out->note =
             xasprintf("%s, named in %s, did not run: %s", program, look->place, why.message);
     } else if (result.status == 0) {
@@ -188,10 +208,8 @@ static int search(struct lookup *look, const char *text, size_t len, struct erro
         err->kind = ERROR_USER;
         return -1;
     }
-    const char *helper = js_text(best_member(look, js_member(doc, "credHelpers")));
-    if (!helper)
-        helper = js_text(js_member(doc, "credsStore"));
-    if (helper && *helper)
+    const char *helper = credentials_helper_for(doc, look->host, look->repository);
+    if (helper)
         TRY(ask_helper(look, helper, err));
     const js *entry = look->out->source ? NULL : best_member(look, js_member(doc, "auths"));
     return entry ? read_entry(look, entry, err) : 0;
@@ -202,7 +220,7 @@ static int search_file(struct lookup *look, const char *path, struct error *err)
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     auto_(error) struct error why = { 0 };
 
-    if (fd_read_file(AT_FDCWD, path, CONFIG_FILE_MAX, &text, &why) < 0) {
+    if (fd_read_file(AT_FDCWD, path, CREDENTIALS_FILE_MAX, &text, &why) < 0) {
         if (why.kind == ERROR_NOT_FOUND)
             return 0;
         error_move(err, &why);
@@ -214,31 +232,48 @@ static int search_file(struct lookup *look, const char *path, struct error *err)
     return rc;
 }
 
+static bool is_given(const char *text)
+{
+    return text && *text;
+}
+
+char *credentials_docker_file(const struct credential_places *places)
+{
+    if (is_given(places->docker_config))
+        return xasprintf("%s/config.json", places->docker_config);
+    return is_given(places->home) ? xasprintf("%s/.docker/config.json", places->home) : NULL;
+}
+
+static void list_files(const struct credential_places *places, struct strvec *out)
+{
+    char *docker = credentials_docker_file(places);
+
+    if (docker)
+        strvec_push_take(out, docker);
+    if (is_given(places->registry_auth_file))
+        strvec_push(out, places->registry_auth_file);
+    if (is_given(places->xdg_runtime_dir))
+        strvec_pushf(out, "%s/containers/auth.json", places->xdg_runtime_dir);
+    if (is_given(places->xdg_config_home))
+        strvec_pushf(out, "%s/containers/auth.json", places->xdg_config_home);
+    else if (is_given(places->home))
+        strvec_pushf(out, "%s/.config/containers/auth.json", places->home);
+}
+
 int credentials_find(const struct credential_places *places, const char *host,
                      const char *repository, struct credential *out, struct error *err)
 {
     auto_(credential) struct credential found = { 0 };
+    auto_(strvec) struct strvec files = { 0 };
     struct lookup look = { .host = host, .repository = repository, .out = &found };
-    bool is_moved = places->docker_config && *places->docker_config;
-    const struct {
-        const char *directory, *file;
-    } files[] = {
-        { is_moved ? places->docker_config : places->home,
-          is_moved ? "/config.json" : "/.docker/config.json" },
-        { places->registry_auth_file, "" },
-        { places->xdg_runtime_dir, "/containers/auth.json" },
-    };
 
-    if (places->docker_auth_config && *places->docker_auth_config) {
+    if (is_given(places->docker_auth_config)) {
         look.place = "$DOCKER_AUTH_CONFIG";
         TRY(search(&look, places->docker_auth_config, strlen(places->docker_auth_config), err));
     }
-    for (size_t i = 0; i < COUNT(files) && !found.source; i++) {
-        if (!files[i].directory || !*files[i].directory)
-            continue;
-        auto_free char *path = xasprintf("%s%s", files[i].directory, files[i].file);
-        TRY(search_file(&look, path, err));
-    }
+    list_files(places, &files);
+    for (size_t i = 0; i < files.count && !found.source; i++)
+        TRY(search_file(&look, files.items[i], err));
     *out = found;
     found = (struct credential){ 0 };
     return 0;

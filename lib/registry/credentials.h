@@ -7,9 +7,13 @@
  *     2. $DOCKER_CONFIG/config.json, else ~/.docker/config.json
  *     3. $REGISTRY_AUTH_FILE
  *     4. $XDG_RUNTIME_DIR/containers/auth.json
+ *     5. $XDG_CONFIG_HOME/containers/auth.json, else ~/.config/containers/auth.json
  *
  * Within a place: credHelpers, credsStore, auths. Helpers are programs docker-credential-NAME from
- * PATH, run without a shell. Nothing is written, and no secret gets into a message.
+ * PATH, run without a shell. No secret gets into a message.
+ *
+ * What a login leaves is put where docker puts it: with the helper that place 2 names, else into
+ * its file.
  */
 #ifndef LIB_REGISTRY_CREDENTIALS_H
 #define LIB_REGISTRY_CREDENTIALS_H
@@ -23,6 +27,7 @@ struct credential_places {
     const char *home;
     const char *registry_auth_file;
     const char *xdg_runtime_dir;
+    const char *xdg_config_home;
 };
 /* As this process was started. */
 struct credential_places credential_places_from_environment(void);
@@ -42,5 +47,13 @@ int credentials_find(const struct credential_places *places, const char *host,
 /* Wipes and frees. */
 void credential_release(struct credential *c);
 DEFINE_AUTO(credential, struct credential, credential_release(value))
+
+/* Keeps `c` for `host`, in the file with mode 0600, replaced as a whole; all else that it says
+ * stays. *out_where, the caller's, is where, for people. Errors: USER (the file), SYSTEM. */
+int credentials_store(const struct credential_places *places, const char *host,
+                      const struct credential *c, char **out_where, struct error *err) MUST_CHECK;
+/* Forgets what place 2 knows of `host`, or (NULL) of all. *out_count is how many it knew. */
+int credentials_erase(const struct credential_places *places, const char *host, size_t *out_count,
+                      struct error *err) MUST_CHECK;
 
 #endif

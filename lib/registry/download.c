@@ -14,8 +14,7 @@
 enum {
     STATUS_NAME_SIZE = 7 + 12 + 1,
     REPORT_NS = 100 * 1000 * 1000,
-    WORTH_GOING_ON = 1024 * 1024,
-    ROUNDS = 2,     /* a blob that was damaged on the way is fetched once more */
+    ROUNDS = 4,     /* a blob that was damaged on the way is fetched once more from each origin */
     BEGIN_MS = 100, /* to wait for a thread before one does without */
 };
 
@@ -24,20 +23,22 @@ struct download {
     struct writer base;
     struct download *next; /* in the client's list; with `users` under the client's lock */
     unsigned users;
-    struct registry_host *host;
-    char *repository, *scope;
+    struct registry_client *client;
+    struct origins origins;
     struct descriptor blob;
     unsigned vertex;
     char status_name[STATUS_NAME_SIZE];
     /* of the thread that runs it */
     struct blob_writer blob_writer;
+    size_t at;       /* the origin that is asked */
     bool from_start; /* the server got a range wrong: ask for the whole */
     uint64_t reported_ns;
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    int fds[ROUNDS]; /* the file that is being written, for readers; the last that is >= 0 */
-    uint64_t size;   /* what there is to read */
+    int fds[ROUNDS]; /* the files that were written, for readers: the last is */
+    size_t fd_count;
+    uint64_t size; /* what there is to read */
     unsigned restarts;
     bool has_begun, has_ended;
     struct error err; /* why it failed */
@@ -108,8 +109,8 @@ static void report(struct download *d, bool is_last)
     if (!is_last && now - d->reported_ns < REPORT_NS)
         return;
     d->reported_ns = now;
-    progress_status(d->host->client->options.progress, d->vertex, d->status_name,
-                    d->blob_writer.size, d->blob.size);
+    progress_status(d->client->options.progress, d->vertex, d->status_name, d->blob_writer.size,
+                    d->blob.size);
 }
 
 static void on_progress(void *arg, uint64_t sent, uint64_t received)
@@ -122,7 +123,7 @@ static void on_progress(void *arg, uint64_t sent, uint64_t received)
 static int transfer_once(void *arg, long *retry_after_s, struct error *err)
 {
     struct download *d = arg;
-    struct registry_host *host = d->host;
+    const struct origin *origin = &d->origins.items[d->at];
     char digest[DIGEST_TEXT_SIZE];
     auto_(strvec) struct strvec headers = { 0 };
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
@@ -134,17 +135,17 @@ static int transfer_once(void *arg, long *retry_after_s, struct error *err)
         return 0;
     if (d->blob_writer.size > 0)
         strvec_pushf(&headers, "Range: bytes=%llu-", (unsigned long long)d->blob_writer.size);
-    auto_free char *target = xasprintf("/v2/%s/blobs/%s", d->repository, digest);
+    auto_free char *target = xasprintf("/v2/%s/blobs/%s", origin->repository, digest);
     const struct registry_request request = { .method = "GET",
                                               .target = target,
-                                              .scope = d->scope,
+                                              .scope = origin->scope,
                                               .headers = headers,
                                               .out = &d->base,
                                               .limit = UINT64_MAX,
                                               .on_headers = on_headers,
                                               .on_progress = on_progress,
                                               .arg = d };
-    TRY(registry_call(host, &request, &response, err));
+    TRY(registry_call(origin->host, &request, &response, err));
     *retry_after_s = response.retry_after_s;
     if (response.status == 416 && headers.count > 0) {
         d->from_start = true;
@@ -152,8 +153,8 @@ static int transfer_once(void *arg, long *retry_after_s, struct error *err)
                          (unsigned long long)d->blob_writer.size);
     }
     if (response.status != 200 && response.status != 206) {
-        auto_free char *what = xasprintf("pull blob %.19s of %s", digest, d->repository);
-        return registry_status_error(host, what, &response, err);
+        auto_free char *what = xasprintf("pull blob %.19s of %s", digest, origin->repository);
+        return registry_status_error(origin->host, what, &response, err);
     }
     if (d->blob_writer.size < d->blob.size) {
         return error_set(err, ERROR_NETWORK, 0, "transfer ended after %llu of %llu bytes",
@@ -162,41 +163,43 @@ static int transfer_once(void *arg, long *retry_after_s, struct error *err)
     return 0;
 }
 
-/* Tries again beyond the usual number as long as each round brings the blob further. */
-static int transfer_all(struct download *d, struct error *err)
-{
-    for (;;) {
-        struct error why = { 0 };
-        uint64_t before = d->blob_writer.size;
-        if (registry_try(d->host->client, transfer_once, d, &why) == 0)
-            return 0;
-        bool is_further =
-            d->blob_writer.size > before && d->blob_writer.size - before >= WORTH_GOING_ON;
-        if (why.kind != ERROR_NETWORK || !is_further) {
-            error_move(err, &why);
-            return -1;
-        }
-        error_clear(&why);
-    }
-}
-
 /* Readers get a descriptor of their own, which outlives the writer. */
-static int begin_round(struct download *d, unsigned round, struct error *err)
+static int begin_round(struct download *d, struct error *err)
 {
-    TRY(blob_writer_open(d->host->client->options.store, &d->blob_writer, err));
+    TRY(blob_writer_open(d->client->options.store, &d->blob_writer, err));
     int fd = fcntl(d->blob_writer.fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "follow a blob");
     d->from_start = false;
     pthread_mutex_lock(&d->lock);
-    d->fds[round] = fd;
+    d->fds[d->fd_count++] = fd;
     pthread_mutex_unlock(&d->lock);
     return 0;
 }
 
-static int transfer_and_commit(struct download *d, unsigned round, struct error *err)
+/* Beginning with number `first`. What one has sent another can go on with. */
+static int transfer_from_any(struct download *d, size_t first, struct error *err)
 {
-    if (begin_round(d, round, err) < 0 || transfer_all(d, err) < 0) {
+    auto_(strbuf) struct strbuf story = STRBUF_INIT;
+    size_t count = d->origins.count;
+
+    for (size_t asked = 0;; asked++) {
+        struct error why = { 0 };
+        d->at = (first + asked) % count;
+        int rc = asked + 1 < count
+                     ? registry_try_briefly(d->client, transfer_once, d, &d->blob_writer.size, &why)
+                     : registry_try(d->client, transfer_once, d, &d->blob_writer.size, &why);
+        if (rc == 0)
+            return 0;
+        d->from_start |= why.kind == ERROR_CORRUPT;
+        if (!origins_may_go_on(&d->origins, asked, &story, &why, err))
+            return -1;
+    }
+}
+
+static int transfer_and_commit(struct download *d, size_t first, struct error *err)
+{
+    if (begin_round(d, err) < 0 || transfer_from_any(d, first, err) < 0) {
         blob_writer_release(&d->blob_writer);
         return -1;
     }
@@ -208,9 +211,9 @@ static int transfer_and_commit(struct download *d, unsigned round, struct error 
 static int take_stored(struct download *d, struct error *err)
 {
     int fd = -1;
-    TRY(blob_open(d->host->client->options.store, &d->blob.digest, &fd, NULL, err));
+    TRY(blob_open(d->client->options.store, &d->blob.digest, &fd, NULL, err));
     pthread_mutex_lock(&d->lock);
-    d->fds[0] = fd;
+    d->fds[d->fd_count++] = fd;
     d->size = d->blob.size;
     pthread_mutex_unlock(&d->lock);
     return 0;
@@ -218,20 +221,23 @@ static int take_stored(struct download *d, struct error *err)
 
 static int fetch_missing(struct download *d, struct error *err)
 {
-    struct error why = { 0 };
+    size_t first = 0;
 
-    if (blob_exists(d->host->client->options.store, &d->blob.digest, d->blob.size))
+    if (blob_exists(d->client->options.store, &d->blob.digest, d->blob.size))
         return take_stored(d, err);
-    if (transfer_and_commit(d, 0, &why) == 0)
-        return 0;
-    if (why.kind != ERROR_CORRUPT) {
-        error_move(err, &why);
-        return -1;
+    for (size_t round = 0;; round++) {
+        struct error why = { 0 };
+        if (transfer_and_commit(d, first, &why) == 0)
+            return 0;
+        if (why.kind != ERROR_CORRUPT || round == d->origins.count || round + 1 == ROUNDS) {
+            error_move(err, &why);
+            return -1;
+        }
+        /* once more from the start: a cache on the way may have had a bad copy */
+        error_clear(&why);
+        tell_restart(d);
+        first = (d->at + 1) % d->origins.count;
     }
-    /* once more from the start: a cache on the way may have had a bad copy */
-    error_clear(&why);
-    tell_restart(d);
-    return transfer_and_commit(d, 1, err);
 }
 
 static void enter(struct registry_host *host)
@@ -248,10 +254,10 @@ static void enter(struct registry_host *host)
 /* Whoever wants the blob from now on finds it in the store, or tries again. */
 static void leave(const struct download *d)
 {
-    struct registry_client *client = d->host->client;
+    struct registry_client *client = d->client;
 
     pthread_mutex_lock(&client->lock);
-    d->host->transfers--;
+    d->origins.items[0].host->transfers--;
     struct download **at = &client->downloads;
     while (*at != d)
         at = &(*at)->next;
@@ -268,7 +274,7 @@ void download_run(struct download *d)
     d->has_begun = true;
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->lock);
-    enter(d->host);
+    enter(d->origins.items[0].host);
     if (fetch_missing(d, &err) < 0)
         error_wrap(&err, "pull blob %s", d->status_name);
     leave(d);
@@ -287,7 +293,7 @@ static void run_job(void *arg)
 
 void download_start(struct download *d, struct thread_pool *pool)
 {
-    struct registry_client *client = d->host->client;
+    struct registry_client *client = d->client;
 
     pthread_mutex_lock(&client->lock);
     if (!client->jobs.pool)
@@ -315,7 +321,7 @@ static void wait_for_change(struct download *d)
     if (pthread_cond_timedwait(&d->changed, &d->lock, &until) == 0 || d->has_begun)
         return;
     pthread_mutex_unlock(&d->lock);
-    job_group_help(&d->host->client->jobs);
+    job_group_help(&d->client->jobs);
     pthread_mutex_lock(&d->lock);
 }
 
@@ -356,7 +362,7 @@ static int await_bytes(struct download *d, struct download_position *at, int *ou
         if (at->restarts != d->restarts)
             return began_anew(err);
         *out_len = d->size - at->offset;
-        *out_fd = d->fds[1] >= 0 ? d->fds[1] : d->fds[0];
+        *out_fd = d->fd_count ? d->fds[d->fd_count - 1] : -1;
         if (*out_len > 0)
             return 0;
         if (d->has_ended)
@@ -400,20 +406,18 @@ void download_interrupt(struct download *d, struct download_position *at)
     pthread_mutex_unlock(&d->lock);
 }
 
-static struct download *download_new(const struct download_origin *origin,
-                                     const struct descriptor *blob, unsigned vertex)
+static struct download *download_new(const struct origins *origins, const struct descriptor *blob,
+                                     unsigned vertex)
 {
     struct download *d = xcalloc(1, sizeof *d);
     char digest[DIGEST_TEXT_SIZE];
 
     *d = (struct download){ .base = { download_write },
-                            .host = origin->host,
-                            .repository = xstrdup(origin->repository),
-                            .scope = xstrdup(origin->scope),
+                            .client = origins->items[0].host->client,
                             .blob = *blob,
                             .vertex = vertex,
-                            .blob_writer = { .fd = -1 },
-                            .fds = { -1, -1 } };
+                            .blob_writer = { .fd = -1 } };
+    origins_copy(origins, 0, &d->origins);
     digest_print(&blob->digest, digest);
     snprintf(d->status_name, sizeof d->status_name, "%.19s", digest);
     pthread_mutex_init(&d->lock, NULL);
@@ -421,10 +425,10 @@ static struct download *download_new(const struct download_origin *origin,
     return d;
 }
 
-struct download *download_join(const struct download_origin *origin, const struct descriptor *blob,
+struct download *download_join(const struct origins *origins, const struct descriptor *blob,
                                unsigned vertex, bool *out_is_mine)
 {
-    struct registry_client *client = origin->host->client;
+    struct registry_client *client = origins->items[0].host->client;
 
     pthread_mutex_lock(&client->lock);
     struct download *d = client->downloads;
@@ -432,7 +436,7 @@ struct download *download_join(const struct download_origin *origin, const struc
         d = d->next;
     *out_is_mine = !d;
     if (!d) {
-        d = download_new(origin, blob, vertex);
+        d = download_new(origins, blob, vertex);
         d->next = client->downloads;
         client->downloads = d;
     }
@@ -443,21 +447,18 @@ struct download *download_join(const struct download_origin *origin, const struc
 
 void download_leave(struct download *d)
 {
-    struct registry_client *client = d->host->client;
+    struct registry_client *client = d->client;
 
     pthread_mutex_lock(&client->lock);
     bool is_last = --d->users == 0;
     pthread_mutex_unlock(&client->lock);
     if (!is_last)
         return;
-    for (size_t i = 0; i < ROUNDS; i++) {
-        if (d->fds[i] >= 0)
-            close(d->fds[i]);
-    }
+    for (size_t i = 0; i < d->fd_count; i++)
+        close(d->fds[i]);
     pthread_cond_destroy(&d->changed);
     pthread_mutex_destroy(&d->lock);
     error_clear(&d->err);
-    free(d->repository);
-    free(d->scope);
+    origins_release(&d->origins);
     free(d);
 }

@@ -2,9 +2,10 @@
 /*
  * download: one blob on its way into the store, wanted by any number of threads: one runs it, the
  * others wait for its end or read behind it. A transfer that breaks off goes on where it stopped;
- * what is not of the promised size and digest never gets a name in the store.
+ * what is not of the promised size and digest never gets a name in the store. Where one origin
+ * fails, the next goes on.
  *
- *     struct download *d = download_join(&origin, blob, vertex, &is_mine);
+ *     struct download *d = download_join(&origins, blob, vertex, &is_mine);
  *     if (is_mine) download_run(d);                or in another thread: download_start(d, pool)
  *     download_wait(d, err)  |  download_read(d, &position, ...)
  *     download_leave(d);
@@ -15,20 +16,13 @@
 #define LIB_REGISTRY_DOWNLOAD_INTERNAL_H
 
 #include "lib/oci/descriptor.h"
-#include "lib/registry/registry_internal.h"
-
-/* Where a blob comes from. */
-struct download_origin {
-    struct registry_host *host;
-    const char *repository;
-    const char *scope;
-};
+#include "lib/registry/origins_internal.h"
 
 struct download;
 
 /* The download of `blob` that is under way, else a new one, which is the caller's to run or start.
  */
-struct download *download_join(const struct download_origin *origin, const struct descriptor *blob,
+struct download *download_join(const struct origins *origins, const struct descriptor *blob,
                                unsigned vertex, bool *out_is_mine);
 void download_leave(struct download *d);
 

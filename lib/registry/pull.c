@@ -9,9 +9,8 @@
 
 struct pull_provider {
     struct blob_provider base;
-    struct registry_host *host;
-    char *repository;
-    char *scope;
+    struct registry_client *client;
+    struct origins origins;
 };
 
 /* Reads behind a download. */
@@ -25,10 +24,9 @@ static struct download *join(const struct blob_provider *base, const struct desc
                              unsigned vertex, bool *out_is_mine)
 {
     const struct pull_provider *provider = (const struct pull_provider *)base;
-    const struct download_origin origin = { provider->host, provider->repository, provider->scope };
 
-    assert(provider->host->client->options.store);
-    return download_join(&origin, blob, vertex, out_is_mine);
+    assert(provider->client->options.store);
+    return download_join(&provider->origins, blob, vertex, out_is_mine);
 }
 
 static int provider_fetch(struct blob_provider *base, const struct descriptor *blob,
@@ -37,13 +35,16 @@ static int provider_fetch(struct blob_provider *base, const struct descriptor *b
     const struct pull_provider *provider = (const struct pull_provider *)base;
     bool is_mine = false;
 
-    if (blob_exists(provider->host->client->options.store, &blob->digest, blob->size))
+    if (blob_exists(provider->client->options.store, &blob->digest, blob->size))
         return 0;
     struct download *d = join(base, blob, vertex, &is_mine);
     if (is_mine)
         download_run(d);
     int rc = download_wait(d, err);
     download_leave(d);
+    /* bytes that are not those that were promised: a fault of the registry's */
+    if (rc < 0 && err->kind == ERROR_CORRUPT)
+        err->kind = ERROR_REMOTE;
     return rc;
 }
 
@@ -82,15 +83,14 @@ static int provider_open(struct blob_provider *base, const struct descriptor *bl
     return 0;
 }
 
-struct blob_provider *pull_provider_new(struct registry_host *host, const struct reference *ref)
+struct blob_provider *pull_provider_new(const struct origins *origins, size_t first)
 {
     struct pull_provider *provider = xcalloc(1, sizeof *provider);
 
     provider->base.fetch = provider_fetch;
     provider->base.open = provider_open;
-    provider->host = host;
-    provider->repository = xstrdup(ref->repository);
-    provider->scope = xasprintf("repository:%s:pull", ref->repository);
+    provider->client = origins->items[0].host->client;
+    origins_copy(origins, first, &provider->origins);
     return &provider->base;
 }
 
@@ -100,7 +100,6 @@ void pull_provider_free(struct blob_provider *base)
 
     if (!provider)
         return;
-    free(provider->repository);
-    free(provider->scope);
+    origins_release(&provider->origins);
     free(provider);
 }

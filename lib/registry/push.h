@@ -12,17 +12,24 @@
 #include "lib/oci/reference.h"
 #include "lib/registry/registry.h"
 
+/* A repository that may have a blob, so that it need not be sent again. */
+struct push_mount {
+    char *host, *repository; /* the caller's */
+    struct digest blob;
+};
+
 struct push_image {
     const struct manifest *manifest; /* its blobs are in the store */
     const char *text;                /* the manifest as it is sent: the digest is of these bytes */
     size_t len;
-    const struct reference *targets; /* any hosts and repositories; a digest in them is ignored */
+    const struct reference *targets; /* any hosts and repositories; without a tag: by digest */
     size_t target_count;
-    const char *mount_from; /* a repository of the targets' host that may have blobs, or NULL */
+    const struct push_mount *mounts; /* any hosts; the first that suits a blob is tried */
+    size_t mount_count;
 };
 
 /* Blobs go side by side on `pool` (NULL: one after the other). Bytes are reported to progress
- * vertex `vertex`. Errors: NETWORK, REMOTE, CORRUPT, NOT_FOUND (a blob is not in the store),
+ * vertex `vertex`. Errors: NETWORK, REMOTE, NOT_FOUND or CORRUPT (a blob of the store),
  * CANCELLED. */
 int registry_push(struct registry_client *client, const struct push_image *image,
                   struct thread_pool *pool, unsigned vertex, struct error *err) MUST_CHECK;

@@ -8,18 +8,7 @@
 #include "lib/base/str.h"
 #include "lib/codec/json.h"
 #include "lib/registry/auth.h"
-
-static void host_free(void *value)
-{
-    struct registry_host *host = value;
-
-    free(host->name);
-    url_release(&host->base);
-    credential_release(&host->credential);
-    map_release(&host->tokens);
-    pthread_mutex_destroy(&host->lock);
-    free(host);
-}
+#include "lib/registry/upload_internal.h"
 
 struct registry_client *registry_client_new(const struct registry_options *options)
 {
@@ -28,8 +17,10 @@ struct registry_client *registry_client_new(const struct registry_options *optio
     client->options = *options;
     if (!client->options.retry)
         client->options.retry = &retry_policy_default;
+    if (!client->options.upload_chunk)
+        client->options.upload_chunk = UPLOAD_CHUNK;
     client->http = http_client_new(options->cancel);
-    client->hosts.free_value = host_free;
+    client->hosts.free_value = registry_host_free;
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->changed, NULL);
     return client;
@@ -42,95 +33,11 @@ void registry_client_free(struct registry_client *client)
     if (client->jobs.pool)
         job_group_wait(&client->jobs);
     map_release(&client->hosts);
+    registries_release(&client->registries);
     http_client_free(client->http);
     pthread_cond_destroy(&client->changed);
     pthread_mutex_destroy(&client->lock);
     free(client);
-}
-
-static bool is_listed(const struct strvec *list, const char *host)
-{
-    for (size_t i = 0; list && i < list->count; i++)
-        if (strcasecmp(list->items[i], host) == 0)
-            return true;
-    return false;
-}
-
-static int host_new(struct registry_client *client, const char *name, struct registry_host **out,
-                    struct error *err)
-{
-    bool is_hub = strcmp(name, "docker.io") == 0;
-    auto_free char *address = xasprintf("https://%s", is_hub ? "registry-1.docker.io" : name);
-    auto_(url) struct url base = { 0 };
-
-    TRY(url_parse(address, &base, err));
-    struct registry_host *host = xcalloc(1, sizeof *host);
-    host->client = client;
-    host->name = xstrdup(name);
-    host->base = base;
-    base = (struct url){ 0 };
-    host->skip_verify = is_listed(client->options.insecure_hosts, name);
-    host->may_use_http = host->skip_verify || url_host_is_loopback(name);
-    pthread_mutex_init(&host->lock, NULL);
-    *out = host;
-    return 0;
-}
-
-/* Hosts that may be reached by http are asked whether they speak https first. */
-static int settle_scheme(struct registry_host *host, struct error *err)
-{
-    auto_(error) struct error why = { 0 };
-    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
-    auto_free char *url = xasprintf("https://%s/v2/", host->name);
-    struct http_request request = { .method = "GET", .url = url, .skip_verify = host->skip_verify };
-
-    if (!host->may_use_http)
-        return 0;
-    if (http_perform(host->client->http, &request, &response, &why) == 0)
-        return 0;
-    /* a certificate that nobody vouches for is https all the same: the request itself will say so
-     */
-    if (why.kind == ERROR_REMOTE)
-        return 0;
-    if (why.kind == ERROR_CANCELLED || why.kind == ERROR_HOST) {
-        error_move(err, &why);
-        return -1;
-    }
-    auto_free char *plain = xasprintf("http://%s", host->name);
-    url_release(&host->base);
-    return url_parse(plain, &host->base, err);
-}
-
-/* With host->lock held. */
-static int make_ready(struct registry_host *host, const char *repository, struct error *err)
-{
-    const struct credential_places *places = &host->client->options.places;
-
-    if (host->is_ready)
-        return 0;
-    TRY(settle_scheme(host, err));
-    TRY(credentials_find(places, host->name, repository, &host->credential, err));
-    host->is_ready = true;
-    return 0;
-}
-
-int registry_host_get(struct registry_client *client, const struct reference *ref,
-                      struct registry_host **out, struct error *err)
-{
-    int rc = 0;
-
-    pthread_mutex_lock(&client->lock);
-    struct registry_host *host = map_find(&client->hosts, ref->host);
-    if (!host && (rc = host_new(client, ref->host, &host, err)) == 0)
-        map_set(&client->hosts, ref->host, host);
-    pthread_mutex_unlock(&client->lock);
-    TRY(rc);
-
-    pthread_mutex_lock(&host->lock);
-    rc = make_ready(host, ref->repository, err);
-    pthread_mutex_unlock(&host->lock);
-    *out = host;
-    return rc;
 }
 
 /* Where a request goes next. */
@@ -142,12 +49,25 @@ struct route {
     char *authorization; /* the header that goes along, or NULL */
 };
 
+/* The registry sends us to `url`: plain http only where it speaks that itself. */
+static int check_scheme(const struct registry_host *host, const struct url *url, struct error *err)
+{
+    bool may_be_plain =
+        host->may_use_http && !host->base.is_https &&
+        (strcmp(host->base.host, url->host) == 0 || url_host_is_loopback(url->host));
+
+    if (url->is_https || may_be_plain)
+        return 0;
+    return error_set(err, ERROR_REMOTE, 0, "%s redirects to %s without https", host->name,
+                     url->host);
+}
+
 static int begin_route(const struct registry_host *host, const char *target, struct route *out,
                        struct error *err)
 {
     TRY(url_resolve(&host->base, target, &out->url, err));
     out->is_home = url_same_origin(&host->base, &out->url);
-    return 0;
+    return check_scheme(host, &out->url, err);
 }
 
 static int follow(const struct registry_host *host, struct route *route, const char *location,
@@ -162,13 +82,7 @@ static int follow(const struct registry_host *host, struct route *route, const c
     url_release(&route->url);
     route->url = next;
     route->is_home = url_same_origin(&host->base, &next);
-    bool may_be_plain =
-        host->may_use_http && !host->base.is_https &&
-        (strcmp(host->base.host, next.host) == 0 || url_host_is_loopback(next.host));
-    if (!next.is_https && !may_be_plain)
-        return error_set(err, ERROR_REMOTE, 0, "%s redirects to %s without https", host->name,
-                         next.host);
-    return 0;
+    return check_scheme(host, &next, err);
 }
 
 static int send_once(struct registry_host *host, const struct registry_request *r,
@@ -185,12 +99,14 @@ static int send_once(struct registry_host *host, const struct registry_request *
     pthread_mutex_lock(&host->lock);
     bool is_private = host->is_private;
     pthread_mutex_unlock(&host->lock);
+    const struct http_trust trust = registry_host_trust(host, &route->url);
     const struct http_request request = {
         .method = r->method,
         .url = url,
         .headers = &headers,
         .data = r->data,
         .fd = r->fd,
+        .offset = r->offset,
         .len = r->len,
         .out = r->out,
         .limit = r->limit,
@@ -198,6 +114,7 @@ static int send_once(struct registry_host *host, const struct registry_request *
         .on_progress = r->on_progress,
         .arg = r->arg,
         .allow_http = !route->url.is_https,
+        .trust = &trust,
         .skip_verify = route->is_home && host->skip_verify,
         .refuse_private =
             !route->is_home && !is_private && !host->client->options.allow_private_redirects,
@@ -254,6 +171,7 @@ int registry_call(struct registry_host *host, const struct registry_request *req
     auto_(route) struct route route = { 0 };
     bool again = true;
 
+    TRY(registry_host_ready(host, err));
     TRY(begin_route(host, request->target, &route, err));
     while (again) {
         free(route.authorization);
@@ -264,112 +182,65 @@ int registry_call(struct registry_host *host, const struct registry_request *req
     return 0;
 }
 
-char *registry_clean_text(const char *text, size_t max)
-{
-    char *clean = xstrndup(text, strnlen(text, max));
+enum {
+    UNREACHABLE_TRIES = 3, /* for a host that nobody answers for */
+    BRIEF_TRIES = 2,
+    WORTH_GOING_ON = 1024 * 1024,
+};
 
-    for (char *c = clean; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-        else if (*c == '\xc2' && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
-            c[0] = c[1] = ' '; /* C1 controls */
-    }
-    return clean;
+/* Who is told to come back in an hour does not come back in two minutes. */
+static bool is_hopeless(const struct error *why, const struct retry *retry, long retry_after_s)
+{
+    return why->kind != ERROR_NETWORK || retry_after_s > RETRY_AFTER_MAX_S ||
+           (why->sys == EHOSTUNREACH && retry->tries + 1 >= UNREACHABLE_TRIES);
 }
 
-/* The first error of {"errors":[{"code":..,"message":..}]}, as " (code: message)", or "". */
-static char *server_says(const struct http_response *response)
+static int try_with(struct registry_client *client, const struct retry_policy *policy,
+                    registry_attempt_fn *attempt, void *arg, const uint64_t *position,
+                    struct error *err)
 {
-    auto_(error) struct error ignored = { 0 };
-    auto_(js) js *doc = NULL;
-
-    if (js_parse(response->body.buf, response->body.len, "answer", &doc, &ignored) < 0)
-        return xstrdup("");
-    const js *first = js_item(js_member(doc, "errors"), 0);
-    const char *code = js_text(js_member(first, "code"));
-    const char *message = js_text(js_member(first, "message"));
-    if (!message)
-        message = js_text(js_member(doc, "details")); /* token servers' form */
-    if (!code && !message)
-        return xstrdup("");
-    auto_free char *text = xasprintf(" (%s%s%s)", code ? code : "", code && message ? ": " : "",
-                                     message ? message : "");
-    return registry_clean_text(text, 300);
-}
-
-static int hint_credentials(const struct registry_host *host, struct error *err)
-{
-    const struct credential *c = &host->credential;
-
-    if (host->was_withheld) {
-        return error_hint(err,
-                          "the credentials for %s were not sent: its token server belongs to "
-                          "another domain",
-                          host->name);
-    }
-    if (c->source)
-        return error_hint(err, "used the credentials for %s from %s", host->name, c->source);
-    if (c->note)
-        return error_hint(err, "no credentials for %s: %s", host->name, c->note);
-    return error_hint(err,
-                      "no credentials for %s were found; \"docker login %s\" would store some "
-                      "(looked in $DOCKER_AUTH_CONFIG, config.json of docker, "
-                      "$REGISTRY_AUTH_FILE, auth.json of podman)",
-                      host->name, host->name);
-}
-
-int registry_status_error(struct registry_host *host, const char *what,
-                          const struct http_response *response, struct error *err)
-{
-    static const struct {
-        int status;
-        const char *words;
-    } rows[] = { { 400, "bad request" },   { 401, "not authorised" },   { 403, "access denied" },
-                 { 404, "not found" },     { 405, "not allowed" },      { 413, "too large" },
-                 { 416, "no such range" }, { 429, "too many requests" } };
-    const char *words = response->status >= 500 ? "server error" : "unexpected answer";
-    auto_free char *says = server_says(response);
-    bool is_transient = http_status_is_transient(response->status);
-
-    for (size_t i = 0; i < COUNT(rows); i++)
-        if (rows[i].status == response->status)
-            words = rows[i].words;
-    error_set(err, is_transient ? ERROR_NETWORK : ERROR_REMOTE, 0, "%s: %s: %s%s (HTTP %d)",
-              host->name, what, words, says, response->status);
-    if (response->status == 401 || response->status == 403)
-        return hint_credentials(host, err);
-    if (response->status == 429 && !host->credential.source)
-        return error_hint(err, "\"docker login %s\" may raise the limit", host->name);
-    return -1;
-}
-
-/* A host that nobody answers for is given this many chances. */
-enum { UNREACHABLE_TRIES = 3 };
-
-int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
-                 struct error *err)
-{
-    struct retry retry = retry_init(client->options.retry, client->options.cancel);
+    const struct cancel *cancel = client->options.cancel;
+    struct retry retry = retry_init(policy, cancel);
+    uint64_t farthest = position ? *position : 0;
 
     for (;;) {
         struct error why = { 0 };
         long retry_after_s = RETRY_AFTER_NONE;
-        int rc = attempt(arg, &retry_after_s, &why);
-        if (rc == 0)
+        if (attempt(arg, &retry_after_s, &why) == 0)
             return 0;
-        bool may_help = why.kind == ERROR_NETWORK &&
-                        (why.sys != EHOSTUNREACH || retry.tries + 1 < UNREACHABLE_TRIES);
-        if (may_help && retry_wait(&retry, retry_after_s)) {
-            error_clear(&why);
-            continue;
+        if (position && *position > farthest && *position - farthest >= WORTH_GOING_ON) {
+            farthest = *position;
+            retry = retry_init(policy, cancel);
         }
-        if (client->options.cancel && cancel_is_raised(client->options.cancel)) {
+        if (!is_hopeless(&why, &retry, retry_after_s)) {
+            registry_explain(client, "once more: %s", why.message);
+            if (retry_wait(&retry, retry_after_s)) {
+                error_clear(&why);
+                continue;
+            }
+        }
+        if (cancel && cancel_is_raised(cancel)) {
             error_clear(&why);
-            return cancel_check(client->options.cancel, err);
+            return cancel_check(cancel, err);
         }
         if (retry.tries > 1)
             error_wrap(&why, "after %u tries", retry.tries);
         error_move(err, &why);
         return -1;
     }
+}
+
+int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                 const uint64_t *position, struct error *err)
+{
+    return try_with(client, client->options.retry, attempt, arg, position, err);
+}
+
+int registry_try_briefly(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                         const uint64_t *position, struct error *err)
+{
+    struct retry_policy brief = *client->options.retry;
+
+    brief.max_tries = BRIEF_TRIES;
+    return try_with(client, &brief, attempt, arg, position, err);
 }

@@ -16,6 +16,9 @@
  * same protection and only if it belongs to the registry's own domain. A redirect to another origin
  * loses the authorisation, and a public registry cannot redirect into a private network.
  *
+ * Where registries.conf names mirrors, they are asked first; whatever goes wrong there, the next is
+ * asked, for the image and for each of its blobs.
+ *
  * Nothing is connected, and no credential read, before the first request. Thread-safe.
  */
 #ifndef LIB_REGISTRY_REGISTRY_H
@@ -28,21 +31,32 @@
 #include "lib/base/strvec.h"
 #include "lib/net/retry.h"
 #include "lib/registry/credentials.h"
+#include "lib/registry/registries.h"
 #include "lib/store/store.h"
 
 /* All borrowed, for as long as the client lives. */
 struct registry_options {
     struct credential_places places;
+    struct registry_places config;       /* of registries.conf and certs.d */
     const struct strvec *insecure_hosts; /* "host[:port]": http or an unknown certificate will do */
     const struct retry_policy *retry;    /* NULL: retry_policy_default */
     bool allow_private_redirects;
+    uint64_t upload_chunk;       /* larger blobs go in parts of that size; 0: 32 MiB */
     struct progress *progress;   /* may be NULL */
     const struct cancel *cancel; /* may be NULL */
-    const struct store *store;   /* where blobs go; NULL if none is fetched or pushed */
+    /* Told what was decided and why (whose credentials, which mirror), for --debug; may be NULL.
+     * Any thread. */
+    void (*explain)(void *arg, const char *text);
+    void *explain_arg;
+    const struct store *store; /* where blobs go; NULL if none is fetched or pushed */
 };
 
 struct registry_client;
 struct registry_client *registry_client_new(const struct registry_options *options);
 void registry_client_free(struct registry_client *client);
+
+/* Does the registry `name` accept `c`? Errors: NETWORK, REMOTE (it does not), USER, CANCELLED. */
+int registry_login(struct registry_client *client, const char *name, const struct credential *c,
+                   struct error *err) MUST_CHECK;
 
 #endif

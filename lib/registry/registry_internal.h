@@ -21,21 +21,25 @@ struct token {
     uint64_t refresh_ns; /* monotonic; not used from then on */
 };
 
-/* A registry as one user sees it. Made once, never freed before its client. */
+/* A registry as the user of one repository sees it. Made once, never freed before its client. */
 struct registry_host {
     struct registry_client *client;
     char *name; /* as in references: "docker.io" */
+    char *repository;
     struct url base;
     bool may_use_http;
     bool skip_verify;
+    struct http_trust trust;
     size_t transfers;     /* downloads under way, under the client's lock */
     pthread_mutex_t lock; /* guards all below; held while a token is fetched, so that it is once */
-    bool is_ready;        /* base.is_https is settled, credential was looked up */
+    bool is_ready;        /* trust is read, base.is_https settled, the credential looked up */
+    bool has_credential;  /* it was given, so there is nothing to look up */
     bool is_private;      /* it has a loopback, private or link-local address */
     struct credential credential;
     bool was_withheld; /* the credential was not given to a token server of another domain */
     enum challenge_scheme scheme;
-    struct map tokens; /* scope -> struct token */
+    struct challenge challenge; /* the last one, without scope */
+    struct map tokens;          /* scope -> struct token */
 };
 
 struct registry_client {
@@ -43,9 +47,11 @@ struct registry_client {
     struct http_client *http;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    struct map hosts;           /* name -> struct registry_host */
-    struct download *downloads; /* that have not ended */
-    struct job_group jobs;      /* those that run in a thread of their own; pool NULL: none yet */
+    struct map hosts; /* name, repository -> struct registry_host */
+    bool has_registries;
+    struct registries registries; /* not changed once it was read */
+    struct download *downloads;   /* that have not ended */
+    struct job_group jobs;        /* those that run in a thread of their own; pool NULL: none yet */
 };
 
 struct registry_request {
@@ -55,6 +61,7 @@ struct registry_request {
     struct strvec headers;
     const void *data; /* as in struct http_request, up to `arg` */
     int fd;
+    uint64_t offset;
     uint64_t len;
     struct writer *out;
     uint64_t limit;
@@ -64,23 +71,41 @@ struct registry_request {
     unsigned stall_s;
 };
 
-/* The session with the host of `ref`; borrowed from the client. Errors: USER, CANCELLED, HOST. */
-int registry_host_get(struct registry_client *client, const struct reference *ref,
-                      struct registry_host **out, struct error *err) MUST_CHECK;
+/* The session of `repository` with the host `name`; borrowed from the client. Nothing is connected
+ * yet. Errors: CORRUPT (no name of a host). */
+int registry_host_get(struct registry_client *client, const char *name, const char *repository,
+                      bool is_insecure, struct registry_host **out, struct error *err) MUST_CHECK;
+/* What registries.conf says; read at the first call. Errors: USER. */
+int registry_client_registries(struct registry_client *client, const struct registries **out,
+                               struct error *err) MUST_CHECK;
+/* Whom requests of the session trust. Who we are is told to the registry itself only. */
+struct http_trust registry_host_trust(const struct registry_host *host, const struct url *url);
+
+void registry_host_free(void *value);
+
+/* One line for --debug. */
+void registry_explain(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* One request, authorised, redirects followed (GET and HEAD); once. Any status is a success. */
 int registry_call(struct registry_host *host, const struct registry_request *request,
                   struct http_response *response, struct error *err) MUST_CHECK;
+/* What registry_call does first. Errors: USER, NETWORK, CANCELLED, HOST. */
+int registry_host_ready(struct registry_host *host, struct error *err) MUST_CHECK;
 /* Makes the error of a status that is none of those wanted: NETWORK if it may pass, else REMOTE.
  * `what` is for people: "pull alpine:3". */
 int registry_status_error(struct registry_host *host, const char *what,
                           const struct http_response *response, struct error *err);
 
 /* Does something until it works, is hopeless, or time is up. An attempt that fails with NETWORK is
- * made again; it may say in *retry_after_s how long the server wants us to wait. */
+ * made again; it may say in *retry_after_s how long the server wants us to wait. With `position`
+ * (may be NULL), which attempts move on, the tries count anew whenever one came a good deal
+ * further than any before. */
 typedef int registry_attempt_fn(void *arg, long *retry_after_s, struct error *err);
 int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
-                 struct error *err) MUST_CHECK;
+                 const uint64_t *position, struct error *err) MUST_CHECK;
+/* The same, but gives up soon: there is somebody else to ask. */
+int registry_try_briefly(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+                         const uint64_t *position, struct error *err) MUST_CHECK;
 
 /* `text` of a server, made fit for a terminal: one line, no control bytes. The caller frees it. */
 char *registry_clean_text(const char *text, size_t max);

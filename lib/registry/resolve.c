@@ -5,15 +5,14 @@
 
 #include "lib/base/mem.h"
 #include "lib/registry/pull_internal.h"
-#include "lib/registry/registry_internal.h"
 #include "lib/registry/tags.h"
 
 struct resolver {
     struct document_fetcher base;
-    struct registry_host *host;
+    const struct origin *origin;
     const struct reference *ref;
     char *brief; /* the reference, for people */
-    char *scope;
+    bool is_last;
 };
 
 /* One document of a registry, as one attempt fetches it. */
@@ -54,15 +53,24 @@ static int get_document(void *arg, long *retry_after_s, struct error *err)
         add_accept(&headers);
     const struct registry_request request = { .method = "GET",
                                               .target = d->target,
-                                              .scope = r->scope,
+                                              .scope = r->origin->scope,
                                               .headers = headers,
                                               .limit = d->limit ? d->limit : 1 };
-    TRY(registry_call(r->host, &request, &d->response, err));
+    TRY(registry_call(r->origin->host, &request, &d->response, err));
     *retry_after_s = d->response.retry_after_s;
     if (d->response.status == 200)
         return 0;
     auto_free char *what = xasprintf("pull %s", r->brief);
-    return registry_status_error(r->host, what, &d->response, err);
+    return registry_status_error(r->origin->host, what, &d->response, err);
+}
+
+static int get(struct document *d, struct error *err)
+{
+    const struct resolver *r = d->resolver;
+    struct registry_client *client = r->origin->host->client;
+
+    return r->is_last ? registry_try(client, get_document, d, NULL, err)
+                      : registry_try_briefly(client, get_document, d, NULL, err);
 }
 
 static int fetch(struct document_fetcher *base, const struct descriptor *wanted, uint64_t limit,
@@ -77,10 +85,17 @@ static int fetch(struct document_fetcher *base, const struct descriptor *wanted,
     };
 
     digest_print(&wanted->digest, digest);
-    d.target =
-        xasprintf("/v2/%s/%s/%s", r->ref->repository, is_manifest ? "manifests" : "blobs", digest);
-    TRY(registry_try(r->host->client, get_document, &d, err));
+    d.target = xasprintf("/v2/%s/%s/%s", r->origin->repository, is_manifest ? "manifests" : "blobs",
+                         digest);
+    TRY(get(&d, err));
     strbuf_add(out, d.response.body.buf, d.response.body.len);
+    struct digest actual;
+    digest_of(out->buf, out->len, &actual);
+    if (out->len != wanted->size || !digest_equal(&actual, &wanted->digest)) {
+        return error_set(err, ERROR_REMOTE, 0,
+                         "%s sent %s, but its content does not match size and digest",
+                         r->origin->host->name, digest);
+    }
     return 0;
 }
 
@@ -106,10 +121,10 @@ static int check_root(const struct reference *ref, const struct http_response *r
 
     digest_print(actual, text);
     if (ref->digest && digest_parse(ref->digest, &wanted) && !digest_equal(&wanted, actual))
-        return error_set(err, ERROR_CORRUPT, 0, "registry sent a manifest of digest %s instead",
+        return error_set(err, ERROR_REMOTE, 0, "registry sent a manifest of digest %s instead",
                          text);
     if (!ref->digest && header && digest_parse(header, &wanted) && !digest_equal(&wanted, actual))
-        return error_set(err, ERROR_CORRUPT, 0, "registry calls the manifest %s, but it is %s",
+        return error_set(err, ERROR_REMOTE, 0, "registry calls the manifest %s, but it is %s",
                          header, text);
     return 0;
 }
@@ -123,11 +138,11 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
                                           .limit = OCI_DOCUMENT_MAX,
                                           .response = HTTP_RESPONSE_INIT };
 
-    d.target = xasprintf("/v2/%s/manifests/%s", r->ref->repository,
+    d.target = xasprintf("/v2/%s/manifests/%s", r->origin->repository,
                          r->ref->digest ? r->ref->digest : r->ref->tag);
-    if (registry_try(r->host->client, get_document, &d, err) < 0) {
-        if (d.response.status == 404 && !r->ref->digest)
-            tags_hint(r->host, r->ref, r->scope, err);
+    if (get(&d, err) < 0) {
+        if (d.response.status == 404 && !r->ref->digest && r->is_last)
+            tags_hint(r->origin, r->ref->tag, err);
         return -1;
     }
     root.media_type = delivered_type(&d.response);
@@ -137,26 +152,41 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
     return image_source_load(&r->base, &root, &d.response.body, platform, out, err);
 }
 
+static int ask(const struct origin *origin, bool is_last, const struct reference *ref,
+               const struct platform *platform, struct image_source *out, struct error *err)
+{
+    auto_free char *brief = reference_print_short(ref);
+    struct resolver r = {
+        .base = { fetch }, .origin = origin, .ref = ref, .brief = brief, .is_last = is_last
+    };
+
+    if (load(&r, platform, out, err) == 0)
+        return 0;
+    return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED
+               ? error_wrap(err, "image %s", brief)
+               : -1;
+}
+
 int registry_resolve(struct registry_client *client, const struct reference *ref,
                      const struct platform *platform, struct image_source *out, struct error *err)
 {
-    struct registry_host *host = NULL;
-    auto_free char *brief = reference_print_short(ref);
-    auto_free char *scope = xasprintf("repository:%s:pull", ref->repository);
     auto_(image_source) struct image_source source;
+    auto_(origins) struct origins origins = { 0 };
+    auto_(strbuf) struct strbuf story = STRBUF_INIT;
+    size_t at = 0;
 
     image_source_init(&source);
-    TRY(registry_host_get(client, ref, &host, err));
-    struct resolver r = {
-        .base = { fetch }, .host = host, .ref = ref, .brief = brief, .scope = scope
-    };
-    if (load(&r, platform, &source, err) < 0) {
-        return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED
-                   ? error_wrap(err, "image %s", brief)
-                   : -1;
+    TRY(origins_open(client, ref, &origins, err));
+    for (;; at++) {
+        struct error why = { 0 };
+        if (ask(&origins.items[at], at + 1 == origins.count, ref, platform, &source, &why) == 0)
+            break;
+        image_source_release(&source);
+        if (!origins_may_go_on(&origins, at, &story, &why, err))
+            return -1;
     }
     source.name = reference_print(ref);
-    source.provider = pull_provider_new(host, ref);
+    source.provider = pull_provider_new(&origins, at);
     source.free_provider = pull_provider_free;
     *out = source;
     image_source_init(&source);

@@ -72,12 +72,12 @@ static void collect(const struct http_response *response, struct strvec *tags)
     }
 }
 
-void tags_hint(struct registry_host *host, const struct reference *ref, const char *scope,
-               struct error *err)
+void tags_hint(const struct origin *origin, const char *wanted, struct error *err)
 {
-    auto_free char *target = xasprintf("/v2/%s/tags/list?n=1000", ref->repository);
+    struct registry_host *host = origin->host;
+    auto_free char *target = xasprintf("/v2/%s/tags/list?n=1000", origin->repository);
     const struct registry_request request = {
-        .method = "GET", .target = target, .scope = scope, .limit = TAGS_ANSWER_MAX
+        .method = "GET", .target = target, .scope = origin->scope, .limit = TAGS_ANSWER_MAX
     };
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
     auto_(error) struct error ignored = { 0 };
@@ -88,13 +88,13 @@ void tags_hint(struct registry_host *host, const struct reference *ref, const ch
         return;
     if (response.status == 404) {
         error_hint(err, "%s has no repository %s, or does not show it to you", host->name,
-                   ref->repository);
+                   origin->repository);
         return;
     }
     if (response.status != 200)
         return;
     collect(&response, &tags);
-    size_t shown = tags_rank(&tags, ref->tag, TAGS_SHOWN);
+    size_t shown = tags_rank(&tags, wanted, TAGS_SHOWN);
     for (size_t i = 0; i < shown; i++) {
         auto_free char *tag = registry_clean_text(tags.items[i], TAG_LENGTH_MAX);
         strbuf_addf(&list, "%s%s", i ? ", " : "", tag);

@@ -4,13 +4,12 @@
 #define LIB_REGISTRY_TAGS_H
 
 #include "lib/base/strvec.h"
-#include "lib/registry/registry_internal.h"
+#include "lib/registry/origins_internal.h"
 
 /* Moves the (at most `count`) tags nearest to `wanted` to the front, nearest first; returns how
  * many. */
 size_t tags_rank(struct strvec *tags, const char *wanted, size_t count);
 /* Asks the registry for its tags and adds the nearest ones to the error as a hint, if it can. */
-void tags_hint(struct registry_host *host, const struct reference *ref, const char *scope,
-               struct error *err);
+void tags_hint(const struct origin *origin, const char *wanted, struct error *err);
 
 #endif

@@ -1,54 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Images from and to a registry on loopback.
 load helpers
+load registry
 
-# start_registry NAME PORT [AUTH-LINES]: leaves its process id in $server
-start_registry() {
-    cat > "$BATS_TEST_TMPDIR/$1.yml" << END
-version: 0.1
-log: {level: error}
-storage: {filesystem: {rootdirectory: $BATS_TEST_TMPDIR/$1}, delete: {enabled: true}}
-http: {addr: "127.0.0.1:$2"}
-${3:-}
-END
-    docker-registry serve "$BATS_TEST_TMPDIR/$1.yml" > "$1.log" 2>&1 3>&- &
-    server=$!
-    servers+=("$server")
-    wait_for_port "$2"
-}
-
-stop_registry() {
-    kill "$server"
-    wait "$server" 2> /dev/null || true
-}
-
-setup() {
-    common_setup
-    servers=()
-    port=$(free_port)
-    HUB=localhost:$port
-    start_registry hub "$port"
-    echo content > "$CTX/file"
-    dockerfile << END
-FROM base
-COPY file /file
-END
-}
-
-teardown() {
-    for server in "${servers[@]}"; do
-        kill "$server" 2> /dev/null || true
-    done
-    wait
-    common_teardown
-}
-
-# Puts the base image there as team/base:1.0, by another tool.
-put_base() {
-    skopeo copy --quiet --dest-tls-verify=false "oci:$BASE:latest" "docker://$HUB/team/base:1.0"
-}
-
-inspect_remote() { skopeo inspect --tls-verify=false "docker://$1"; }
+setup() { registry_setup; }
+teardown() { registry_teardown; }
 
 @test "--push: skopeo pulls what was built" {
     ok mlb -t "$HUB/a/b:1" --push -o img.tar "$CTX"
@@ -75,6 +31,35 @@ inspect_remote() { skopeo inspect --tls-verify=false "docker://$1"; }
     run --separate-stderr "$MLBUILD" push -q "$HUB/a/b:1"
     same "standard output" "$output" "$digest"
     same "standard error" "$stderr" ""
+}
+
+# requests METHOD [PATTERN]: how many the hub was asked
+requests() { grep -c "\"$1 /v2/[^ ]*${2:-}[^ ]* HTTP" hub.log || true; }
+
+@test "push: several images at once; the base's layers are mounted; a second push is a handful of requests" {
+    put_base
+    dockerfile << END
+FROM $HUB/team/base:1.0
+COPY file /file
+END
+    ok "$MLBUILD" build --progress=plain -t "$HUB/new/app:1" -t "$HUB/new/app:2" "$CTX"
+    ok "$MLBUILD" push --progress=plain "$HUB/new/app:1" "$HUB/new/app:2"
+    says "pushed $HUB/new/app:1@" "pushed $HUB/new/app:2@"
+    ok inspect_remote "$HUB/new/app:2"
+    same mounts "$(requests POST "new/app.*mount=.*from=team%2Fbase")" 2
+    same "uploads: a layer, the configuration" "$(requests PUT new/app/blobs)" 2
+    : > hub.log
+    ok "$MLBUILD" push --progress=plain "$HUB/new/app:1"
+    same uploads "$(requests POST)$(requests PATCH)" 00
+    [ "$(grep -c HTTP/1.1 hub.log)" -le 6 ]
+}
+
+@test "push-by-digest: no tag appears" {
+    ok mlb -o "type=image,name=$HUB/a/b,push-by-digest=true,name-canonical=true,push=true" --metadata-file meta "$CTX"
+    local digest=$(json "d['containerimage.digest']" < meta)
+    ok skopeo inspect --raw --tls-verify=false "docker://$HUB/a/b@$digest"
+    run skopeo list-tags --tls-verify=false "docker://$HUB/a/b"
+    says_not latest
 }
 
 @test "pull: every blob comes, once; then builds need no registry" {
@@ -225,26 +210,16 @@ END
     says "Dockerfile:1"
 }
 
-# fault KIND: a base from the server that misbehaves as KIND says
-fault_server() {
-    python3 "$HERE/../registry/fault_server.py" "$PWD/fault.port" "$PWD/fault.log" 3>&- &
-    servers+=($!)
-    wait_until 10 test -s fault.port
-    fault=127.0.0.1:$(cat fault.port)
-    mkdir "$HOME/.docker"
-    echo "{\"auths\": {\"$fault\": {\"auth\": \"$(printf user:secret | base64)\"}}}" > "$HOME/.docker/config.json"
-}
-
-@test "wrong digest, truncated body, lies: exit 1, no layer stays" {
+@test "wrong digest, truncated body, lies: exit 4, no layer stays" {
     fault_server
     try() { # KIND CODE TEXT
         printf 'FROM %s/%s\nRUN true\n' "$fault" "$1" > "$CTX/Dockerfile"
         fails "$2" "$MLBUILD" build --progress=plain -t img "$CTX"
         says "$3" "Dockerfile:1" ">>> FROM $fault/$1"
     }
-    try wrong-bytes 1 "not sha256:"
-    try lying-digest 1 "registry calls the manifest"
-    try wrong-config 1 "does not match size and digest"
+    try wrong-bytes 4 "not sha256:"
+    try lying-digest 4 "registry calls the manifest"
+    try wrong-config 4 "does not match size and digest"
     try html 1 "manifest: line 1"
     run "$MLBUILD" images
     says_not "img"
@@ -278,7 +253,7 @@ print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
         same "$kind" "$(image cat "$kind.tar" /sum)" "$sum  -"
         rm -r "$MLBUILD_STORE"
     done
-    fails 1 from_fault wrong-bytes
+    fails 4 from_fault wrong-bytes
     says "not sha256:"
     fails 1 from_fault wrong-diff
     says "but the image's configuration says"

@@ -12,7 +12,7 @@ out=build/fuzz
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz | tail -n 1
-mkdir -p $out/corpus-{parser,expander,ignore}
+mkdir -p $out/corpus-{parser,expander,ignore,toml}
 
 n=0
 for file in tests/golden/*/*/Dockerfile; do
@@ -29,6 +29,8 @@ grep -hoE '[^ ]*\$[^ ]*' tests/golden/*/*/Dockerfile | sort -u | while read -r w
 done
 printf '*\n!a/b\n**/c\n[a-z]?\n#x\n a \n\\*\na/b/c\n' >$out/corpus-ignore/seed-1
 printf '**/*.o\n!**/keep.o\n/\n.\nx**\n**y\na/**/z\n' >$out/corpus-ignore/seed-2
+printf '[[registry]]\nprefix = "*.x"\nmirror = [{ location = "a", insecure = true }]\n' >$out/corpus-toml/seed-1
+printf 'a.b = """\nx\\\n  y"""\n[c]\nd = [1, 0x2, -3,]\n[[e.f]]\n[e.g]\n' >$out/corpus-toml/seed-2
 
 run() {
     "$out/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
@@ -36,6 +38,6 @@ run() {
         { tail -n 60 "$out/$1.log"; return 1; }
     printf '%-10s %s runs\n' "$1" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$1.log")"
 }
-run parser & first=$!
+(run parser && run toml) & first=$!
 run expander && run ignore || { wait $first; exit 1; }
 wait $first

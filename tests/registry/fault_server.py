@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """fault_server.py PORT-FILE LOG-FILE: a registry on loopback that does wrong what the name of the
-repository says ("truncated", "truncated.again": a fresh one of the same kind). A second port is "another origin": whatever authorisation arrives there is a LEAK."""
+repository says ("truncated", "truncated.again": a fresh one of the same kind; "up-...": see uploads.py). A second port is "another origin": whatever authorisation arrives there is a LEAK."""
+import email.utils
 import gzip
 import hashlib
 import http.server
@@ -14,6 +15,8 @@ import sys
 import tarfile
 import threading
 import time
+
+from uploads import Cut, Uploads
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -75,7 +78,7 @@ seen = {}
 lock = threading.Lock()
 
 
-class Server(http.server.BaseHTTPRequestHandler):
+class Server(Uploads, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
@@ -104,7 +107,20 @@ class Server(http.server.BaseHTTPRequestHandler):
     def origin(self):
         return self.server.server_address[1]
 
+    def other_port(self):
+        return other.server_address[1]
+
+    def handle_one_request(self):
+        try:
+            super().handle_one_request()
+        except Cut:
+            self.close_connection = True
+
     def do_GET(self):
+        if self.path.startswith("/up-token"):
+            return self.up_token()
+        if "/blobs/uploads/" in self.path:
+            return self.status() if self.take() else None
         if self.origin() == other.server_address[1]:
             return self.stranger()
         if self.path == "/v2/":
@@ -159,6 +175,15 @@ class Server(http.server.BaseHTTPRequestHandler):
             return self.answer(503)
         if name == "too-many" and self.times() < 1:
             return self.answer(429, Retry_After="1")
+        if name == "limited":
+            return self.answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}',
+                               Retry_After="5430", Ratelimit_Limit="100;w=21600", Ratelimit_Remaining="0;w=21600")
+        if name == "limited-until":
+            return self.answer(429, Retry_After="Fri, 31 Dec 2100 23:59:59 GMT")
+        if name == "too-many-date" and self.times() < 1:
+            return self.answer(429, Retry_After=email.utils.formatdate(time.time() + 2, usegmt=True))
+        if name == "always-429":
+            return self.answer(429)
         if name == "html":
             return self.answer(200, b"<html>", Content_Type="text/html")
         if name == "big-manifest":
@@ -176,6 +201,8 @@ class Server(http.server.BaseHTTPRequestHandler):
                            Docker_Content_Digest=digest)
 
     def do_blobs(self, name, digest):
+        if name == "forgets":
+            return self.answer(404)
         body = CONFIGS.get(digest)
         if body:
             return self.answer(200, body.replace(b"linux", b"linus") if name == "wrong-config"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""make_layout.py DIR [TAG] [LAYER_BYTES]: a tiny OCI image layout with two layers and a nested index."""
+"""make_layout.py DIR [TAG] [LAYER_BYTES]: a tiny OCI image layout with two layers and a nested index.
+make_layout.py --big DIR MIB: a layout with one layer of so many MiB of zeros, in a file without blocks."""
 import gzip
 import hashlib
 import io
@@ -64,7 +65,26 @@ class Layout:
             json.dump({"schemaVersion": 2, "manifests": [entry]}, f)
 
 
+def big(root, mib):
+    layout = Layout(root)
+    digest = hashlib.sha256()
+    for _ in range(mib):
+        digest.update(bytes(1 << 20))
+    with open(f"{root}/blobs/sha256/{digest.hexdigest()}", "wb") as f:
+        f.truncate(mib << 20)
+    name = "sha256:" + digest.hexdigest()
+    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [name]}}
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST,
+                "config": layout.put(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
+                "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": name,
+                            "size": mib << 20}]}
+    layout.finish(layout.put(json.dumps(manifest).encode(), MANIFEST), "1")
+
+
 def main():
+    if sys.argv[1] == "--big":
+        big(sys.argv[2], int(sys.argv[3]))
+        return
     tag = sys.argv[2] if len(sys.argv) > 2 else "1"
     size = int(sys.argv[3]) if len(sys.argv) > 3 else 300000
     layout = Layout(sys.argv[1])

@@ -9,7 +9,8 @@
  *     registry_probe push STORE LAYOUT REFERENCE...        from a layout through STORE
  *     registry_probe layout SPEC [PLATFORM]                prints the manifest's digest
  *
- * $PROBE_INSECURE names a host whose certificate need not be known.
+ * $PROBE_INSECURE names a host whose certificate need not be known, $PROBE_CHUNK says how large the
+ * parts of a large blob are.
  */
 #include <string.h>
 
@@ -235,8 +236,11 @@ static int run(int argc, char **argv, struct error *err)
     auto_(store) struct store store = { 0 };
     auto_(strvec) struct strvec insecure = { 0 };
     const char *insecure_host = getenv("PROBE_INSECURE");
+    const char *chunk = getenv("PROBE_CHUNK");
     struct registry_options options = { .places = credential_places_from_environment(),
+                                        .config = registry_places_from_environment(),
                                         .insecure_hosts = &insecure,
+                                        .upload_chunk = chunk ? strtoull(chunk, NULL, 10) : 0,
                                         .retry = &quick };
     const char *command = argc > 2 ? argv[1] : "";
     bool is_push = strcmp(command, "push") == 0;

@@ -169,6 +169,7 @@ fault bad-range 0 "sha256:"
 fault range-refused 0 "sha256:"
 fault flaky 0 "sha256:"
 fault too-many 0 "sha256:"
+fault too-many-date 0 "sha256:"
 fault redirect 0 "sha256:"
 fault redirect-relative 0 "sha256:"
 fault token 0 "sha256:"
@@ -177,6 +178,9 @@ fault twice 0 "sha256:"
 fault foreign-realm 1 "belongs to another domain"
 fault always-truncated 1 "after 6 tries"
 fault always-503 1 "after 6 tries"
+fault always-429 1 "try again later: the registry does not say when"
+fault limited 1 "the limit is 100 in 6 h; try again in 1 h 31 min, at 2"
+fault limited-until 1 "too many requests"
 fault wrong-bytes 1 "not sha256:"
 fault wrong-config 1 "does not match size and digest"
 fault long-body 1 "more than the"
@@ -195,6 +199,60 @@ fault big-manifest 1 "longer than"
 fault index-loop 1 "nested more than 3"
 fault layer-count 1 "but the configuration"
 fault ansi 1 "denied"
+
+# images that it takes: blobs of 300 kB in parts of 100000 bytes
+push() { # NAME EXPECTED-EXIT EXPECTED-WORDS
+    PROBE_CHUNK=100000 check "push: $1" "$2" "$3" timeout 60 "$probe" push "$work/store2" \
+        "$work/layout" "127.0.0.1:$fault/$1:latest"
+}
+push up-good 0 "$digest"
+push up-good 0 "$digest"
+for cut in 1 2 3 149 150 151 99999 100000 100001 150000 199999 200000 250000 299999 300000 300101; do
+    push up-cut-at_$cut 0 "$digest"
+done
+push up-cut_99999 0 "$digest"
+push up-cut_100001 0 "$digest"
+for cut in 99999 100001 250000; do push up-forgets-cut_$cut 1 "after 6 tries"; done
+for cut in 1 100000 250000; do push up-forgets-at_$cut 0 "$digest"; done
+push up-torn 0 "$digest"
+push up-lost-answer 0 "$digest"
+push up-status-lies 0 "$digest"
+push up-status-zero 0 "$digest"
+push up-partial 0 "$digest"
+push up-no-range 0 "$digest"
+push up-range-lies 0 "$digest"
+push up-no-chunks 0 "$digest"
+push up-413_30000 0 "$digest"
+push up-413_1000 1 "client_max_body_size"
+push up-min_250000 0 "$digest"
+push up-relative 0 "$digest"
+push up-elsewhere 0 "$digest"
+push up-plain-elsewhere 1 "without https"
+push up-file 1 "neither http nor https"
+push up-storm 0 "$digest"
+push up-expiring_4 0 "$digest"
+push up-mismatch 1 "not that digest"
+push up-digest-lies 1 "stored sha256:0000"
+push up-manifest-lies 1 "stored another manifest"
+push up-pretends 0 "$digest"
+push up-mounts 0 "$digest"
+push up-mount-refused 0 "$digest"
+
+# a large layer over a line that breaks sixteen times; BIG_MIB=4096: as users have them
+mib=${BIG_MIB:-512}
+python3 "$here/make_layout.py" --big "$work/big" "$mib"
+big=$("$probe" layout "$work/big")
+check "push: $mib MiB" 0 "$big" env PROBE_CHUNK=$((mib << 13)) python3 -c '
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print("peak", peak, "KiB")
+sys.exit(code or peak > 64 * 1024)' \
+    "$probe" push "$work/store6" "$work/big" "127.0.0.1:$fault/up-cut_$((mib << 16)):1"
+check "... in less than 1.1 times its bytes" 0 "" awk -v name="up-cut_$((mib << 16))" -v size=$((mib << 20)) '
+    $1 == "pushed" && $2 == name { print; sent = $3 }
+    END { exit !(sent >= size && sent < 1.1 * size) }' "$work/fault.log"
+rm -r "$work/big" "$work/store6"
 
 # the same, read while it arrives; by a single thread as well
 follow() { # NAME EXPECTED-EXIT EXPECTED-WORDS

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/atomic_file.h"
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "tests/support/test.h"
 
@@ -43,11 +44,25 @@ static void places_have_an_order(void **state)
     (void)state;
     char *dir = test_tmpdir();
     auto_free char *home_docker = put(dir, ".docker", "config.json", AUTH("r.io", B2));
+    auto_free char *home_docker_file = xasprintf("%s/config.json", home_docker);
     auto_free char *run = put(dir, "containers", "auth.json", AUTH("r.io", C3));
     auto_free char *file_dir = put(dir, "other", "auth", AUTH("r.io", A1));
     auto_free char *file = xasprintf("%s/auth", file_dir);
     auto_free char *config = put(dir, "config", "config.json", AUTH("other.io", A1));
-    struct credential_places places = { .xdg_runtime_dir = dir };
+    auto_free char *xdg = xasprintf("%s/xdg", dir);
+    auto_free char *in_xdg = put(dir, "xdg", "x", "");
+    auto_free char *in_xdg2 = put(dir, "xdg/containers", "auth.json", AUTH("r.io", B2));
+    auto_free char *in_home = put(dir, ".config", "x", "");
+    auto_free char *in_home2 = put(dir, ".config/containers", "auth.json", AUTH("r.io", A1));
+    struct credential_places places = { .home = dir };
+
+    assert_int_equal(unlinkat(AT_FDCWD, home_docker_file, 0), 0);
+    assert_user(&places, "r.io", "x", "a");
+    places.xdg_config_home = xdg;
+    assert_user(&places, "r.io", "x", "b");
+    places.home = NULL;
+    places.xdg_runtime_dir = dir;
+    auto_free char *home_docker2 = put(dir, ".docker", "config.json", AUTH("r.io", B2));
 
     assert_user(&places, "r.io", "x", "c");
     places.registry_auth_file = file;
@@ -143,6 +158,46 @@ static void bad_files(void **state)
     }
 }
 
+static void kept_and_forgotten(void **state)
+{
+    (void)state;
+    struct error err = { 0 };
+    char *dir = test_tmpdir();
+    auto_free char *config = put(dir, "config", "config.json",
+                                 "{\"auths\":{\"r.io\":{\"auth\":\"" A1
+                                 "\"},\"https://r.io/v2/\":{},\"s.io\":{\"auth\":\"" B2
+                                 "\"}},\"x\":{\"y\":[1,2.5,\"\\u00e9<\"]}}");
+    struct credential_places places = { .docker_config = config };
+    struct credential c = { .username = (char *)"u", .secret = (char *)"p:q" };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_free char *path = xasprintf("%s/config.json", config);
+    auto_free char *where = NULL;
+    size_t count = 0;
+
+    assert_ok(credentials_store(&places, "r.io", &c, &where, &err), &err);
+    assert_string_equal(where, path);
+    assert_user(&places, "r.io", "x", "u");
+    assert_user(&places, "s.io", "x", "b");
+    free(take_ptr(where));
+    assert_ok(credentials_store(&places, "docker.io", &c, &where, &err), &err);
+    assert_user(&places, "docker.io", "library/x", "u");
+    assert_ok(fd_read_file(AT_FDCWD, path, 10000, &text, &err), &err);
+    assert_non_null(strstr(text.buf, "\"https://index.docker.io/v1/\""));
+    assert_non_null(strstr(text.buf, "2.5"));
+    assert_ok(credentials_erase(&places, "r.io", &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_user(&places, "r.io", "x", "");
+    assert_ok(credentials_erase(&places, NULL, &count, &err), &err);
+    assert_int_equal(count, 2);
+    assert_user(&places, "s.io", "x", "");
+    assert_ok(credentials_erase(&places, NULL, &count, &err), &err);
+    assert_int_equal(count, 0);
+    places.docker_config = NULL;
+    free(take_ptr(where));
+    assert_error(credentials_store(&places, "r.io", &c, &where, &err), &err, ERROR_USER, "$HOME");
+    test_tmpdir_remove(dir);
+}
+
 static void a_missing_helper_is_noted(void **state)
 {
     (void)state;
@@ -158,13 +213,14 @@ static void a_missing_helper_is_noted(void **state)
 
 int main(void)
 {
-    enum { OTHERS = 5 };
+    enum { OTHERS = 6 };
     struct CMUnitTest tests[COUNT(keys) + OTHERS] = {
         cmocka_unit_test(places_have_an_order),
         cmocka_unit_test(the_longest_key_wins),
         cmocka_unit_test(other_forms),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(a_missing_helper_is_noted),
+        cmocka_unit_test(kept_and_forgotten),
     };
     for (size_t i = 0; i < COUNT(keys); i++)
         tests[OTHERS + i] =
