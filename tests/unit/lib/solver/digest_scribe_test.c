@@ -59,11 +59,11 @@ static void commit(struct layer_writer *w, const struct face_options *faces,
                    struct digest *out_diff_id)
 {
     struct error err = { 0 };
-    char id[LAYER_ID_SIZE];
+    struct written_layer written;
     bool found = false;
     struct layer_face face;
-    assert_ok(w->ops->commit(w, "", id, &err), &err);
-    assert_ok(layer_face_get(faces, id, &face, &found, &err), &err);
+    assert_ok(w->ops->commit(w, "", &written, &err), &err);
+    assert_ok(layer_face_get(faces, written.id, &face, &found, &err), &err);
     assert_true(found);
     *out_diff_id = face.diff_id;
 }
