@@ -23,13 +23,10 @@ static int find_merge_cached(struct solver *s, const struct vertex *v, bool *out
     return 0;
 }
 
-/* Is `v` cached, with all roots below it? Sets its result if so. */
-static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
+static int look_up(struct solver *s, const struct vertex *v, bool *out, struct error *err)
 {
     struct vertex_state *state = state_of(s, v);
     *out = true;
-    if (state->status == VERTEX_CACHED)
-        return 0;
     if (v->kind == OP_IMAGE) {
         set_image_result(s, v);
         state->status = state->status == VERTEX_PENDING ? VERTEX_PENDING : VERTEX_CACHED;
@@ -61,6 +58,19 @@ static int find_cached(struct solver *s, const struct vertex *v, bool *out, stru
     *out = *out && !state->anew && reuse(s, v, &key, &record);
     if (*out)
         state->status = VERTEX_CACHED;
+    return 0;
+}
+
+/* Is `v` cached, with all roots below it? Sets its result if so. Each vertex is looked up once: the
+ * ways down from the target may be far more than the vertices. */
+static int find_cached(struct solver *s, const struct vertex *v, bool *out, struct error *err)
+{
+    struct vertex_state *state = state_of(s, v);
+    *out = state->status == VERTEX_CACHED;
+    if (*out || state->is_missed)
+        return 0;
+    TRY(look_up(s, v, out, err));
+    state->is_missed = !*out;
     return 0;
 }
 

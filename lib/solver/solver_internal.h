@@ -36,7 +36,8 @@ struct local_files {
 
 struct vertex_state {
     enum vertex_status status;
-    bool has_key; /* false as well while something that it rests on is unread */
+    bool is_missed; /* the plan has found that it is not cached */
+    bool has_key;   /* false as well while something that it rests on is unread */
     enum root_use use;
     bool anew;         /* it, or something that it rests on or takes from, is to run anew */
     struct digest key; /* definition key */

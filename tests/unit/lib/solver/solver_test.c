@@ -284,6 +284,20 @@ static void a_linked_copy_is_made_once(void **state)
     }
 }
 
+/* The ways from the target to the first step are 2 to the power of 40. */
+static void stages_on_stages_are_planned_at_once(void **state)
+{
+    struct bench *b = *state;
+    struct error err = { 0 };
+    bool complete = false;
+    struct vertex *stage = add_run(b, NULL, "ok", "one");
+    for (int i = 0; i < 40; i++)
+        stage = add_copy(b, stage, stage, "file");
+    auto_(solver) struct solver *s = new_solver(b, false);
+    assert_ok(solver_plan(s, stage, &complete, &err), &err);
+    assert_false(complete);
+}
+
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -298,6 +312,7 @@ int main(void)
         BENCH_TEST(contexts_count_by_content),
         BENCH_TEST(a_copy_survives_a_new_root),
         BENCH_TEST(a_linked_copy_is_made_once),
+        BENCH_TEST(stages_on_stages_are_planned_at_once),
     };
     return cmocka_run_group_tests_name("solver", tests, NULL, NULL);
 }
