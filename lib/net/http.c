@@ -65,6 +65,7 @@ struct transfer {
     struct error *err;
     size_t header_bytes;
     uint64_t sent, received;
+    bool headers_ended; /* with an empty line, not with the connection */
     bool headers_done;
     bool is_proxied;
     struct strbuf authorities; /* while libcurl reads them */
@@ -210,6 +211,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
         /* the answer of a proxy, or "100 Continue", came before */
         forget_headers(t->response);
+        t->headers_ended = false;
         struct str status = str_trim(line, "\r\n");
         uint64_t number = 0;
         str_cut(&status, ' ');
@@ -217,6 +219,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
             t->response->status = (int)number;
         return size * count;
     }
+    t->headers_ended |= str_trim(line, "\r\n").len == 0;
     struct str value = line;
     struct str name = str_cut(&value, ':');
     keep_header(t->response, name, str_trim(value, " \t\r\n"));
@@ -548,7 +551,10 @@ int http_perform(struct http_client *client, const struct http_request *request,
     if (rc == 0) {
         CURLcode code = curl->easy_perform(handle->easy);
         finish(curl, handle->easy, response);
-        rc = code == CURLE_OK ? begin_body(&t, err) : explain(curl, &t, code, err);
+        rc = code != CURLE_OK ? explain(curl, &t, code, err)
+             : t.headers_ended
+                 ? begin_body(&t, err)
+                 : error_set(err, ERROR_NETWORK, 0, "the answer ended in its headers");
     }
     curl->slist_free_all(headers);
     give_handle(client, handle);

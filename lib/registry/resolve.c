@@ -21,6 +21,7 @@ struct document {
     char *target;
     bool is_manifest;
     uint64_t limit;
+    const struct descriptor *wanted; /* NULL: whatever comes */
     struct http_response response;
 };
 
@@ -58,6 +59,9 @@ static int get_document(void *arg, long *retry_after_s, struct error *err)
                                               .limit = d->limit ? d->limit : 1 };
     TRY(registry_call(r->origin->host, &request, &d->response, err));
     *retry_after_s = d->response.retry_after_s;
+    if (d->response.status == 200 && d->wanted && d->response.body.len < d->wanted->size)
+        return error_set(err, ERROR_NETWORK, 0, "%s: the answer ended early",
+                         r->origin->host->name);
     if (d->response.status == 200)
         return 0;
     auto_free char *what = xasprintf("pull %s", r->brief);
@@ -80,9 +84,11 @@ static int fetch(struct document_fetcher *base, const struct descriptor *wanted,
     char digest[DIGEST_TEXT_SIZE];
     bool is_manifest =
         media_type_is_manifest(wanted->media_type) || media_type_is_index(wanted->media_type);
-    auto_(document) struct document d = {
-        .resolver = r, .is_manifest = is_manifest, .limit = limit, .response = HTTP_RESPONSE_INIT
-    };
+    auto_(document) struct document d = { .resolver = r,
+                                          .is_manifest = is_manifest,
+                                          .limit = limit,
+                                          .wanted = wanted,
+                                          .response = HTTP_RESPONSE_INIT };
 
     digest_print(&wanted->digest, digest);
     d.target = xasprintf("/v2/%s/%s/%s", r->origin->repository, is_manifest ? "manifests" : "blobs",

@@ -54,6 +54,16 @@ END
     [ "$(grep -c HTTP/1.1 hub.log)" -le 6 ]
 }
 
+@test "storage that forgets a blob: a pull says which, a push mends it" {
+    ok mlb -t "$HUB/a/b:1" --push "$CTX"
+    local layer=$(skopeo inspect --raw --tls-verify=false "docker://$HUB/a/b:1" | json "d['layers'][-1]['digest']")
+    rm -r "hub/docker/registry/v2/blobs/sha256/"*"/${layer#sha256:}"
+    MLBUILD_STORE=$PWD/store2 fails 4 "$MLBUILD" pull "$HUB/a/b:1"
+    says "${layer:0:19}" "not found"
+    ok "$MLBUILD" push "$HUB/a/b:1"
+    MLBUILD_STORE=$PWD/store2 ok "$MLBUILD" pull "$HUB/a/b:1"
+}
+
 @test "push-by-digest: no tag appears" {
     ok mlb -o "type=image,name=$HUB/a/b,push-by-digest=true,name-canonical=true,push=true" --metadata-file meta "$CTX"
     local digest=$(json "d['containerimage.digest']" < meta)

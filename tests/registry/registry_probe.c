@@ -7,7 +7,9 @@
  *     registry_probe follow REFERENCE STORE [alone]        the same, read by several on the way;
  *                                                         by one thread, if they are alone
  *     registry_probe push STORE LAYOUT REFERENCE...        from a layout through STORE
- *     registry_probe layout SPEC [PLATFORM]                prints the manifest's digest
+ *     registry_probe stress STORE LAYOUT HOST COUNT       COUNT images pushed and pulled, several
+ * at once, each into a store of its own registry_probe layout SPEC [PLATFORM]                prints
+ * the manifest's digest
  *
  * $PROBE_INSECURE names a host whose certificate need not be known, $PROBE_CHUNK says how large the
  * parts of a large blob are.
@@ -219,6 +221,96 @@ static int follow(struct registry_client *client, char **args, struct error *err
     return 0;
 }
 
+/* One image on its way there and back. */
+struct stress_job {
+    const struct registry_options *options;
+    const struct image_source *source;
+    char *name, *store;
+    struct error err;
+};
+
+static int go_there(const struct stress_job *job, const struct reference *ref, struct error *err)
+{
+    const struct push_image image = { .manifest = &job->source->manifest,
+                                      .text = job->source->manifest_text.buf,
+                                      .len = job->source->manifest_text.len,
+                                      .targets = ref,
+                                      .target_count = 1 };
+    struct registry_client *client = registry_client_new(job->options);
+    int rc = registry_push(client, &image, NULL, 1, err);
+    registry_client_free(client);
+    return rc < 0 ? error_wrap(err, "push") : 0;
+}
+
+static int come_back(const struct stress_job *job, const struct reference *ref, struct error *err)
+{
+    struct registry_options options = *job->options;
+    struct platform platform;
+    auto_(store) struct store store = { 0 };
+
+    TRY(platform_from(NULL, &platform, err));
+    TRY(store_open(&store, job->store, err));
+    options.store = &store;
+    struct registry_client *client = registry_client_new(&options);
+    struct image_source pulled;
+    image_source_init(&pulled);
+    int rc = registry_resolve(client, ref, &platform, &pulled, err);
+    if (rc == 0)
+        rc = fetch_all(&pulled, err);
+    image_source_release(&pulled);
+    registry_client_free(client);
+    return rc < 0 ? error_wrap(err, "pull") : 0;
+}
+
+static int there_and_back(const struct stress_job *job, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+
+    TRY(reference_parse(job->name, &ref, err));
+    TRY(go_there(job, &ref, err));
+    return come_back(job, &ref, err);
+}
+
+static void stress_job(void *arg, size_t index)
+{
+    struct stress_job *job = (struct stress_job *)arg + index;
+    if (there_and_back(job, &job->err) < 0)
+        printf("%s: %s\n", job->name, job->err.message);
+}
+
+static int stress(const struct registry_options *options, char **args, struct error *err)
+{
+    auto_(image_source) struct image_source source;
+    struct platform platform;
+    size_t count = strtoull(args[3], NULL, 10);
+    size_t failed = 0;
+    auto_free struct stress_job *jobs = xcalloc(count, sizeof *jobs);
+
+    image_source_init(&source);
+    TRY(platform_from(NULL, &platform, err));
+    TRY(layout_open(args[1], &platform, options->store, &source, err));
+    TRY(fetch_all(&source, err));
+    for (size_t i = 0; i < count; i++)
+        jobs[i] = (struct stress_job){ options,
+                                       &source,
+                                       xasprintf("%s/stress/n%zu:1", args[2], i),
+                                       xasprintf("%s-%zu", args[0], i),
+                                       { 0 } };
+    struct thread_pool *pool = thread_pool_new(THREADS);
+    parallel_for(pool, count, THREADS, stress_job, jobs);
+    thread_pool_free(pool);
+    for (size_t i = 0; i < count; i++) {
+        failed += error_is_set(&jobs[i].err);
+        error_clear(&jobs[i].err);
+        free(jobs[i].name);
+        free(jobs[i].store);
+    }
+    if (failed)
+        return error_set(err, ERROR_NETWORK, 0, "%zu of %zu failed", failed, count);
+    print_digest(&source);
+    return 0;
+}
+
 static int layout(char **args, struct error *err)
 {
     auto_(image_source) struct image_source source;
@@ -243,7 +335,8 @@ static int run(int argc, char **argv, struct error *err)
                                         .upload_chunk = chunk ? strtoull(chunk, NULL, 10) : 0,
                                         .retry = &quick };
     const char *command = argc > 2 ? argv[1] : "";
-    bool is_push = strcmp(command, "push") == 0;
+    bool is_stress = strcmp(command, "stress") == 0;
+    bool is_push = strcmp(command, "push") == 0 || is_stress;
     bool is_follow = strcmp(command, "follow") == 0;
     bool is_pull = strcmp(command, "pull") == 0 || is_follow;
     const char *path = is_push ? argv[2] : (is_pull ? argv[3] : NULL);
@@ -256,6 +349,8 @@ static int run(int argc, char **argv, struct error *err)
         TRY(store_open(&store, path, err));
         options.store = &store;
     }
+    if (is_stress)
+        return stress(&options, argv + 2, err);
     struct registry_client *client = registry_client_new(&options);
     int rc = is_push     ? push(client, &store, argv + 3, err)
              : is_follow ? follow(client, argv + 2, err)

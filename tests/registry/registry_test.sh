@@ -63,6 +63,12 @@ wait_for() { # PORT
     exit 1
 }
 
+wait_for_file() { # FILE
+    for _ in $(seq 100); do [ -s "$1" ] && return; sleep 0.1; done
+    echo "no $1"
+    exit 1
+}
+
 plain=$(free_port)
 start_registry plain "$plain" ""
 secure=$(free_port)
@@ -77,7 +83,7 @@ servers+=($!)
 wait_for "$plain"
 wait_for "$secure"
 wait_for "$closed"
-for _ in $(seq 100); do [ -s "$work/fault.port" ] && break; sleep 0.1; done
+wait_for_file "$work/fault.port"
 fault=$(cat "$work/fault.port")
 
 python3 "$here/make_layout.py" "$work/layout" 1
@@ -152,6 +158,52 @@ check "a helper that is not there" 1 "docker-credential-fake" \
 check "... does not stand in the way of public images" 0 "$digest" \
     "$probe" resolve "127.0.0.1:$plain/team/app:1.0"
 rm -r "$HOME/.docker"
+
+# a line that breaks at any byte, once, in either direction: EVERY=1 tries each
+python3 "$here/fault_proxy.py" "$work/line.port" "$plain" &
+servers+=($!)
+wait_for_file "$work/line.port"
+line=$(cat "$work/line.port")
+python3 "$here/make_layout.py" "$work/tiny" 1 500
+tiny=$("$probe" layout "$work/tiny")
+arm() { # DIRECTION BYTE: says "done" when the one before has come to pass
+    exec 3<> "/dev/tcp/127.0.0.1/$line"
+    echo "ARM $1 $2" >&3
+    read -r armed <&3
+    exec 3>&-
+}
+arm none 0
+break_line() { # DIRECTION WHAT COMMAND...: until a cut comes too late to matter
+    local direction=$1 what=$2 at=1 bad=0
+    shift 2
+    while [ $at -lt 20000 ]; do
+        arm "$direction" $at
+        if ! out=$("$@" $at 2>&1) || [ "$out" != "$tiny" ]; then
+            echo "cut at byte $at of the $direction: $out"
+            bad=1
+        fi
+        arm none 0
+        [ "$armed" = done ] || break
+        at=$((at + ${EVERY:-101}))
+    done
+    check "line: $what, cut in the $direction up to byte $at" 0 "" test $bad = 0 -a $at -gt 1000
+}
+push_tiny() { "$probe" push "$work/store7" "$work/tiny" "127.0.0.1:$line/cut/$direction-$1:1"; }
+pull_tiny() { rm -rf "$work/store8"; "$probe" pull "127.0.0.1:$line/cut/whole:1" "$work/store8"; }
+skopeo copy --quiet --dest-tls-verify=false "oci:$work/tiny:1" "docker://127.0.0.1:$plain/cut/whole:1"
+for direction in request answer; do
+    break_line $direction push push_tiny
+    break_line $direction pull pull_tiny
+done
+
+# 300 images there and back while 5 of 100 requests go wrong
+python3 "$here/fault_proxy.py" "$work/bad-line.port" "$plain" 5 &
+servers+=($!)
+wait_for_file "$work/bad-line.port"
+check "stress: 300 pushes and pulls over a bad line" 0 "$tiny" \
+    "$probe" stress "$work/stress" "$work/tiny" "127.0.0.1:$(cat "$work/bad-line.port")" 300
+check "stress: what came is what went" 0 "300" sh -c "cd '$work' && for store in stress-*; do
+    (cd \$store/blobs/sha256 && sha256sum * | awk '\$1 != \$2 { exit 1 }') || exit 1; done; ls -d stress-* | wc -l"
 
 # a server that misbehaves: the repository says how
 export DOCKER_AUTH_CONFIG="{\"auths\":{\"127.0.0.1:$fault\":{\"auth\":\"$auth\"}}}"
@@ -242,12 +294,14 @@ push up-mount-refused 0 "$digest"
 mib=${BIG_MIB:-512}
 python3 "$here/make_layout.py" --big "$work/big" "$mib"
 big=$("$probe" layout "$work/big")
+most=$((64 * 1024)) # KiB; a sanitizer takes more
+! nm "$probe" | grep -q __asan_init || most=$((1024 * 1024))
 check "push: $mib MiB" 0 "$big" env PROBE_CHUNK=$((mib << 13)) python3 -c '
 import resource, subprocess, sys
-code = subprocess.run(sys.argv[1:]).returncode
+code = subprocess.run(sys.argv[2:]).returncode
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print("peak", peak, "KiB")
-sys.exit(code or peak > 64 * 1024)' \
+sys.exit(code or peak > int(sys.argv[1]))' "$most" \
     "$probe" push "$work/store6" "$work/big" "127.0.0.1:$fault/up-cut_$((mib << 16)):1"
 check "... in less than 1.1 times its bytes" 0 "" awk -v name="up-cut_$((mib << 16))" -v size=$((mib << 20)) '
     $1 == "pushed" && $2 == name { print; sent = $3 }
