@@ -191,7 +191,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
                  const struct output *output, struct error *err)
 {
     struct meter meter;
-    struct layout_export e = { &s->store, image, names, &meter };
+    struct layout_export e = { &s->store, image, names, &meter, &s->cancel };
     const struct content archive = { write_layout, &e, &meter };
     auto_free char *title = title_of(output, names);
     char digest[DIGEST_TEXT_SIZE];
@@ -222,12 +222,13 @@ int export_image(struct session *s, struct image_record *image, const struct str
 struct rootfs_export {
     int root_fd;
     const struct diff_options *diff;
+    const struct cancel *cancel;
 };
 
 static int write_rootfs(const void *arg, struct writer *out, struct error *err)
 {
     const struct rootfs_export *x = arg;
-    return rootfs_write_tar(x->root_fd, x->diff, out, err);
+    return rootfs_write_tar(x->root_fd, x->diff, x->cancel, out, err);
 }
 
 static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, struct error *err)
@@ -237,7 +238,7 @@ static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, str
     auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_USER, errno, "open %s", dest);
-    return rootfs_write_dir(x->root_fd, x->diff, fd, err);
+    return rootfs_write_dir(x->root_fd, x->diff, x->cancel, fd, err);
 }
 
 int export_rootfs(struct session *s, struct snapshotter *snapshotter,
@@ -252,7 +253,7 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
     int rc = snapshotter->ops->view(snapshotter, layers, &view, err);
     if (rc == 0) {
         struct meter meter;
-        struct rootfs_export x = { view->root_fd, diff };
+        struct rootfs_export x = { view->root_fd, diff, &s->cancel };
         const struct content archive = { write_rootfs, &x, &meter };
         meter_start(&meter, s->progress, v, "writing", 0);
         rc = output->type == OUTPUT_TAR ? write_file(s, output->dest, &archive, err)

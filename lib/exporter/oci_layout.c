@@ -147,12 +147,13 @@ static int copy_blob(const struct layout_export *e, int blobs_fd, const struct d
     auto_close int fd = -1;
     auto_(atomic_file) struct atomic_file f = { .fd = -1 };
     digest_hex(d, hex);
+    TRY(cancel_check(e->cancel, err));
     TRY(blob_open(e->store, d, &fd, &size, err));
     if (fstatat(blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
         (uint64_t)st.st_size == size)
         return 0;
     TRY(atomic_file_open(&f, blobs_fd, hex, 0444, err));
-    TRY(fd_copy(fd, f.fd, size, hex, NULL, err));
+    TRY(fd_copy(fd, f.fd, size, hex, e->cancel, err));
     meter_add(e->meter, size);
     return atomic_file_commit(&f, false, err);
 }

@@ -10,6 +10,7 @@
 #ifndef LIB_EXPORTER_OCI_LAYOUT_H
 #define LIB_EXPORTER_OCI_LAYOUT_H
 
+#include "lib/base/cancel.h"
 #include "lib/base/strvec.h"
 #include "lib/store/image_store.h"
 
@@ -18,6 +19,7 @@ struct layout_export {
     const struct image_record *image; /* packed, has_manifest */
     const struct strvec *names;       /* full references it is known by; may be empty */
     struct meter *meter;              /* of what is copied into a directory; may be NULL */
+    const struct cancel *cancel;      /* asked while that is copied; may be NULL */
 };
 
 /* Writes the tarball to `out`. */

@@ -14,6 +14,7 @@
 struct export
 {
     const struct diff_options *options;
+    const struct cancel *cancel;
     struct hard_links links;
     struct tar_writer *tar; /* or: */
     int dest_fd;
@@ -26,7 +27,8 @@ static int to_tar(struct export *x, struct fs_entry *e, struct error *err)
     return e->tar.type == TAR_FILE ? tar_writer_content_fd(x->tar, e->fd, e->tar.path, err) : 0;
 }
 
-static int write_file(const struct fs_entry *e, int dir, const char *name, struct error *err)
+static int write_file(const struct export *x, const struct fs_entry *e, int dir, const char *name,
+                      struct error *err)
 {
     struct timespec mtime = { .tv_sec = e->tar.mtime_s, .tv_nsec = (long)e->tar.mtime_ns };
     struct timespec times[2] = { mtime, mtime };
@@ -34,7 +36,7 @@ static int write_file(const struct fs_entry *e, int dir, const char *name, struc
         openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path);
-    TRY(fd_copy(e->fd, fd, e->tar.size, e->tar.path, NULL, err));
+    TRY(fd_copy(e->fd, fd, e->tar.size, e->tar.path, x->cancel, err));
     if (fchmod(fd, e->tar.mode & 0777) < 0 || futimens(fd, times) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "set the attributes of %s", e->tar.path);
     return 0;
@@ -87,7 +89,7 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
         return 0;
     }
     if (e->tar.type == TAR_FILE)
-        return write_file(e, dir, name, err);
+        return write_file(x, e, dir, name, err);
     int rc = e->tar.type == TAR_SYMLINK ? symlinkat(e->tar.link, dir, name)
                                         : mkfifoat(dir, name, e->tar.mode & 0777);
     return rc < 0 ? error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path) : 0;
@@ -98,6 +100,7 @@ static int visit(void *arg, const struct walk_item *item, struct error *err)
     struct export *x = arg;
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
+    TRY(cancel_check(x->cancel, err));
     TRY(fs_entry_open(item->dir_fd, item->name, item->path, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY)
         return 0;
@@ -114,18 +117,18 @@ static int run(struct export *x, int root_fd, struct error *err)
     return rc;
 }
 
-int rootfs_write_tar(int root_fd, const struct diff_options *options, struct writer *out,
-                     struct error *err)
+int rootfs_write_tar(int root_fd, const struct diff_options *options, const struct cancel *cancel,
+                     struct writer *out, struct error *err)
 {
     struct tar_writer tar = tar_writer_init(out);
-    struct export x = { .options = options, .tar = &tar, .dest_fd = -1 };
+    struct export x = { .options = options, .cancel = cancel, .tar = &tar, .dest_fd = -1 };
     TRY(run(&x, root_fd, err));
     return tar_writer_finish(&tar, err);
 }
 
-int rootfs_write_dir(int root_fd, const struct diff_options *options, int dest_fd,
-                     struct error *err)
+int rootfs_write_dir(int root_fd, const struct diff_options *options, const struct cancel *cancel,
+                     int dest_fd, struct error *err)
 {
-    struct export x = { .options = options, .dest_fd = dest_fd };
+    struct export x = { .options = options, .cancel = cancel, .dest_fd = dest_fd };
     return run(&x, root_fd, err);
 }

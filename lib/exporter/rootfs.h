@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rootfs: the merged file system of an image leaves as plain files: `type=tar` keeps owners as the
- * container sees them, `type=local` gives everything to the caller. `root_fd` is a snapshot's view.
+ * container sees them, `type=local` gives everything to the caller. `root_fd` is a snapshot's view;
+ * `cancel` is asked before each file and within large ones.
  */
 #ifndef LIB_EXPORTER_ROOTFS_H
 #define LIB_EXPORTER_ROOTFS_H
@@ -9,10 +10,10 @@
 #include "lib/base/cancel.h"
 #include "lib/layer/snapshotter.h"
 
-int rootfs_write_tar(int root_fd, const struct diff_options *options, struct writer *out,
-                     struct error *err) MUST_CHECK;
+int rootfs_write_tar(int root_fd, const struct diff_options *options, const struct cancel *cancel,
+                     struct writer *out, struct error *err) MUST_CHECK;
 /* Files that are in `dest_fd` already stay, or are overwritten; devices are left out. */
-int rootfs_write_dir(int root_fd, const struct diff_options *options, int dest_fd,
-                     struct error *err) MUST_CHECK;
+int rootfs_write_dir(int root_fd, const struct diff_options *options, const struct cancel *cancel,
+                     int dest_fd, struct error *err) MUST_CHECK;
 
 #endif
