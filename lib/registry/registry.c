@@ -185,13 +185,17 @@ int registry_call(struct registry_host *host, const struct registry_request *req
 enum {
     UNREACHABLE_TRIES = 3, /* for a host that nobody answers for */
     BRIEF_TRIES = 2,
+    BRIEF_WAIT_S = 2, /* a mirror that wants to be left alone for longer is */
     WORTH_GOING_ON = 1024 * 1024,
 };
 
 /* Who is told to come back in an hour does not come back in two minutes. */
 static bool is_hopeless(const struct error *why, const struct retry *retry, long retry_after_s)
 {
-    return why->kind != ERROR_NETWORK || retry_after_s > RETRY_AFTER_MAX_S ||
+    bool is_brief = retry->policy->max_tries <= BRIEF_TRIES;
+    long most_s = is_brief ? BRIEF_WAIT_S : RETRY_AFTER_MAX_S;
+
+    return why->kind != ERROR_NETWORK || retry_after_s > most_s ||
            (why->sys == EHOSTUNREACH && retry->tries + 1 >= UNREACHABLE_TRIES);
 }
 
