@@ -248,16 +248,6 @@ static bool any_output(const struct build *b, bool (*wants)(const struct output 
     return false;
 }
 
-static bool needs_blobs(const struct output *o)
-{
-    return output_needs_blobs(o);
-}
-
-static bool needs_trees(const struct output *o)
-{
-    return output_needs_trees(o);
-}
-
 /* One image has one set of layers. */
 static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
@@ -308,7 +298,7 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     TRY(image_assemble(&b->request, &b->image, &found, err));
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
-    return any_output(b, needs_trees) ? export_trees(b, workers, err) : 0;
+    return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
 }
 
 static int solve(struct build *b, struct error *err)
@@ -321,7 +311,7 @@ static int solve(struct build *b, struct error *err)
                                       .context_count = b->contexts.count,
                                       .lent = &b->secrets.lent,
                                       .faces = &b->request.faces,
-                                      .target_is_mounted = any_output(b, needs_trees),
+                                      .target_is_mounted = any_output(b, output_needs_trees),
                                       .jobs = b->jobs,
                                       .progress = s->progress,
                                       .cancel = &s->cancel };
@@ -329,14 +319,14 @@ static int solve(struct build *b, struct error *err)
     b->request.progress = s->progress;
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
-    b->request.faces.pack = any_output(b, needs_blobs) || b->annotations.count;
+    b->request.faces.pack = any_output(b, output_needs_blobs) || b->annotations.count;
     b->request.faces.fetch = b->names.count > 0;
     b->solver = solver_new(&options);
     if (b->definition.target) {
         TRY(solver_plan(b->solver, b->definition.target, &complete, err));
         b->request.result = solver_result(b->solver, b->definition.target);
     }
-    if (complete && !any_output(b, needs_trees)) {
+    if (complete && !any_output(b, output_needs_trees)) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));
         if (found)

@@ -22,7 +22,7 @@ struct face {
 /* A directory as one layer has it. */
 struct part {
     const struct face *face;
-    int fd; /* of the tree's directory, or -1 */
+    int fd; /* of the tree's directory, or -1; that of its root is the face's */
 };
 
 /* A directory in all layers in which it shows, top first. */
@@ -42,7 +42,7 @@ struct stack_lower {
 static void place_leave(struct place *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        if (p->parts[i].fd >= 0)
+        if (p->parts[i].fd >= 0 && p->parts[i].fd != p->parts[i].face->tree_fd)
             close(p->parts[i].fd);
     }
     free(p->parts);
@@ -116,19 +116,11 @@ static int place_child(const struct place *from, const char *path, struct place 
     return 0;
 }
 
-static int place_root(const struct stack_lower *l, struct place *out, struct error *err)
+static void place_root(const struct stack_lower *l, struct place *out)
 {
-    auto_(place) struct place root = { .path = xstrdup("") };
-    for (size_t i = 0; i < l->count; i++) {
-        const struct face *face = &l->faces[i];
-        int fd = face->tree_fd < 0 ? -1 : fcntl(face->tree_fd, F_DUPFD_CLOEXEC, 0);
-        if (fd < 0 && face->tree_fd >= 0)
-            return error_set(err, ERROR_SYSTEM, errno, "open a layer");
-        place_add(&root, face, fd);
-    }
-    *out = root;
-    root = (struct place){ 0 };
-    return 0;
+    out->path = xstrdup("");
+    for (size_t i = 0; i < l->count; i++)
+        place_add(out, &l->faces[i], l->faces[i].tree_fd);
 }
 
 /* Goes to the directory `path`, one component after the other; it need not be there. */
@@ -137,7 +129,7 @@ static int go_to(struct stack_lower *l, const char *path, struct error *err)
     if (l->place.path && strcmp(l->place.path, path) == 0)
         return 0;
     place_leave(&l->place);
-    TRY(place_root(l, &l->place, err));
+    place_root(l, &l->place);
     for (const char *end = path; *end; end += *end == '/') {
         end += strcspn(end, "/");
         struct place next = { 0 };
