@@ -153,13 +153,17 @@ int stages_resolve(struct lowering *l, struct error *err)
         const char *name = l->df->stages[i].name;
         s->stage = &l->df->stages[i];
         s->display_name = name ? name : arena_printf(l->arena, "stage-%zu", i);
+    }
+    /* A base is an earlier stage: a name is known from the end of its own FROM on. */
+    for (size_t i = 0; i < l->df->stage_count; i++) {
+        struct stage_state *s = &l->stages[i];
+        TRY(resolve_stage(l, s, err));
+        const char *name = l->df->stages[i].name;
         if (!name)
             continue;
         s->same_name = map_find(&l->stage_names, name);
         map_set(&l->stage_names, name, s);
     }
-    for (size_t i = 0; i < l->df->stage_count; i++)
-        TRY(resolve_stage(l, &l->stages[i], err));
     return 0;
 }
 

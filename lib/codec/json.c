@@ -275,11 +275,6 @@ void js_set_digest(js *object, const char *key, const struct digest *d)
     js_set_text(object, key, text);
 }
 
-void js_remove(js *object, const char *key)
-{
-    json_object_del(object, key);
-}
-
 void js_push_take(js *array, js *value)
 {
     if (json_array_append_new(array, value) < 0)

@@ -68,7 +68,6 @@ js *js_copy(const js *value); /* deep */
 void js_set_take(js *object, const char *key, js *value);
 void js_set_text(js *object, const char *key, const char *text);
 void js_set_digest(js *object, const char *key, const struct digest *d);
-void js_remove(js *object, const char *key);
 void js_push_take(js *array, js *value);
 
 /* Text with sorted keys; indent 0 is compact. Numbers and strings as Go's encoding/json prints
