@@ -237,10 +237,12 @@ int build_read_annotations(const struct strvec *texts, struct map *out, struct e
         bool has_type = text[type.len] && text[type.len] != '=';
         for (size_t k = 0; has_type && k < COUNT(elsewhere); k++) {
             if (str_equal(type, str_of(elsewhere[k]))) {
-                return error_set(err, ERROR_USAGE, 0,
-                                 "--annotation %s: %s annotations not supported for single "
-                                 "platform export",
-                                 text, elsewhere[k]);
+                error_set(err, ERROR_USAGE, 0,
+                          "--annotation %s: %s annotations not supported for single "
+                          "platform export",
+                          text, elsewhere[k]);
+                return error_hint(err, "an image of one platform has a manifest and no index: "
+                                       "KEY=VALUE or manifest:KEY=VALUE annotates the manifest");
             }
         }
         strvec_push(&plain, str_starts_with(text, "manifest:") ? text + type.len + 1 : text);

@@ -143,16 +143,6 @@ static bool flag_is_on(const struct flag *flag)
     return flag && (!flag->value || strcasecmp(flag->value, "true") == 0);
 }
 
-static int fetch(struct lowering *l, const struct remote_source *source, const char **out_context,
-                 const char **out_path, struct position where, struct error *err)
-{
-    struct source_fetcher *fetcher = l->options->fetcher;
-    if (fetcher)
-        return fetcher->fetch(fetcher, source, out_context, out_path, err);
-    return error_set(err, ERROR_UNSUPPORTED, 0, "line %d: ADD of a %s is not supported: %s",
-                     where.line, source->kind == REMOTE_GIT ? "git ref" : "URL", source->url);
-}
-
 /* The address as it may be shown: without user and password. */
 static const char *shown(struct lowering *l, const char *url)
 {
@@ -169,7 +159,8 @@ static int add_remote(struct lowering *l, const struct instruction *in,
 {
     const char *context = NULL;
     const char *path = NULL;
-    TRY(fetch(l, source, &context, &path, in->line.where, err));
+    struct source_fetcher *fetcher = l->options->fetcher;
+    TRY(fetcher->fetch(fetcher, source, &context, &path, err));
     struct op_local local = { arena_strdup(l->arena, context) };
     struct vertex v = {
         .kind = OP_LOCAL, .name = shown(l, source->url), .where = in->line.where, .local = local

@@ -260,7 +260,6 @@ END
 }
 
 @test "an owner that the sub-ids do not reach" {
-    [ "$(id -u)" -ne 0 ] || skip "root has all ids"
     image bad high-owner bad
     printf 'FROM bad\nRUN true\n' > "$CTX/Dockerfile"
     run "$MLBUILD" build --progress=plain --build-context bad=oci-layout://bad -t img "$CTX"
@@ -292,7 +291,6 @@ END
 }
 
 @test "a file that cannot be read names itself" {
-    [ "$(id -u)" -ne 0 ] || skip "root reads everything"
     touch "$CTX/closed"
     chmod 0 "$CTX/closed"
     printf 'FROM base\nCOPY closed /x\n' > "$CTX/Dockerfile"
@@ -362,7 +360,6 @@ END
 }
 
 @test "newuidmap is missing or refuses: exit 8" {
-    [ "$(id -u)" -ne 0 ] || skip "root maps its ids itself"
     dockerfile << 'END'
 FROM base
 RUN true
@@ -405,7 +402,7 @@ END
     fails 2 mlb --pull=sometimes "$CTX"
     says "--pull takes always, missing or never"
     fails 2 mlb --annotation index:a=b "$CTX"
-    says "not supported for single platform export"
+    says "not supported for single platform export" "hint: an image of one platform has a manifest and no index"
 }
 
 @test "--pull=never asks no registry" {

@@ -78,18 +78,6 @@ containers_tool() {
     userns rm -rf "$runroot"
 }
 
-@test "docker loads and runs FILE.tar" {
-    [ -n "$MLBUILD_TEST_DOCKER" ] || skip "$MLBUILD_TEST_NO_DOCKER"
-    ok mlb -t img:1 -o img.tar "$CTX"
-    ok docker --host "$MLBUILD_TEST_DOCKER" load -i img.tar
-    says "Loaded image: img:1"
-    ok docker --host "$MLBUILD_TEST_DOCKER" image inspect img:1
-    same id "$(json "d[0]['Id']" <<< "$output")" "$(id_of img:1)"
-    ok docker --host "$MLBUILD_TEST_DOCKER" run --rm --network none img:1
-    says "1000 content"
-    ok docker --host "$MLBUILD_TEST_DOCKER" image rm img:1
-}
-
 @test "type=oci and type=docker are the same hybrid, as a file and on standard output" {
     ok mlb -t img -o type=oci,dest=one "$CTX"
     ok mlb -t img -o type=docker,dest=two "$CTX"

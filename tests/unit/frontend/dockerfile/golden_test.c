@@ -133,7 +133,7 @@ static unsigned parse_entitlement(const char *name)
 }
 
 /* Lines of "arg N=V", "label N=V", "target X", "context X" (a directory), "image-context X",
- * "platform X", "network none", "allow X", "settings X", "no-fetcher yes". */
+ * "platform X", "network none", "allow X", "settings X". */
 static void parse_options(struct options *o, const char *text)
 {
     struct error err = { 0 };
@@ -171,8 +171,6 @@ static void parse_options(struct options *o, const char *text)
             o->lower.allow |= parse_entitlement(value);
         else if (strcmp(line, "settings") == 0)
             o->lower.settings = value;
-        else if (strcmp(line, "no-fetcher") == 0)
-            o->fetcher.fetch = NULL;
         else if (strcmp(line, "network") == 0)
             o->lower.network = strcmp(value, "none") == 0 ? NETWORK_NONE : NETWORK_HOST;
         else if (strcmp(line, "platform") == 0)
@@ -339,8 +337,7 @@ static int run_lower(const struct golden *g, const struct dockerfile *df, struct
     read_golden(g->dir, "options", &text);
     parse_options(&options, text.buf);
     options.lower.resolver = &options.resolver.base;
-    if (options.fetcher.fetch)
-        options.lower.fetcher = &options.fetcher;
+    options.lower.fetcher = &options.fetcher;
     int rc = dockerfile_lower(df, &options.lower, &def, err);
     if (rc == 0)
         print_definition(&def, &options.unused, out);
