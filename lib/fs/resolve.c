@@ -7,10 +7,10 @@
 #include <sys/syscall.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path_walk.h"
 #include "lib/base/str.h"
-#include "lib/base/strbuf.h"
 
-enum { LINKS_MAX = 40, RETRIES_MAX = 128 };
+enum { RETRIES_MAX = 128 };
 
 static int openat2_retry(int dir_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -36,27 +36,16 @@ static bool openat2_is_missing(int fd)
     return fd < 0 && (errno == ENOSYS || errno == EPERM);
 }
 
-/* The walk: `done` is the resolved part, `todo` what is left, links expanded in front of it. */
 struct walk {
     int root_fd;
-    int fd; /* the directory `done`, or the end */
-    struct strbuf done;
-    char *todo;
-    int links;
+    int fd; /* what is at path.done */
+    struct path_walk path;
 };
 
-static void drop_component(struct strbuf *path)
-{
-    const char *slash = memrchr(path->buf, '/', path->len);
-    path->len = slash ? (size_t)(slash - path->buf) : 0;
-    if (path->cap)
-        path->buf[path->len] = '\0';
-}
-
-/* Opens `done` again from the root: it has no links, so this cannot leave it. */
+/* Opens path.done again from the root: it has no links, so this cannot leave it. */
 static int reopen(struct walk *w)
 {
-    auto_free char *copy = xstrdup(w->done.buf);
+    auto_free char *copy = xstrdup(w->path.done.buf);
     struct str rest = str_of(copy);
     int fd = openat(w->root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     while (fd >= 0 && rest.len) {
@@ -80,20 +69,10 @@ static int expand_link(struct walk *w, int link_fd)
     close(link_fd);
     if (len < 0)
         return -1;
-    if (++w->links > LINKS_MAX) {
-        errno = ELOOP;
-        return -1;
-    }
     target[len] = '\0';
-    /* What is left is empty or begins with a slash. */
-    char *todo = xasprintf("%s%s", target, w->todo);
-    free(w->todo);
-    w->todo = todo;
-    if (target[0] == '/') {
-        strbuf_clear(&w->done);
-        return reopen(w);
-    }
-    return 0;
+    if (path_walk_link(&w->path, target) < 0)
+        return -1;
+    return target[0] == '/' ? reopen(w) : 0;
 }
 
 static int step_into(struct walk *w, const char *name, bool follow, bool must_be_dir)
@@ -114,46 +93,24 @@ static int step_into(struct walk *w, const char *name, bool follow, bool must_be
         errno = ENOTDIR;
         return -1;
     }
-    if (w->done.len)
-        strbuf_addch(&w->done, '/');
-    strbuf_addstr(&w->done, name);
+    path_walk_into(&w->path, name);
     close(w->fd);
     w->fd = fd;
     return 0;
 }
 
-/* Takes the next component off `todo`: 1, 0 when there is none, -1 with errno if it is too long. */
-static int next_component(struct walk *w, char name[static NAME_MAX + 1], bool *last)
-{
-    const char *p = w->todo + strspn(w->todo, "/");
-    size_t len = strcspn(p, "/");
-    if (len == 0)
-        return 0;
-    if (len > NAME_MAX) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    snprintf(name, NAME_MAX + 1, "%.*s", (int)len, p);
-    char *rest = xstrdup(p + len);
-    free(w->todo);
-    w->todo = rest;
-    *last = rest[strspn(rest, "/")] == '\0';
-    return 1;
-}
-
-/* 0 at the end of the path; -1 with errno where it stops, `todo` then starts behind `stopped`. */
+/* 0 at the end of the path; -1 with errno where it stops, what is left is then behind `stopped`. */
 static int walk_path(struct walk *w, bool follow_last, char stopped[static NAME_MAX + 1])
 {
-    bool last = false;
     int more = 0;
-    while ((more = next_component(w, stopped, &last)) > 0) {
+    while ((more = path_walk_next(&w->path, stopped)) > 0) {
         /* A slash behind it asks for a directory, as in open. */
-        bool slash = w->todo[0] == '/';
-        bool must_follow = follow_last || !last || slash;
+        bool slash = w->path.left[0] == '/';
+        bool must_follow = follow_last || slash;
         if (strcmp(stopped, ".") == 0)
             continue;
         if (strcmp(stopped, "..") == 0) {
-            drop_component(&w->done);
+            path_walk_up(&w->path);
             if (reopen(w) < 0)
                 return -1;
         } else if (step_into(w, stopped, must_follow, slash) < 0) {
@@ -167,17 +124,16 @@ static void walk_release(struct walk *w)
 {
     if (w->fd >= 0)
         close(w->fd);
-    strbuf_release(&w->done);
-    free(w->todo);
+    path_walk_release(&w->path);
 }
 DEFINE_AUTO(walk, struct walk, walk_release(value))
 
 static struct walk walk_begin(int root_fd, const char *path)
 {
-    return (struct walk){ .root_fd = root_fd,
-                          .fd = openat(root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC),
-                          .done = STRBUF_INIT,
-                          .todo = xstrdup(path) };
+    struct walk w = { .root_fd = root_fd,
+                      .fd = openat(root_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC) };
+    path_walk_begin(&w.path, path);
+    return w;
 }
 
 static int open_by_walk(int root_fd, const char *path, int flags)
@@ -230,26 +186,26 @@ int root_resolve(int root_fd, const char *path, bool follow_last, struct resolve
         if (fstat(w.fd, &out->st) < 0)
             return error_set(err, ERROR_SYSTEM, errno, "stat %s", path);
         out->exists = true;
-        out->existing = w.done.len;
-        out->path = strbuf_detach(&w.done);
+        out->existing = w.path.done.len;
+        out->path = strbuf_detach(&w.path.done);
         return 0;
     }
     if (errno != ENOENT)
         return resolve_failed(path, err);
-    out->existing = w.done.len;
+    out->existing = w.path.done.len;
     int more = 1;
     while (more > 0) {
         if (strcmp(stopped, "..") == 0)
-            drop_component(&w.done);
+            path_walk_up(&w.path);
         else if (strcmp(stopped, ".") != 0)
-            strbuf_addf(&w.done, "%s%s", w.done.len ? "/" : "", stopped);
-        if (out->existing > w.done.len)
-            out->existing = w.done.len;
-        more = next_component(&w, stopped, &(bool){ false });
+            path_walk_into(&w.path, stopped);
+        if (out->existing > w.path.done.len)
+            out->existing = w.path.done.len;
+        more = path_walk_next(&w.path, stopped);
     }
     if (more < 0)
         return resolve_failed(path, err);
-    out->path = strbuf_detach(&w.done);
+    out->path = strbuf_detach(&w.path.done);
     return 0;
 }
 

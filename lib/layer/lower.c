@@ -6,107 +6,68 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/path_walk.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/resolve.h"
 
-enum { LINKS_MAX = 40 };
-
-/* A path on its way: `done` has no links, `todo` is what is left. */
+/* A path on its way, and what is known of where it is: of path.done. */
 struct following {
     struct lower *lower;
-    const char *written; /* for messages */
-    struct strbuf done;
-    char *todo;
-    int links;
-    bool exists, is_dir; /* of `done` */
+    struct path_walk path;
+    bool exists, is_dir;
 };
 
-static void following_release(struct following *f)
+static int expand_link(struct following *f, const char *target)
 {
-    strbuf_release(&f->done);
-    free(f->todo);
-}
-DEFINE_AUTO(following, struct following, following_release(value))
-
-static int refuse(const struct following *f, int why, struct error *err)
-{
-    return error_set(err, ERROR_USER, why, "%s", f->written);
-}
-
-static void drop_component(struct strbuf *path)
-{
-    const char *slash = path->len ? memrchr(path->buf, '/', path->len) : NULL;
-    path->len = slash ? (size_t)(slash - path->buf) : 0;
-    if (path->cap)
-        path->buf[path->len] = '\0';
-}
-
-/* What is left is empty or begins with a slash. */
-static int expand_link(struct following *f, const char *target, struct error *err)
-{
-    if (++f->links > LINKS_MAX)
-        return refuse(f, ELOOP, err);
-    char *todo = xasprintf("%s%s", target, f->todo);
-    free(f->todo);
-    f->todo = todo;
-    if (target[0] == '/')
-        strbuf_clear(&f->done);
-    else
-        drop_component(&f->done);
+    path_walk_up(&f->path);
     f->is_dir = true;
-    return 0;
+    return path_walk_link(&f->path, target);
 }
 
-/* `name` below `done`, which is a directory. What is missing is missing with all below it. */
-static int step_into(struct following *f, const char *name, struct error *err)
+/* `name` in the directory where the path is. What is missing is missing with all below it. */
+static int step_into(struct following *f, const char *name, const char *written, struct error *err)
 {
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    strbuf_addf(&f->done, "%s%s", f->done.len ? "/" : "", name);
+    path_walk_into(&f->path, name);
     if (!f->exists)
         return 0;
-    TRY(lower_look(f->lower, f->done.buf, &f->exists, &e, err));
+    TRY(lower_look(f->lower, f->path.done.buf, &f->exists, &e, err));
     if (!f->exists)
         return 0;
     f->is_dir = e.tar.type == TAR_DIR;
-    return e.tar.type == TAR_SYMLINK ? expand_link(f, e.tar.link, err) : 0;
+    if (e.tar.type == TAR_SYMLINK && expand_link(f, e.tar.link) < 0)
+        return error_set(err, ERROR_USER, errno, "%s", written);
+    return 0;
 }
 
-static int follow(struct following *f, struct error *err)
+static int follow(struct following *f, const char *written, struct error *err)
 {
-    for (;;) {
-        char name[NAME_MAX + 1];
-        const char *p = f->todo + strspn(f->todo, "/");
-        size_t len = strcspn(p, "/");
-        if (len == 0 && (f->is_dir || !f->exists || p == f->todo))
-            return 0;
-        /* A slash behind it asks for a directory, as in open. */
+    char name[NAME_MAX + 1];
+    struct path_walk *path = &f->path;
+    /* A slash behind the last component asks for a directory, as in open. */
+    while (!path_walk_is_last(path) || (path->left[0] == '/' && f->exists && !f->is_dir)) {
         if (f->exists && !f->is_dir)
-            return refuse(f, ENOTDIR, err);
-        if (len > NAME_MAX)
-            return refuse(f, ENAMETOOLONG, err);
-        snprintf(name, sizeof name, "%.*s", (int)len, p);
-        char *rest = xstrdup(p + len);
-        free(f->todo);
-        f->todo = rest;
+            return error_set(err, ERROR_USER, ENOTDIR, "%s", written);
+        if (path_walk_next(path, name) < 0)
+            return error_set(err, ERROR_USER, errno, "%s", written);
         if (strcmp(name, "..") == 0)
-            drop_component(&f->done);
+            path_walk_up(path);
         else if (strcmp(name, ".") != 0)
-            TRY(step_into(f, name, err));
+            TRY(step_into(f, name, written, err));
     }
+    return 0;
 }
 
 int lower_resolve(struct lower *l, const char *path, struct lower_place *out, struct error *err)
 {
-    auto_(following) struct following f = { .lower = l,
-                                            .written = path,
-                                            .done = STRBUF_INIT,
-                                            .todo = xstrdup(path),
-                                            .exists = true,
-                                            .is_dir = true };
-    TRY(follow(&f, err));
-    *out = (struct lower_place){ strbuf_detach(&f.done), f.exists, f.exists && f.is_dir };
-    return 0;
+    struct following f = { .lower = l, .exists = true, .is_dir = true };
+    path_walk_begin(&f.path, path);
+    int rc = follow(&f, path, err);
+    if (rc == 0)
+        *out = (struct lower_place){ strbuf_detach(&f.path.done), f.exists, f.exists && f.is_dir };
+    path_walk_release(&f.path);
+    return rc;
 }
 
 void lower_place_release(struct lower_place *p)
