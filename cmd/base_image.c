@@ -470,13 +470,8 @@ static int pull_blobs(const struct image_source *source, unsigned v, struct erro
     struct thread_pool *pool = thread_pool_new(PULL_WIDTH);
     parallel_for(pool, count, PULL_WIDTH, pull_blob, jobs);
     thread_pool_free(pool);
-    for (size_t i = 0; i < count; i++) {
-        if (error_is_set(&jobs[i].err) && rc == 0) {
-            error_move(err, &jobs[i].err);
-            rc = -1;
-        }
-        error_clear(&jobs[i].err);
-    }
+    for (size_t i = 0; i < count; i++)
+        rc = error_first(err, &jobs[i].err);
     return rc;
 }
 

@@ -153,7 +153,6 @@ struct map_helper {
     const struct id_extents *list;
     pid_t pid;
     struct error err;
-    int rc;
 };
 
 static int run_map_helper(const struct map_helper *h, struct error *err)
@@ -192,15 +191,15 @@ static int run_map_helper(const struct map_helper *h, struct error *err)
 static void *map_helper_thread(void *arg)
 {
     struct map_helper *h = arg;
-    h->rc = run_map_helper(h, &h->err);
+    (void)!run_map_helper(h, &h->err);
     return NULL;
 }
 
 /* Both programs at once: each takes some milliseconds. */
 static int map_by_helpers(const struct child *c, struct error *err)
 {
-    struct map_helper users = { "newuidmap", &c->map->uids, c->pid, { 0 }, 0 };
-    struct map_helper groups = { "newgidmap", &c->map->gids, c->pid, { 0 }, 0 };
+    struct map_helper users = { "newuidmap", &c->map->uids, c->pid, { 0 } };
+    struct map_helper groups = { "newgidmap", &c->map->gids, c->pid, { 0 } };
     pthread_t thread;
     bool apart = pthread_create(&thread, NULL, map_helper_thread, &groups) == 0;
     if (!apart)
@@ -208,13 +207,8 @@ static int map_by_helpers(const struct child *c, struct error *err)
     map_helper_thread(&users);
     if (apart)
         pthread_join(thread, NULL);
-    if (users.rc < 0)
-        error_move(err, &users.err);
-    else if (groups.rc < 0)
-        error_move(err, &groups.err);
-    error_clear(&users.err);
-    error_clear(&groups.err);
-    return error_is_set(err) ? -1 : 0;
+    (void)error_first(err, &users.err);
+    return error_first(err, &groups.err);
 }
 
 static int write_proc_file(const struct child *c, const char *name, const char *text,

@@ -70,3 +70,11 @@ void error_move(struct error *to, struct error *from)
     *to = *from;
     *from = (struct error){ .kind = ERROR_NONE };
 }
+
+int error_first(struct error *to, struct error *from)
+{
+    if (!error_is_set(to))
+        error_move(to, from);
+    error_clear(from);
+    return error_is_set(to) ? -1 : 0;
+}

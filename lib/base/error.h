@@ -72,6 +72,9 @@ int error_at(struct error *err, struct position where);
 void error_clear(struct error *err);
 /* Moves `from` into the empty `to`; `from` is empty afterwards. */
 void error_move(struct error *to, struct error *from);
+/* Of several that failed side by side: the first stays. Moves `from` into `to` if that is empty,
+ * and clears it in any case. -1 if `to` is set now. */
+int error_first(struct error *to, struct error *from);
 
 static inline bool error_is_set(const struct error *err)
 {

@@ -14,7 +14,6 @@ struct layer_job {
     struct blob_provider *provider;
     unsigned progress;
     bool found;
-    int rc;
     struct error err;
 };
 
@@ -75,7 +74,7 @@ static void run_job(void *arg, size_t index)
 {
     struct layer_job *job = (struct layer_job *)arg + index;
     bool came_packed = job->base && job->base->blob.size;
-    job->rc = came_packed ? base_face(job, &job->err) : own_face(job, &job->err);
+    (void)!(came_packed ? base_face(job, &job->err) : own_face(job, &job->err));
 }
 
 static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *pool, bool *out_found,
@@ -85,11 +84,7 @@ static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *po
     parallel_for(pool, count, thread_pool_cores(), run_job, jobs);
     *out_found = true;
     for (size_t i = 0; i < count; i++) {
-        if (jobs[i].rc < 0 && rc == 0) {
-            error_move(err, &jobs[i].err);
-            rc = -1;
-        }
-        error_clear(&jobs[i].err);
+        rc = error_first(err, &jobs[i].err);
         *out_found &= jobs[i].found;
     }
     return rc;

@@ -72,10 +72,7 @@ static void push_blobs_job(void *arg)
             continue;
         atomic_store(&q->failed, true);
         pthread_mutex_lock(&q->lock);
-        if (error_is_set(&q->err))
-            error_clear(&why);
-        else
-            error_move(&q->err, &why);
+        (void)error_first(&q->err, &why);
         pthread_mutex_unlock(&q->lock);
     }
 }

@@ -42,8 +42,7 @@ static int run_vertex(struct solver *s, const struct vertex *v, unsigned progres
 static void fail(struct schedule *sc, struct error *err)
 {
     pthread_mutex_lock(&sc->lock);
-    if (!error_is_set(&sc->first))
-        error_move(&sc->first, err);
+    (void)error_first(&sc->first, err);
     pthread_mutex_unlock(&sc->lock);
     cancel_raise(sc->solver->options.cancel);
 }

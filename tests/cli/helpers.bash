@@ -157,6 +157,18 @@ if [ -L "$f" ]; then d=$(readlink "$f"); elif [ -f "$f" ]; then d=$(sha256sum < 
 echo "$(stat -c "%F|%a|%u|%g|%s|%i|%Y" "$f")|$d|${f#.}"; done > /dev/shm/seen; cp /dev/shm/seen /seen'
 see() { printf 'RUN %s\n' "${SEE//$'\n'/ }"; }
 
+# An image that says who it runs as and what its file holds.
+showing() {
+    echo content > "$CTX/file"
+    dockerfile << 'END'
+FROM base
+RUN mkdir /made && echo 1 > /made/one && chown app:extra /made/one && rm /base/gone
+COPY file /file
+USER app
+CMD ["/bin/sh", "-c", "echo $(id -u) $(cat /file)"]
+END
+}
+
 # A step for each way in which an upper layer can change a lower one.
 changing() {
     mkdir -p "$CTX/src/dir"

@@ -4,14 +4,7 @@ load helpers
 
 setup() {
     common_setup
-    echo content > "$CTX/file"
-    dockerfile << 'END'
-FROM base
-RUN mkdir /made && echo 1 > /made/one && chown app:extra /made/one && rm /base/gone
-COPY file /file
-USER app
-CMD ["/bin/sh", "-c", "echo $(id -u) $(cat /file)"]
-END
+    showing
 }
 
 base_layers() { image layers "$BASE"; }

@@ -61,13 +61,8 @@ static int fetch_all(struct image_source *source, struct error *err)
         job_group_submit(&group, fetch_job, &jobs[i]);
     job_group_wait(&group);
     thread_pool_free(pool);
-    for (size_t i = 0; i < count; i++) {
-        if (error_is_set(&jobs[i].err) && rc == 0) {
-            error_move(err, &jobs[i].err);
-            rc = -1;
-        }
-        error_clear(&jobs[i].err);
-    }
+    for (size_t i = 0; i < count; i++)
+        rc = error_first(err, &jobs[i].err);
     return rc;
 }
 
@@ -141,13 +136,8 @@ static int follow_all(struct image_source *source, size_t threads, struct error 
     }
     job_group_wait(&group);
     thread_pool_free(pool);
-    for (size_t i = 0; i < count; i++) {
-        if (error_is_set(&jobs[i].err) && rc == 0) {
-            error_move(err, &jobs[i].err);
-            rc = -1;
-        }
-        error_clear(&jobs[i].err);
-    }
+    for (size_t i = 0; i < count; i++)
+        rc = error_first(err, &jobs[i].err);
     return rc;
 }
 

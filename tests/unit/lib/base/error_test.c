@@ -52,12 +52,29 @@ static void moves(void **state)
     error_clear(&from);
 }
 
+static void of_several_the_first_stays(void **state)
+{
+    struct error errs[3] = { 0 };
+    struct error err = { 0 };
+    (void)state;
+    error_set(&errs[1], ERROR_REMOTE, 0, "one");
+    error_set(&errs[2], ERROR_USER, 0, "two");
+    assert_int_equal(error_first(&err, &errs[0]), 0);
+    assert_int_equal(error_first(&err, &errs[1]), -1);
+    assert_int_equal(error_first(&err, &errs[2]), -1);
+    assert_string_equal(err.message, "one");
+    assert_false(error_is_set(&errs[1]) || error_is_set(&errs[2]));
+    error_clear(&err);
+    error_clear(&errs[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_error_wins),
         cmocka_unit_test(system_errors_say_why),
         cmocka_unit_test(moves),
+        cmocka_unit_test(of_several_the_first_stays),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);
 }

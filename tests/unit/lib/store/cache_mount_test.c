@@ -2,6 +2,7 @@
 /* cache_mount: how it is shared, made, replaced and removed, by several builders at once. */
 #include "lib/store/cache_mount.h"
 
+#include "tests/support/store_fixture.h"
 #include "tests/support/test.h"
 
 #include <fcntl.h>
@@ -12,28 +13,6 @@
 #include "lib/base/mem.h"
 #include "lib/fs/dir.h"
 #include "lib/store/janitor.h"
-
-static int setup(void **state)
-{
-    struct error err = { 0 };
-    struct store *store = xcalloc(1, sizeof *store);
-    auto_free char *dir = test_tmpdir();
-    auto_free char *path = xasprintf("%s/store", dir);
-    assert_ok(store_open(store, path, &err), &err);
-    assert_ok(store_lease(store, &err), &err);
-    *state = store;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct store *store = *state;
-    char *dir = xstrndup(store->path, strlen(store->path) - strlen("/store"));
-    store_close(store);
-    free(store);
-    test_tmpdir_remove(dir);
-    return 0;
-}
 
 static struct cache_mount_request request(const char *id, enum cache_mount_use use)
 {
@@ -335,7 +314,8 @@ static void one_at_a_time(void **state)
     cache_mount_close(&m);
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORE_TEST(name)                                                                           \
+    cmocka_unit_test_setup_teardown(name, store_fixture_setup, store_fixture_teardown)
 
 int main(void)
 {

@@ -8,31 +8,10 @@
 #include "lib/store/blob.h"
 #include "lib/store/gc.h"
 #include "lib/store/image_store.h"
+#include "tests/support/store_fixture.h"
 #include "tests/support/test.h"
 
 #define ID "00000000000000000000000000000000000000000000000000000000000000aa"
-
-static int setup(void **state)
-{
-    struct error err = { 0 };
-    struct store *store = xcalloc(1, sizeof *store);
-    auto_free char *dir = test_tmpdir();
-    auto_free char *path = xasprintf("%s/store", dir);
-    assert_ok(store_open(store, path, &err), &err);
-    assert_ok(store_lease(store, &err), &err);
-    *state = store;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct store *store = *state;
-    char *dir = xstrndup(store->path, strlen(store->path) - strlen("/store"));
-    store_close(store);
-    free(store);
-    test_tmpdir_remove(dir);
-    return 0;
-}
 
 static void counts_only_while_its_blob_is_there(void **state)
 {
@@ -102,8 +81,10 @@ static void prune_keeps_what_an_image_needs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(counts_only_while_its_blob_is_there, setup, teardown),
-        cmocka_unit_test_setup_teardown(prune_keeps_what_an_image_needs, setup, teardown),
+        cmocka_unit_test_setup_teardown(counts_only_while_its_blob_is_there, store_fixture_setup,
+                                        store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(prune_keeps_what_an_image_needs, store_fixture_setup,
+                                        store_fixture_teardown),
     };
     return cmocka_run_group_tests_name("packed_layer", tests, NULL, NULL);
 }

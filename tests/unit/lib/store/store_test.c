@@ -13,29 +13,8 @@
 #include "lib/store/janitor.h"
 #include "lib/store/layer.h"
 #include "lib/store/record.h"
+#include "tests/support/store_fixture.h"
 #include "tests/support/test.h"
-
-static int setup(void **state)
-{
-    struct error err = { 0 };
-    struct store *store = xcalloc(1, sizeof *store);
-    auto_free char *dir = test_tmpdir();
-    auto_free char *path = xasprintf("%s/a/store", dir);
-    assert_ok(store_open(store, path, &err), &err);
-    assert_ok(store_lease(store, &err), &err);
-    *state = store;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct store *store = *state;
-    char *dir = xstrndup(store->path, strlen(store->path) - strlen("/a/store"));
-    store_close(store);
-    free(store);
-    test_tmpdir_remove(dir);
-    return 0;
-}
 
 static void is_an_oci_layout_of_its_owner(void **state)
 {
@@ -318,7 +297,8 @@ static void the_janitor_buries_the_dead(void **state)
     assert_int_equal(names_in(store->tmp_fd), 1);
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORE_TEST(name)                                                                           \
+    cmocka_unit_test_setup_teardown(name, store_fixture_setup, store_fixture_teardown)
 
 int main(void)
 {
