@@ -61,13 +61,6 @@ static void pass(struct made_points *made, int dir_fd, const char *path)
     made->dirs[made->dir_count++] = (struct passed_dir){ xstrdup(path), st };
 }
 
-/* "a/b/c" -> "a/b"; the caller frees it. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return xstrndup(path, slash ? (size_t)(slash - path) : 0);
-}
-
 /* Whatever the umask: a step may run as anybody. */
 static int make_node(int dir, const char *name, bool is_dir)
 {
@@ -87,7 +80,7 @@ static int make_path(int root_fd, const char *path, bool is_dir, struct made_poi
         bool wants_dir = slash || is_dir;
         if (slash)
             *slash = '\0';
-        auto_free char *above = parent_of(copy);
+        auto_free char *above = xstrndup(copy, path_dir_len(copy));
         if (made)
             pass(made, dir, above);
         int rc = make_node(dir, name, wants_dir);
@@ -124,7 +117,7 @@ int made_points_create(int root_fd, const struct missing_points *missing, struct
 static void remove_point(int root_fd, const struct made_points *made, const struct made_point *p)
 {
     struct stat st;
-    auto_free char *parent = parent_of(p->path);
+    auto_free char *parent = xstrndup(p->path, path_dir_len(p->path));
     const struct passed_dir *before = find_passed(made, parent);
     const char *name = path_base(p->path);
     auto_close int dir = beneath_open(root_fd, parent, O_RDONLY | O_DIRECTORY, 0);
@@ -154,7 +147,7 @@ void made_points_trim(int upper_fd, const struct made_points *made)
     for (size_t i = made->dir_count; i-- > 0;) {
         struct stat st;
         const struct passed_dir *d = &made->dirs[i];
-        auto_free char *parent = parent_of(d->path);
+        auto_free char *parent = xstrndup(d->path, path_dir_len(d->path));
         auto_close int dir = beneath_open(upper_fd, parent, O_RDONLY | O_DIRECTORY, 0);
         if (*d->path && dir >= 0 &&
             fstatat(dir, path_base(d->path), &st, AT_SYMLINK_NOFOLLOW) == 0 &&

@@ -174,8 +174,7 @@ static int stack_look(struct lower *base, const char *path, bool *out_exists, st
                       struct error *err)
 {
     struct stack_lower *l = (struct stack_lower *)base;
-    const char *slash = strrchr(path, '/');
-    auto_free char *parent = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+    auto_free char *parent = xstrndup(path, path_dir_len(path));
     if (!*path) {
         *out_exists = true;
         *out = (struct fs_entry){ .fd = -1,

@@ -10,6 +10,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
@@ -236,9 +237,8 @@ static int open_parent(struct tree_writer *w, const char *path, size_t len, stru
 /* Splits `path`, opens its parent and returns the last component. */
 static int locate(struct tree_writer *w, const char *path, const char **out_name, struct error *err)
 {
-    const char *slash = strrchr(path, '/');
-    *out_name = slash ? slash + 1 : path;
-    return open_parent(w, path, slash ? (size_t)(slash - path) : 0, err);
+    *out_name = path_base(path);
+    return open_parent(w, path, path_dir_len(path), err);
 }
 
 /* Makes way for a non-directory. */
@@ -343,14 +343,13 @@ static int finish_symlink(const struct tree_writer *w, const struct tar_entry *e
 /* A link to a path that only lower layers have gets a copy of that file into this layer. */
 static int copy_up(struct tree_writer *w, const char *path, struct error *err)
 {
-    const char *slash = strrchr(path, '/');
-    auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-    auto_close int below = beneath_open(w->below_fd, dir, O_PATH | O_DIRECTORY, 0);
+    const char *name = NULL;
+    auto_close int below = beneath_open_parent(w->below_fd, path, &name);
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     if (below < 0)
         return error_set(err, ERROR_NOT_FOUND, errno, "%s", path);
-    TRY(fs_entry_open(below, slash ? slash + 1 : path, path, &e, &kind, err));
+    TRY(fs_entry_open(below, name, path, &e, &kind, err));
     return tree_writer_entry(w, &e.tar, &(struct tree_content){ .fd = e.fd }, err);
 }
 
@@ -378,16 +377,14 @@ static int write_hardlink(struct tree_writer *w, const struct tar_entry *e, stru
 {
     struct stat st;
     const char *name = NULL;
-    const char *slash = strrchr(e->link, '/');
-    auto_free char *target_dir = xstrndup(e->link, slash ? (size_t)(slash - e->link) : 0);
-    const char *target = slash ? slash + 1 : e->link;
-    auto_close int dir = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
+    const char *target = NULL;
+    auto_close int dir = beneath_open_parent(w->tree_fd, e->link, &target);
     bool found = find_entry(dir, target, &st);
     if (!found && w->below_fd >= 0) {
         if (copy_up(w, e->link, err) < 0 && err->kind != ERROR_NOT_FOUND)
             return -1;
         error_clear(err);
-        auto_close int again = beneath_open(w->tree_fd, target_dir, O_PATH | O_DIRECTORY, 0);
+        auto_close int again = beneath_open_parent(w->tree_fd, e->link, &target);
         if (dir >= 0)
             close(dir);
         dir = take_fd(&again);

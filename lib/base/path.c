@@ -54,6 +54,12 @@ char *path_absolute(const char *cwd, const char *path)
     return path_clean(joined);
 }
 
+size_t path_dir_len(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) : 0;
+}
+
 const char *path_base(const char *path)
 {
     const char *slash = strrchr(path, '/');

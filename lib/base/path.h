@@ -7,6 +7,7 @@
 #define LIB_BASE_PATH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "lib/base/cleanup.h"
 
@@ -17,6 +18,9 @@ char *path_clean(const char *path) __attribute__((returns_nonnull));
 char *path_join(const char *base, const char *rest) __attribute__((returns_nonnull));
 /* `path` as seen from directory `cwd`, absolute and cleaned; the caller frees it. */
 char *path_absolute(const char *cwd, const char *path) __attribute__((returns_nonnull));
+/* Length of the directory that `path` is in: of what stands before the last slash; 0 without one.
+ * The path must have no trailing slash. */
+size_t path_dir_len(const char *path);
 /* What follows the last slash; borrowed. The path must have no trailing slash. */
 const char *path_base(const char *path);
 /* Is `path` equal to `dir` or below it? Both cleaned. */

@@ -69,3 +69,9 @@ int path_walk_link(struct path_walk *w, const char *target)
         strbuf_clear(&w->done);
     return 0;
 }
+
+void path_walk_restart(struct path_walk *w)
+{
+    set_left(w, xasprintf("%s/%s", w->done.buf, w->left));
+    strbuf_clear(&w->done);
+}

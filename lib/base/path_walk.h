@@ -37,5 +37,8 @@ void path_walk_up(struct path_walk *w);
 void path_walk_into(struct path_walk *w, const char *name);
 /* The component just taken is a link in `done`. -1 with errno ELOOP after 40, as in Linux. */
 int path_walk_link(struct path_walk *w, const char *target);
+/* Begins at the root again, with all of the path still to follow; links stay counted. For a caller
+ * who learns something on the way that no longer holds after a link or "..". */
+void path_walk_restart(struct path_walk *w);
 
 #endif

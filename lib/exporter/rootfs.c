@@ -67,8 +67,7 @@ static int clear_way(int dir, const char *name, const char *path, struct error *
 
 static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
 {
-    const char *slash = strrchr(e->tar.path, '/');
-    auto_free char *parent = xstrndup(e->tar.path, slash ? (size_t)(slash - e->tar.path) : 0);
+    auto_free char *parent = xstrndup(e->tar.path, path_dir_len(e->tar.path));
     const char *name = path_base(e->tar.path);
     const char *first = hard_links_first(&x->links, &e->st, e->tar.path);
     auto_close int dir = beneath_open(x->dest_fd, parent, O_RDONLY | O_DIRECTORY, 0);
@@ -80,11 +79,9 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
         return 0;
     TRY(clear_way(dir, name, e->tar.path, err));
     if (first) {
-        const char *first_slash = strrchr(first, '/');
-        auto_free char *first_parent =
-            xstrndup(first, first_slash ? (size_t)(first_slash - first) : 0);
-        auto_close int from = beneath_open(x->dest_fd, first_parent, O_RDONLY | O_DIRECTORY, 0);
-        if (from < 0 || linkat(from, path_base(first), dir, name, 0) < 0)
+        const char *first_name = NULL;
+        auto_close int from = beneath_open_parent(x->dest_fd, first, &first_name);
+        if (from < 0 || linkat(from, first_name, dir, name, 0) < 0)
             return error_set(err, ERROR_SYSTEM, errno, "link %s", e->tar.path);
         return 0;
     }

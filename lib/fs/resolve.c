@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/path_walk.h"
 #include "lib/base/str.h"
 
@@ -243,4 +244,11 @@ int beneath_open(int dir_fd, const char *path, int flags, mode_t mode)
     if (!openat2_is_missing(fd))
         return fd;
     return beneath_by_walk(dir_fd, *path ? path : ".", flags, mode);
+}
+
+int beneath_open_parent(int dir_fd, const char *path, const char **out_name)
+{
+    auto_free char *parent = xstrndup(path, path_dir_len(path));
+    *out_name = *path ? path_base(path) : ".";
+    return beneath_open(dir_fd, parent, O_PATH | O_DIRECTORY, 0);
 }

@@ -32,6 +32,9 @@ int root_resolve(int root_fd, const char *path, bool follow_last, struct resolve
 void resolved_release(struct resolved *r);
 DEFINE_AUTO(resolved, struct resolved, resolved_release(value))
 
+/* Opens the directory that `path` is in as beneath_open does, O_PATH; *out_name is what is left,
+ * "." if that is nothing. */
+int beneath_open_parent(int dir_fd, const char *path, const char **out_name);
 /* Opens `path` (no links allowed anywhere, not above `dir_fd`): for trees of our own making. */
 int beneath_open(int dir_fd, const char *path, int flags, mode_t mode);
 

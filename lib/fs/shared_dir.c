@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 
 void shared_dir_drop(struct shared_dir *dir)
 {
@@ -17,8 +18,7 @@ void shared_dir_drop(struct shared_dir *dir)
 int shared_dir_of(const struct walk_item *item, struct shared_dir **last, struct shared_dir **out,
                   struct error *err)
 {
-    const char *slash = strrchr(item->path, '/');
-    size_t len = slash ? (size_t)(slash - item->path) : 0;
+    size_t len = path_dir_len(item->path);
     struct shared_dir *dir = *last;
     if (!dir || strlen(dir->path) != len || memcmp(dir->path, item->path, len) != 0) {
         int fd = fcntl(item->dir_fd, F_DUPFD_CLOEXEC, 0);

@@ -5,6 +5,7 @@
 #include "lib/base/atomic_file.h"
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/strvec.h"
 #include "lib/codec/tar.h"
 #include "lib/layer/layer_index.h"
@@ -107,16 +108,10 @@ static void put_record(struct layer_index_writer *w, struct index_record *r,
     w->at += padding;
 }
 
-static size_t parent_len(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? (size_t)(slash - path) : 0;
-}
-
 /* Neighbours are mostly of one directory. */
 static void want_parent(struct layer_index_writer *w, const char *path)
 {
-    size_t len = parent_len(path);
+    size_t len = path_dir_len(path);
     const char *last = w->wanted.count ? w->wanted.items[w->wanted.count - 1] : "";
     if (len && (strlen(last) != len || memcmp(last, path, len) != 0))
         strvec_push_take(&w->wanted, xstrndup(path, len));
@@ -205,7 +200,7 @@ static void add_implied(struct layer_index_writer *w)
     auto_(map) struct map added = { 0 };
     for (size_t i = 0; i < w->wanted.count; i++) {
         char *path = w->wanted.items[i];
-        for (; *path && !map_find(&added, path); path[parent_len(path)] = '\0') {
+        for (; *path && !map_find(&added, path); path[path_dir_len(path)] = '\0') {
             unsigned found = find_entries(w, sorted, index_hash(path, strlen(path)));
             if (found & SLOT_OTHER)
                 w->is_contradictory = true;

@@ -6,6 +6,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/path_walk.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
@@ -134,10 +135,9 @@ static int directory_look(struct lower *l, const char *path, bool *out_exists, s
 {
     struct directory *d = (struct directory *)l;
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : *path ? path : ".";
+    const char *name = *path ? path_base(path) : ".";
     *out_exists = false;
-    TRY(open_parent(d, path, slash ? (size_t)(slash - path) : 0, err));
+    TRY(open_parent(d, path, path_dir_len(path), err));
     if (d->parent_fd < 0)
         return 0;
     if (fs_entry_open(d->parent_fd, name, path, out, &kind, err) < 0) {

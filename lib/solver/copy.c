@@ -74,13 +74,11 @@ int pass_write_way(struct pass *p, bool with_dest, unsigned mode, struct error *
 {
     const struct copy *c = p->copy;
     struct owner none = { 0, 0 };
-    const char *slash = strrchr(c->dest, '/');
-    size_t above = slash ? (size_t)(slash - c->dest) : 0;
     if (p->dest_written || (p->way_written && !with_dest))
         return 0;
     p->way_written = true;
     p->dest_written = with_dest;
-    auto_free char *way = xstrndup(c->dest, with_dest ? strlen(c->dest) : above);
+    auto_free char *way = xstrndup(c->dest, with_dest ? strlen(c->dest) : path_dir_len(c->dest));
     return write_directories(c->lower, way, mode, c->has_owner ? c->owner : none, p->facts, p->to,
                              err);
 }

@@ -208,12 +208,11 @@ int copy_entry(struct pass *p, const struct copied *c, struct error *err)
 int copy_single(struct pass *p, const char *source, const char *path, size_t index,
                 struct error *err)
 {
-    const char *slash = strrchr(source, '/');
-    auto_free char *source_dir = xstrndup(source, slash ? (size_t)(slash - source) : 0);
-    auto_close int dir = beneath_open(p->from->root_fd, source_dir, O_PATH | O_DIRECTORY, 0);
+    const char *name = NULL;
+    auto_close int dir = beneath_open_parent(p->from->root_fd, source, &name);
     if (dir < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", source);
-    struct copied c = { .item = { .dir_fd = dir, .name = slash ? slash + 1 : source, .path = "" },
+    struct copied c = { .item = { .dir_fd = dir, .name = name, .path = "" },
                         .path = path,
                         .from = p->from,
                         .scribe = p->scribe,

@@ -32,8 +32,7 @@ static int missing(const struct exec_mount *mount, int root_fd, struct error *er
 {
     auto_(strvec) struct strvec names = { 0 };
     auto_(error) struct error ignored = { 0 };
-    const char *slash = strrchr(mount->source, '/');
-    auto_free char *dir = xstrndup(mount->source, slash ? (size_t)(slash - mount->source) : 0);
+    auto_free char *dir = xstrndup(mount->source, path_dir_len(mount->source));
     error_set(err, ERROR_NOT_FOUND, 0, "--mount=type=%s,source=%s,target=%s: \"%s\": not found",
               mount->type == EXEC_MOUNT_BIND ? "bind" : "cache", mount->source, mount->target,
               mount->source);

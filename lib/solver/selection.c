@@ -95,8 +95,7 @@ static int hint_near_name(const struct file_source *from, const char *source, st
 {
     auto_(strvec) struct strvec names = { 0 };
     auto_(error) struct error ignored = { 0 };
-    const char *slash = strrchr(source, '/');
-    auto_free char *dir = xstrndup(source, slash ? (size_t)(slash - source) : 0);
+    auto_free char *dir = xstrndup(source, path_dir_len(source));
     auto_close int fd = root_open(from->root_fd, dir, O_RDONLY | O_DIRECTORY);
     if (fd < 0 || dir_list(fd, dir, &names, &ignored) < 0)
         return -1;
@@ -239,10 +238,8 @@ static void find_kept(const struct search *x, const char *pivot, const char *kep
 {
     struct stat st;
     auto_free char *path = xasprintf("%s%s%s", pivot, *pivot && *kept ? "/" : "", kept);
-    const char *slash = strrchr(path, '/');
-    auto_free char *parent = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-    auto_close int dir = beneath_open(x->from->root_fd, parent, O_PATH | O_DIRECTORY, 0);
-    const char *name = slash ? slash + 1 : *path ? path : ".";
+    const char *name = NULL;
+    auto_close int dir = beneath_open_parent(x->from->root_fd, path, &name);
     if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     bool is_dir = S_ISDIR(st.st_mode);

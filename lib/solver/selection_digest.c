@@ -121,10 +121,8 @@ typedef int visit_fn(void *arg, const struct walk_item *item, struct error *err)
 static int visit_single(const struct selection_digesting *o, const char *path, visit_fn *visit,
                         void *arg, struct error *err)
 {
-    const char *slash = strrchr(path, '/');
-    auto_free char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
-    struct walk_item item = { .name = slash ? slash + 1 : path, .path = "" };
-    auto_close int fd = beneath_open(o->from->root_fd, dir, O_PATH | O_DIRECTORY, 0);
+    struct walk_item item = { .path = "" };
+    auto_close int fd = beneath_open_parent(o->from->root_fd, path, &item.name);
     if (fd < 0 || fstatat(fd, item.name, &item.st, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", path);
     item.dir_fd = fd;

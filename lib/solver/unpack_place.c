@@ -6,65 +6,33 @@
  */
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
+#include "lib/base/path_walk.h"
 #include "lib/solver/unpack_internal.h"
-
-enum { LINKS_MAX = 40 };
 
 static char *join(const char *dir, const char *name)
 {
     return xasprintf("%s%s%s", dir, *dir && *name ? "/" : "", name);
 }
 
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return xstrndup(path, slash ? (size_t)(slash - path) : 0);
-}
-
 /* A path below the destination on its way to where it leads. */
 struct way {
-    char *done;  /* directories, no links; owned */
-    char *todo;  /* owned */
-    bool hidden; /* the layer hides what the root has in `done` */
-    int links;
+    struct path_walk path;
+    bool hidden; /* the layer hides what the root has in path.done */
 };
 
-static void way_release(struct way *w)
+/* What hides what has to be found out anew. */
+static void restart(struct way *w)
 {
-    free(w->done);
-    free(w->todo);
-}
-DEFINE_AUTO(way, struct way, way_release(value))
-
-static char *next_component(struct way *w)
-{
-    const char *p = w->todo + strspn(w->todo, "/");
-    size_t len = strcspn(p, "/");
-    char *name = len ? xstrndup(p, len) : NULL;
-    char *rest = xstrdup(p + len);
-    free(w->todo);
-    w->todo = rest;
-    return name;
-}
-
-/* Begins at the top again, with `target` as seen from `dir` in front of what is left: what hides
- * what has to be found out anew. */
-static void restart(struct way *w, const char *dir, const char *target)
-{
-    char *todo = xasprintf("%s/%s/%s", dir, target, w->todo);
-    free(w->todo);
-    w->todo = todo;
-    w->done[0] = '\0';
+    path_walk_restart(&w->path);
     w->hidden = false;
 }
 
 static int follow(const struct unpack *u, struct way *w, const char *target, struct error *err)
 {
-    if (++w->links > LINKS_MAX)
+    if (path_walk_link(&w->path, target) < 0)
         return error_set(err, ERROR_USER, 0, "%s: too many symbolic links in /%s", u->name,
-                         w->done);
-    auto_free char *dir = xstrdup(target[0] == '/' ? "" : w->done);
-    restart(w, dir, target);
+                         w->path.done.buf);
+    restart(w);
     return 0;
 }
 
@@ -95,13 +63,13 @@ static int enter_lower(struct unpack *u, const struct way *w, const char *path, 
     return *out ? 0 : p->to->ops->entry(p->to, &dir, -1, err);
 }
 
-/* One step: `name` in w->done. */
+/* One step: `name` in w->path.done. */
 static int enter(struct unpack *u, struct way *w, const char *name, struct error *err)
 {
     struct layer_writer *to = u->pass->to;
     enum layer_look found = LAYER_LOOK_NOTHING;
     auto_free char *target = NULL;
-    auto_free char *path = join(w->done, name);
+    auto_free char *path = join(w->path.done.buf, name);
     auto_free char *whole = join(u->pass->copy->dest, path);
     TRY(cancel_check(u->pass->copy->cancel, err));
     TRY(copy_check_name(whole, err));
@@ -113,31 +81,38 @@ static int enter(struct unpack *u, struct way *w, const char *name, struct error
     if (found == LAYER_LOOK_OTHER)
         return not_a_directory(u, whole, err);
     w->hidden = w->hidden || found == LAYER_LOOK_OPAQUE;
-    free(w->done);
-    w->done = take_ptr(path);
+    path_walk_into(&w->path, name);
     return 0;
+}
+
+static int walk_directory(struct unpack *u, struct way *w, const char *path, struct error *err)
+{
+    char name[NAME_MAX + 1];
+    int more = 0;
+    while ((more = path_walk_next(&w->path, name)) > 0) {
+        if (strcmp(name, ".") == 0)
+            continue;
+        if (strcmp(name, "..") == 0) {
+            path_walk_up(&w->path);
+            restart(w);
+        } else {
+            TRY(enter(u, w, name, err));
+        }
+    }
+    return more < 0 ? error_set(err, ERROR_USER, errno, "%s: /%s", u->name, path) : 0;
 }
 
 /* Where the directory `path` of the archive is, below the destination; it is made as needed. The
  * caller frees *out. */
 static int find_directory(struct unpack *u, const char *path, char **out, struct error *err)
 {
-    auto_(way) struct way w = { .done = xstrdup(""), .todo = xstrdup(path) };
-    for (;;) {
-        auto_free char *name = next_component(&w);
-        if (!name)
-            break;
-        if (strcmp(name, ".") == 0)
-            continue;
-        if (strcmp(name, "..") == 0) {
-            auto_free char *up = parent_of(w.done);
-            restart(&w, up, "");
-        } else {
-            TRY(enter(u, &w, name, err));
-        }
-    }
-    *out = take_ptr(w.done);
-    return 0;
+    struct way w = { .hidden = false };
+    path_walk_begin(&w.path, path);
+    int rc = walk_directory(u, &w, path, err);
+    if (rc == 0)
+        *out = strbuf_detach(&w.path.done);
+    path_walk_release(&w.path);
+    return rc;
 }
 
 void unpack_forget_parent(struct unpack *u)
@@ -148,7 +123,7 @@ void unpack_forget_parent(struct unpack *u)
 
 int unpack_place(struct unpack *u, const char *path, char **out, struct error *err)
 {
-    auto_free char *parent = parent_of(path);
+    auto_free char *parent = xstrndup(path, path_dir_len(path));
     if (!u->parent || strcmp(u->parent, parent) != 0) {
         unpack_forget_parent(u);
         TRY(find_directory(u, parent, &u->parent_at, err));

@@ -65,6 +65,9 @@ static void bases_and_parents(void **state)
 {
     (void)state;
     assert_string_equal(path_base("a/b"), "b");
+    assert_int_equal(path_dir_len("a/b/c"), 3);
+    assert_int_equal(path_dir_len("a"), 0);
+    assert_int_equal(path_dir_len(""), 0);
     assert_string_equal(path_base("b"), "b");
     assert_string_equal(path_base("/"), "");
     assert_true(path_is_below("a/b", "a"));
