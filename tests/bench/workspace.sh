@@ -6,8 +6,10 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 mlbuild=$top/build/release/mlbuild
 work=$BENCH_DIR/$$
 mkdir -p "$work/tmp"
+mkdir -m 700 "$work/run"
 servers=()
-export MLBUILD_STORE=$work/store TMPDIR=$work/tmp
+# Without a runtime directory the peers look for credentials in /run/containers, which root's podman may have closed.
+export MLBUILD_STORE=$work/store TMPDIR=$work/tmp XDG_RUNTIME_DIR=$work/run
 
 # Stores hold files of the user's sub-ids.
 remove_tree() { unshare --map-auto --map-root-user rm -rf "$@"; }
