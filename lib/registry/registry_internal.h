@@ -78,6 +78,9 @@ int registry_host_get(struct registry_client *client, const char *name, const ch
 /* What registries.conf says; read at the first call. Errors: USER. */
 int registry_client_registries(struct registry_client *client, const struct registries **out,
                                struct error *err) MUST_CHECK;
+/* Where a Location header points that was met at `from`. Errors: REMOTE. */
+int registry_host_locate(const struct registry_host *host, const struct url *from,
+                         const char *location, struct url *out, struct error *err) MUST_CHECK;
 /* Whom requests of the session trust. Who we are is told to the registry itself only. */
 struct http_trust registry_host_trust(const struct registry_host *host, const struct url *url);
 
@@ -86,7 +89,8 @@ void registry_host_free(void *value);
 /* One line for --debug. */
 void registry_explain(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* One request, authorised, redirects followed (GET and HEAD); once. Any status is a success. */
+/* One request, authorised, redirects followed; once. Any status is a success. What sends a body
+ * sends it again where 307 and 308 point; the others turn it into a GET, which nobody means. */
 int registry_call(struct registry_host *host, const struct registry_request *request,
                   struct http_response *response, struct error *err) MUST_CHECK;
 /* What registry_call does first. Errors: USER, NETWORK, CANCELLED, HOST. */
