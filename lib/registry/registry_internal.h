@@ -33,7 +33,7 @@ struct registry_host {
     size_t transfers;     /* downloads under way, under the client's lock */
     pthread_mutex_t lock; /* guards all below; held while a token is fetched, so that it is once */
     bool is_ready;        /* trust is read, base.is_https settled, the credential looked up */
-    bool has_credential;  /* it was given, so there is nothing to look up */
+    bool is_login;        /* the credential is given, and one to keep in its place is wanted */
     bool is_private;      /* it has a loopback, private or link-local address */
     struct credential credential;
     bool was_withheld; /* the credential was not given to a token server of another domain */
