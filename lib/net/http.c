@@ -488,8 +488,12 @@ static int explain(const struct http_library *curl, const struct transfer *t, CU
     }
     if (code == CURLE_OUT_OF_MEMORY) /* what libcurl says of a header line above 100 KB */
         return error_set(err, ERROR_REMOTE, 0, "malformed answer");
-    if (code == CURLE_UNSUPPORTED_PROTOCOL)
-        return error_set(err, ERROR_REMOTE, 0, "only https is allowed here");
+    if (code == CURLE_UNSUPPORTED_PROTOCOL) { /* also what libcurl says of an answer of HTTP/0.9 */
+        return error_set(err, ERROR_REMOTE, 0, "%s",
+                         t->request->allow_http || str_starts_with(t->request->url, "https:")
+                             ? "the answer is not HTTP"
+                             : "only https is allowed here");
+    }
     if (code == CURLE_URL_MALFORMAT)
         kind = ERROR_REMOTE;
     error_set(err, kind, 0, "%s", reason);

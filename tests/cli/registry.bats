@@ -290,7 +290,7 @@ print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
     fails 4 from_fault wrong-bytes
     says "not sha256:"
     fails 1 from_fault wrong-diff
-    says "but the image's configuration says"
+    says "but the image's configuration says" # 99
     same "layers that stay" "$(find "$MLBUILD_STORE/layers" -name noise | wc -l)" 0
 }
 

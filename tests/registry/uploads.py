@@ -58,7 +58,13 @@ class Uploads:
         self.kind, _, self.argument = self.name.split(".")[0].partition("_")
         self.repo = repository(self.name)
         self.what, self.rest = parts[3], parts[4:]
+        if self.server.server_address[1] == self.other_port() and self.headers["Authorization"]:
+            self.note("LEAK " + self.path)
         self.query = dict(re.findall(r"([^?&=]*)=([^&]*)", self.path.partition("?")[2]))
+        if self.kind == "up-503":
+            self.drain()
+            self.answer(503)
+            return False
         if self.kind == "up-storm" and self.repo.first(f"storm {self.command} {self.path.split('?')[0]}"):
             self.drain()
             status = 429 if len(self.repo.once) % 2 else 503
@@ -229,7 +235,7 @@ class Uploads:
             return None
         length = int(self.headers["Content-Length"])
         start = int(self.headers["Content-Range"].split("-")[0])
-        if start != session.size or (self.kind == "up-min" and length < int(self.argument) and start == 0):
+        if self.kind == "up-416" or start != session.size or (self.kind == "up-min" and length < int(self.argument) and start == 0):
             self.drain()
             return self.answer(416, Location=self.location(self.rest[1]), Range=f"0-{max(session.size - 1, 0)}")
         self.receive(session, 0.5 if self.kind == "up-partial" and length > 1000 else 1.0)
