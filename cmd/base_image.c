@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "frontend/context/fetch.h"
-#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/base/thread_pool.h"
@@ -138,29 +137,12 @@ static void set_layers(struct base_image *image)
 static int record(struct session *s, const struct image_source *source, const char *name,
                   struct error *err)
 {
-    char now[CLOCK_TEXT_SIZE];
-    auto_(image_record) struct image_record image = { .has_manifest = true };
-    const struct manifest *m = &source->manifest;
-    clock_print(clock_now(), now);
-    image.name = xstrdup(name);
-    image.created = xstrdup(now);
-    image.manifest_size = source->descriptor.size;
-    image.manifest_type = xstrdup(media_type_print(source->descriptor.media_type));
-    image.layer_count = m->layer_count;
-    image.layers = xcalloc(m->layer_count, sizeof *image.layers);
-    for (size_t i = 0; i < m->layer_count; i++) {
-        struct image_record_layer *layer = &image.layers[i];
-        layer->diff_id = source->config.diff_ids[i];
-        digest_hex(&layer->diff_id, layer->id);
-        layer->has_blob = true;
-        layer->blob = m->layers[i].digest;
-        layer->blob_size = m->layers[i].size;
-        snprintf(layer->media_type, sizeof layer->media_type, "%s",
-                 media_type_print(m->layers[i].media_type));
-    }
-    TRY(blob_put(&s->store, source->config_text.buf, source->config_text.len, &image.config, err));
-    TRY(blob_put(&s->store, source->manifest_text.buf, source->manifest_text.len, &image.manifest,
-                 err));
+    auto_(image_record) struct image_record image = { 0 };
+    struct digest config;
+    struct digest manifest;
+    TRY(blob_put(&s->store, source->config_text.buf, source->config_text.len, &config, err));
+    TRY(blob_put(&s->store, source->manifest_text.buf, source->manifest_text.len, &manifest, err));
+    image_source_record(source, &config, name, &image);
     return image_store_put(&s->store, &image, err);
 }
 

@@ -296,6 +296,15 @@ int export_pack(struct session *s, struct image_record *image, struct packing pa
     return image_record_load(&s->store, s->store.scratch_fd, "packed", image, err);
 }
 
+char *export_short_name(const struct image_record *image)
+{
+    auto_(reference) struct reference ref = { 0 };
+    auto_(error) struct error ignored = { 0 };
+    if (!image_record_has_name(image) || reference_parse(image->name, &ref, &ignored) < 0)
+        return xstrdup("<none>");
+    return reference_print_short(&ref);
+}
+
 struct id_search {
     const char *prefix;
     struct image_record *out;
