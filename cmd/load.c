@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mlbuild load: images from an archive into the store. */
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/input.h"
 #include "lib/base/mem.h"
-#include "lib/base/meter.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/importer/archive.h"
 #include "lib/store/image_store.h"
@@ -26,49 +23,24 @@ static const struct option options[] = {
     { .name = NULL },
 };
 
-static int open_input(const char *path, int *out_fd, uint64_t *out_size, struct error *err)
-{
-    struct stat st;
-    auto_close int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : dup(STDIN_FILENO);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return error_set(err, ERROR_USER, errno, "open %s", path ? path : "standard input");
-    if (S_ISDIR(st.st_mode)) {
-        error_set(err, ERROR_USER, 0, "%s is a directory", path ? path : "standard input");
-        return error_hint(err, "an image layout: tar -C DIR -c . | mlbuild load");
-    }
-    if (isatty(fd)) {
-        error_set(err, ERROR_USAGE, 0, "no archive: standard input is a terminal");
-        return error_hint(err, "mlbuild load -i FILE, or mlbuild load < FILE");
-    }
-    *out_size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-    *out_fd = take_fd(&fd);
-    return 0;
-}
-
 static int load(struct session *s, const struct load_values *v, struct strvec *out_names,
                 struct error *err)
 {
-    struct meter meter;
-    uint64_t size = 0;
-    auto_close int fd = -1;
-    const char *path = v->input && strcmp(v->input, "-") != 0 ? v->input : NULL;
+    const char *path = v->input ? v->input : "-";
     struct platform platform = platform_host();
+    auto_(input) struct input in = { .fd = -1 };
     if (v->platform)
         TRY(platform_parse(v->platform, &platform, err));
-    TRY(open_input(path, &fd, &size, err));
-    const char *name = path ? path : "standard input";
-    struct fd_reader file = fd_reader_init(fd, name);
-    struct metered_reader in = metered_reader_init(&file.base, &meter);
+    TRY(input_open(&in, path, err));
     struct archive_options archive = { &s->store, &s->cancel, &platform };
-    auto_free char *title = xasprintf("load %s", name);
+    auto_free char *title = xasprintf("load %s", path);
     unsigned vertex = progress_start(s->progress, title);
-    meter_start(&meter, s->progress, vertex, "reading", size);
-    int rc = archive_load(&archive, &in.base, out_names, err);
+    int rc = archive_load(&archive, input_start(&in, path, s->progress, vertex), out_names, err);
     if (rc == 0)
-        meter_end(&meter);
+        meter_end(&in.meter);
     progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
-    return rc < 0 ? error_wrap(err, "load %s", name) : 0;
+    return rc < 0 ? error_wrap(err, "load %s", path) : 0;
 }
 
 static int tell(const struct store *store, const char *name, struct error *err)

@@ -7,10 +7,8 @@
 #include "lib/codec/decompress.h"
 #include "lib/codec/tar.h"
 #include "lib/importer/archive_internal.h"
-#include "lib/layer/packing.h"
+#include "lib/importer/put_image.h"
 #include "lib/store/blob.h"
-#include "lib/store/image_store.h"
-#include "lib/store/packed_layer.h"
 
 enum { CHUNK = 256 * 1024, MEMBERS_MAX = 100000, LINKS_MAX = 8 };
 
@@ -149,42 +147,11 @@ static int read_members(struct archive *a, struct reader *in, struct error *err)
     return reader_drain(decompressor_base(plain), err);
 }
 
-/* A plain layer is its own diff_id, and is packed when it has to be. */
-static int put_plain_layer(const struct store *store, struct image_record_layer *layer,
-                           struct error *err)
-{
-    struct packing plain = PACKING_NONE;
-    struct packed_layer packed = { .blob = layer->blob,
-                                   .blob_size = layer->blob_size,
-                                   .tar_size = layer->blob_size };
-    if (!digest_equal(&layer->blob, &layer->diff_id))
-        return error_set(err, ERROR_CORRUPT, 0, "layer %.12s is not what the configuration says",
-                         layer->id);
-    packing_layout(&plain, packed.layout);
-    layer->has_blob = false;
-    layer->tar_size = layer->blob_size;
-    return packed_layer_put(store, layer->id, &packed, err);
-}
-
 int archive_put_image(const struct archive *a, const struct image_source *source, const char *name,
                       struct error *err)
 {
-    const struct store *store = a->options->store;
     auto_(image_record) struct image_record image = { 0 };
-    char id[DIGEST_TEXT_SIZE];
-    struct digest config;
-    TRY(blob_put(store, source->config_text.buf, source->config_text.len, &config, err));
-    digest_print(&config, id);
-    image_source_record(source, &config, name ? name : id, &image);
-    for (size_t i = 0; i < image.layer_count; i++) {
-        enum compression packed = COMPRESSION_NONE;
-        if (!media_type_is_layer(source->manifest.layers[i].media_type, &packed) ||
-            packed != COMPRESSION_NONE)
-            continue;
-        image.has_manifest = false;
-        TRY(put_plain_layer(store, &image.layers[i], err));
-    }
-    TRY(image_store_put(store, &image, err));
+    TRY(put_image(a->options->store, source, name, &image, err));
     strvec_push(a->names, image.name);
     return 0;
 }
