@@ -95,6 +95,12 @@ static int load_packed(struct session *s, const char *name, struct image_record 
     return layout_refresh_store(&s->store, err);
 }
 
+static int no_name_to_push(const char *id, struct error *err)
+{
+    error_set(err, ERROR_USER, 0, "image %s has no name to be pushed as", id);
+    return error_hint(err, "mlbuild tag %s HOST/NAME:TAG", id);
+}
+
 static int export_as(struct session *s, const struct transfer_values *v, const char *name,
                      const struct output *output, struct error *err)
 {
@@ -107,7 +113,10 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
     /* By id: the image goes out without a name, or as what it is tagged. */
     bool by_name = reference_parse(name, &typed, &no_name) == 0;
     auto_free char *full = by_name ? reference_print(&typed) : NULL;
-    strvec_push(&names, full && strcmp(full, image.name) == 0 ? full : image.name);
+    if (image_record_has_name(&image))
+        strvec_push(&names, full && strcmp(full, image.name) == 0 ? full : image.name);
+    else if (output->type == OUTPUT_REGISTRY)
+        return no_name_to_push(name, err);
     TRY(export_image(s, &image, &names, output, err));
     session_finish_progress(s);
     TRY(store_sync(&s->store, err));

@@ -34,7 +34,7 @@ static bool depth_is_bounded(const char *text, size_t len)
     return true;
 }
 
-int js_parse(const char *text, size_t len, const char *name, js **out, struct error *err)
+static int parse(const char *text, size_t len, const char *name, js **out, struct error *err)
 {
     json_error_t why;
 
@@ -45,11 +45,27 @@ int js_parse(const char *text, size_t len, const char *name, js **out, struct er
     if (!doc)
         return error_set(err, ERROR_CORRUPT, 0, "%s: line %d, column %d: %s", name, why.line,
                          why.column, why.text);
-    if (!json_is_object(doc)) {
-        json_decref(doc);
-        return error_set(err, ERROR_CORRUPT, 0, "%s: not a JSON object", name);
-    }
     *out = doc;
+    return 0;
+}
+
+int js_parse(const char *text, size_t len, const char *name, js **out, struct error *err)
+{
+    auto_(js) js *doc = NULL;
+    TRY(parse(text, len, name, &doc, err));
+    if (!json_is_object(doc))
+        return error_set(err, ERROR_CORRUPT, 0, "%s: not a JSON object", name);
+    *out = take_ptr(doc);
+    return 0;
+}
+
+int js_parse_list(const char *text, size_t len, const char *name, js **out, struct error *err)
+{
+    auto_(js) js *doc = NULL;
+    TRY(parse(text, len, name, &doc, err));
+    if (!json_is_array(doc))
+        return error_set(err, ERROR_CORRUPT, 0, "%s: not a JSON array", name);
+    *out = take_ptr(doc);
     return 0;
 }
 

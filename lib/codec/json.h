@@ -27,6 +27,9 @@ enum { JS_DEPTH_MAX = 64 };
  * The caller js_free()s the result. */
 int js_parse(const char *text, size_t len, const char *name, js **out,
              struct error *err) MUST_CHECK;
+/* The same for a document whose top level is an array. */
+int js_parse_list(const char *text, size_t len, const char *name, js **out,
+                  struct error *err) MUST_CHECK;
 void js_free(js *doc);
 DEFINE_AUTO(js, js *, js_free(*value))
 
