@@ -351,6 +351,16 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
 }
 
+/* Then the registry may have, or get from a repository of its own, what others have made; and the
+ * store's names lead there. */
+static bool is_only_pushed(const struct build *b)
+{
+    size_t pushes = 0;
+    for (size_t i = 0; i < b->output_count; i++)
+        pushes += b->outputs[i].type == OUTPUT_REGISTRY && !b->outputs[i].packing.force;
+    return pushes && pushes == b->output_count;
+}
+
 static int open_caches(struct build *b, struct error *err)
 {
     struct cache_options *c = &b->caches;
@@ -387,7 +397,7 @@ static int solve(struct build *b, struct error *err)
     b->request.faces.claims = &b->packing_layers;
     b->request.tells_steps = b->caches.is_inline;
     b->request.faces.pack = any_output(b, output_needs_blobs) || b->annotations.count;
-    b->request.faces.fetch = b->names.count > 0 || b->request.faces.pack;
+    b->request.faces.fetch = (b->names.count || b->request.faces.pack) && !is_only_pushed(b);
     b->solver = solver_new(&options);
     b->request.solver = b->solver;
     if (b->definition.target) {
@@ -436,7 +446,7 @@ static int finish(struct build *b, struct error *err)
     if (b->wrote && b->names.count)
         TRY(layout_refresh_store(&s->store, err));
     for (size_t i = 0; i < b->output_count; i++)
-        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], err));
+        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], b->solver, err));
     if (b->values->iidfile) {
         char id[DIGEST_TEXT_SIZE];
         digest_print(&b->image.config, id);
