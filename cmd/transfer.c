@@ -6,7 +6,6 @@
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
-#include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
@@ -77,24 +76,6 @@ const struct command command_pull = {
     .run = pull_run,
 };
 
-/* Finds, packs and records the image that `name` means. */
-static int load_packed(struct session *s, const char *name, struct image_record *out,
-                       struct error *err)
-{
-    TRY(export_find(s, name, out, err));
-    auto_free char *full = xstrdup(out->name);
-    if (!image_is_packed(out, &s->store)) {
-        TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
-        free(out->name);
-        out->name = take_ptr(full);
-        out->has_manifest = false;
-    }
-    if (!out->has_manifest)
-        TRY(image_put_manifest(out, &s->store, NULL, err));
-    TRY(image_store_put(&s->store, out, err));
-    return layout_refresh_store(&s->store, err);
-}
-
 static int export_as(struct session *s, const struct transfer_values *v, const char *name,
                      const struct output *output, struct error *err)
 {
@@ -103,7 +84,7 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
     auto_(image_record) struct image_record image = { 0 };
     auto_(reference) struct reference typed = { 0 };
     auto_(error) struct error no_name = { 0 };
-    TRY(load_packed(s, name, &image, err));
+    TRY(export_find_packed(s, name, &image, err));
     /* By id: the image goes out without a name, or as what it is tagged. */
     bool by_name = reference_parse(name, &typed, &no_name) == 0;
     auto_free char *full = by_name ? reference_print(&typed) : NULL;

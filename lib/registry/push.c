@@ -51,6 +51,7 @@ static int push_one(const struct blob_queue *q, const struct descriptor *blob, s
                                   .scope = q->to->scope,
                                   .mount_from = mount_source(q->to, q->image, &blob->digest),
                                   .blob = blob,
+                                  .provider = q->image->provider,
                                   .vertex = q->vertex };
 
     digest_print(&blob->digest, digest);

@@ -8,6 +8,7 @@
 #define LIB_REGISTRY_PUSH_H
 
 #include "lib/base/thread_pool.h"
+#include "lib/oci/blob_provider.h"
 #include "lib/oci/descriptor.h"
 #include "lib/oci/reference.h"
 #include "lib/registry/registry.h"
@@ -19,8 +20,9 @@ struct push_mount {
 };
 
 struct push_image {
-    const struct manifest *manifest; /* its blobs are in the store */
-    const char *text;                /* the manifest as it is sent: the digest is of these bytes */
+    const struct manifest *manifest;
+    struct blob_provider *provider; /* of blobs that must be sent; NULL: they are in the store */
+    const char *text;               /* the manifest as it is sent: the digest is of these bytes */
     size_t len;
     const struct reference *targets; /* any hosts and repositories; without a tag: by digest */
     size_t target_count;
