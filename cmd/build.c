@@ -14,6 +14,7 @@
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/metadata.h"
+#include "cmd/push_ahead.h"
 #include "cmd/secrets.h"
 #include "cmd/size_text.h"
 #include "frontend/dockerfile/lower.h"
@@ -47,7 +48,8 @@ struct build {
     struct map annotations; /* of the manifest */
     struct run_settings settings;
     struct secrets secrets;
-    bool wrote; /* the store has something new */
+    struct push_ahead *push_ahead; /* or NULL */
+    bool wrote;                    /* the store has something new */
 };
 
 static void build_release(struct build *b)
@@ -301,6 +303,31 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
 }
 
+static void begin_push(void *arg)
+{
+    const struct build *b = arg;
+    if (b->push_ahead)
+        push_ahead_begin(b->push_ahead);
+}
+
+static bool is_push(const struct output *o)
+{
+    return o->type == OUTPUT_REGISTRY;
+}
+
+static int run_in_builder(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (any_output(b, is_push)) {
+        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
+        b->request.on_blob = push_ahead_blob;
+        b->request.on_blob_arg = b->push_ahead;
+    }
+    int rc = builder_run_beside(s, run, begin_push, b, &b->report, err);
+    push_ahead_end(b->push_ahead, rc == 0);
+    return rc;
+}
+
 static int solve(struct build *b, struct error *err)
 {
     struct session *s = b->session;
@@ -333,7 +360,7 @@ static int solve(struct build *b, struct error *err)
             return 0;
     }
     b->wrote = true;
-    TRY(builder_run(s, run, b, &b->report, err));
+    TRY(run_in_builder(b, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
 

@@ -132,16 +132,21 @@ static void explain(void *arg, const char *text)
     fprintf(stderr, "DEBUG: %s\n", text);
 }
 
+struct registry_options session_registry_options(struct session *s)
+{
+    return (struct registry_options){ .places = credential_places_from_environment(),
+                                      .config = registry_places_from_environment(),
+                                      .insecure_hosts = &s->insecure_hosts,
+                                      .progress = s->progress,
+                                      .cancel = &s->cancel,
+                                      .explain = s->debug ? explain : NULL,
+                                      .store = &s->store };
+}
+
 struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {
-        struct registry_options options = { .places = credential_places_from_environment(),
-                                            .config = registry_places_from_environment(),
-                                            .insecure_hosts = &s->insecure_hosts,
-                                            .progress = s->progress,
-                                            .cancel = &s->cancel,
-                                            .explain = s->debug ? explain : NULL,
-                                            .store = &s->store };
+        struct registry_options options = session_registry_options(s);
         s->registry = registry_client_new(&options);
     }
     return s->registry;

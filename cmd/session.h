@@ -47,5 +47,7 @@ void session_finish_progress(struct session *s);
 /* The builder, which began with a copy of what there was to show, has shown it. */
 void session_forget_progress(struct session *s);
 struct registry_client *session_registry(struct session *s);
+/* What that client is made of, for one more. */
+struct registry_options session_registry_options(struct session *s);
 
 #endif

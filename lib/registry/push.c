@@ -167,6 +167,20 @@ static int put(const struct destination *to, const struct reference *target,
     return registry_try(to->host->client, put_document, upload, NULL, err);
 }
 
+int registry_push_blob(struct registry_client *client, const struct reference *target,
+                       const struct descriptor *blob, unsigned vertex, struct error *err)
+{
+    auto_(destination) struct destination to = { 0 };
+
+    TRY(destination_open(client, target, &to, err));
+    const struct upload_order order = { .host = to.host,
+                                        .repository = to.repository,
+                                        .scope = to.scope,
+                                        .blob = blob,
+                                        .vertex = vertex };
+    return upload_blob(&order, err);
+}
+
 int registry_push_document(struct registry_client *client, const struct reference *target,
                            enum media_type type, const char *text, size_t len, struct error *err)
 {

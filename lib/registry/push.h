@@ -36,6 +36,12 @@ struct push_image {
 int registry_push(struct registry_client *client, const struct push_image *image,
                   struct thread_pool *pool, unsigned vertex, struct error *err) MUST_CHECK;
 
+/* One blob of the client's store, ahead of the image that will have it: registry_push finds it
+ * there. The tag of `target` does not matter. Errors: the same. */
+int registry_push_blob(struct registry_client *client, const struct reference *target,
+                       const struct descriptor *blob, unsigned vertex,
+                       struct error *err) MUST_CHECK;
+
 /* One document (an index whose manifests were pushed) under the tag of `target`, or under its own
  * digest if there is none. */
 int registry_push_document(struct registry_client *client, const struct reference *target,
