@@ -11,6 +11,7 @@
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/metadata.h"
+#include "cmd/push_ahead.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -338,6 +339,31 @@ static int open_caches(struct build *b, struct error *err)
     return 0;
 }
 
+static void begin_push(void *arg)
+{
+    const struct build *b = arg;
+    if (b->push_ahead)
+        push_ahead_begin(b->push_ahead);
+}
+
+static bool is_push(const struct output *o)
+{
+    return o->type == OUTPUT_REGISTRY;
+}
+
+static int run_in_builder(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (any_output(b, is_push)) {
+        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
+        b->request.on_blob = push_ahead_blob;
+        b->request.on_blob_arg = b->push_ahead;
+    }
+    int rc = builder_run_beside(s, run, begin_push, b, &b->report, err);
+    push_ahead_end(b->push_ahead, rc == 0);
+    return rc;
+}
+
 static int solve(struct build *b, struct error *err)
 {
     struct session *s = b->session;
@@ -375,7 +401,7 @@ static int solve(struct build *b, struct error *err)
             return 0;
     }
     b->wrote = true;
-    TRY(builder_run(s, run, b, &b->report, err));
+    TRY(run_in_builder(b, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
 

@@ -36,7 +36,8 @@ struct build {
     struct cache_options caches;
     struct shared_cache *shared; /* of caches.from; NULL: there is none */
     struct claims packing_layers;
-    bool wrote; /* the store has something new */
+    struct push_ahead *push_ahead; /* or NULL */
+    bool wrote;                    /* the store has something new */
 };
 
 /* What was made, and what to type next. */

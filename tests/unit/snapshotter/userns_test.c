@@ -144,11 +144,15 @@ static void child_is_root(void **state)
     int status = 0;
     (void)state;
     own_map(&map);
-    assert_ok(userns_run(&map, is_root_inside, &map, NULL, &status, &err), &err);
+    assert_ok(userns_run(&map, &(struct userns_job){ .fn = is_root_inside, .arg = &map }, NULL,
+                         &status, &err),
+              &err);
     assert_int_equal(status, 42);
     map.uids.count = map.gids.count = 1;
     map.uids.items[0].count = map.gids.items[0].count = 1;
-    assert_ok(userns_run(&map, is_root_inside, &map, NULL, &status, &err), &err);
+    assert_ok(userns_run(&map, &(struct userns_job){ .fn = is_root_inside, .arg = &map }, NULL,
+                         &status, &err),
+              &err);
     assert_int_equal(status, 42);
     id_map_release(&map);
 }
@@ -167,7 +171,7 @@ static void killed_child_is_told(void **state)
     int status = 0;
     (void)state;
     own_map(&map);
-    assert_ok(userns_run(&map, die, NULL, NULL, &status, &err), &err);
+    assert_ok(userns_run(&map, &(struct userns_job){ .fn = die }, NULL, &status, &err), &err);
     assert_int_equal(status, 128 + SIGKILL);
     id_map_release(&map);
 }
@@ -205,7 +209,9 @@ static void cancel_reaches_the_child(void **state)
     assert_ok(cancel_init(&cancel, &err), &err);
     signal(SIGTERM, on_signal);
     pthread_create(&thread, NULL, raise_later, &cancel);
-    assert_ok(userns_run(&map, wait_for_signal, NULL, &cancel, &status, &err), &err);
+    assert_ok(
+        userns_run(&map, &(struct userns_job){ .fn = wait_for_signal }, &cancel, &status, &err),
+        &err);
     pthread_join(thread, NULL);
     assert_int_equal(status, 77);
     cancel_release(&cancel);
@@ -240,7 +246,9 @@ static void signals_reach_the_child(void **state)
     pthread_sigmask(SIG_BLOCK, &interrupt, NULL); /* the helper thread must not take it */
     pthread_create(&thread, NULL, interrupt_later, &self);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
-    assert_ok(userns_run(&map, wait_for_signal, NULL, &cancel, &status, &err), &err);
+    assert_ok(
+        userns_run(&map, &(struct userns_job){ .fn = wait_for_signal }, &cancel, &status, &err),
+        &err);
     pthread_join(thread, NULL);
     assert_int_equal(status, 78); /* SIGINT, as the planner got it */
     assert_true(cancel_is_raised(&cancel));
@@ -260,7 +268,7 @@ static void bad_maps_are_explained(void **state)
     id_extents_append(&map.uids, 3000000000U, 5);
     id_extents_append(&map.gids, getegid(), 1);
     id_extents_append(&map.gids, 3000000000U, 5);
-    int rc = userns_run(&map, die, NULL, NULL, &status, &err);
+    int rc = userns_run(&map, &(struct userns_job){ .fn = die }, NULL, &status, &err);
     assert_int_equal(rc, -1);
     assert_non_null(err.hint);
     assert_error(rc, &err, ERROR_HOST, "newuidmap");
