@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "frontend/context/fetch.h"
-#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/base/thread_pool.h"
@@ -138,29 +137,12 @@ static void set_layers(struct base_image *image)
 static int record(struct session *s, const struct image_source *source, const char *name,
                   struct error *err)
 {
-    char now[CLOCK_TEXT_SIZE];
-    auto_(image_record) struct image_record image = { .has_manifest = true };
-    const struct manifest *m = &source->manifest;
-    clock_print(clock_now(), now);
-    image.name = xstrdup(name);
-    image.created = xstrdup(now);
-    image.manifest_size = source->descriptor.size;
-    image.manifest_type = xstrdup(media_type_print(source->descriptor.media_type));
-    image.layer_count = m->layer_count;
-    image.layers = xcalloc(m->layer_count, sizeof *image.layers);
-    for (size_t i = 0; i < m->layer_count; i++) {
-        struct image_record_layer *layer = &image.layers[i];
-        layer->diff_id = source->config.diff_ids[i];
-        digest_hex(&layer->diff_id, layer->id);
-        layer->has_blob = true;
-        layer->blob = m->layers[i].digest;
-        layer->blob_size = m->layers[i].size;
-        snprintf(layer->media_type, sizeof layer->media_type, "%s",
-                 media_type_print(m->layers[i].media_type));
-    }
-    TRY(blob_put(&s->store, source->config_text.buf, source->config_text.len, &image.config, err));
-    TRY(blob_put(&s->store, source->manifest_text.buf, source->manifest_text.len, &image.manifest,
-                 err));
+    auto_(image_record) struct image_record image = { 0 };
+    struct digest config;
+    struct digest manifest;
+    TRY(blob_put(&s->store, source->config_text.buf, source->config_text.len, &config, err));
+    TRY(blob_put(&s->store, source->manifest_text.buf, source->manifest_text.len, &manifest, err));
+    image_source_record(source, &config, name, &image);
     return image_store_put(&s->store, &image, err);
 }
 
@@ -263,32 +245,49 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
     r->provider = &image->later;
 }
 
+static int of_record(struct base_images *b, const struct image_record *record,
+                     struct base_image **out, struct error *err)
+{
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(image_config) struct image_config config;
+    image_config_init(&config);
+    TRY(blob_read(&b->session->store, &record->config, OCI_CONFIG_MAX, &text, err));
+    TRY(image_config_parse(text.buf, text.len, &config, err));
+    *out = image_new(b, record->name);
+    (*out)->resolved.config = config;
+    image_config_init(&config);
+    set_recorded_layers(*out, record);
+    return 0;
+}
+
 /* *out stays NULL if the store has no such image, or has it for another platform. */
 static int from_store(struct base_images *b, const char *name, const struct platform *platform,
                       struct base_image **out, struct error *err)
 {
     auto_(image_record) struct image_record found = { 0 };
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
     auto_(error) struct error missing = { 0 };
+    struct base_image *image = NULL;
     if (image_store_find(&b->session->store, name, &found, &missing) < 0) {
         if (missing.kind == ERROR_NOT_FOUND)
             return 0;
         error_move(err, &missing);
         return -1;
     }
-    struct base_image *image = image_new(b, name);
-    image_config_release(&image->resolved.config);
-    if (blob_read(&b->session->store, &found.config, OCI_CONFIG_MAX, &text, err) < 0 ||
-        image_config_parse(text.buf, text.len, &image->resolved.config, err) < 0) {
-        image_config_init(&image->resolved.config);
-        image_free(image);
-        return -1;
-    }
-    set_recorded_layers(image, &found);
+    TRY(of_record(b, &found, &image, err));
     if (platform_match(platform, &image->resolved.config.platform) == 0)
         image_free(image);
     else
         *out = image;
+    return 0;
+}
+
+int base_images_recorded(struct base_images *b, const struct image_record *record,
+                         const struct resolved_image **out, struct error *err)
+{
+    struct base_image *image = NULL;
+    TRY(of_record(b, record, &image, err));
+    map_set(&b->found, record->name, image);
+    *out = &image->resolved;
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "cmd/session.h"
 #include "lib/graph/image_resolver.h"
+#include "lib/store/image_store.h"
 
 enum pull_policy {
     PULL_MISSING, /* what the store has is taken */
@@ -28,6 +29,10 @@ struct image_resolver *base_images_resolver(struct base_images *b);
 const struct map *base_images_directories(const struct base_images *b);
 void base_images_close(struct base_images *b);
 DEFINE_AUTO(base_images, struct base_images *, base_images_close(*value))
+
+/* An image that is recorded already, by its record; *out is owned by `b`. */
+int base_images_recorded(struct base_images *b, const struct image_record *record,
+                         const struct resolved_image **out, struct error *err) MUST_CHECK;
 
 /* Pulls `ref` into the store: its documents, its record, and with `blobs` all its layers. */
 int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "cmd/build_context.h"
 #include "cmd/build_options.h"
 #include "cmd/builder.h"
+#include "cmd/cache_options.h"
 #include "cmd/call.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
@@ -47,12 +48,18 @@ struct build {
     struct map annotations; /* of the manifest */
     struct run_settings settings;
     struct secrets secrets;
+    struct cache_options caches;
+    struct shared_cache *shared; /* of caches.from; NULL: there is none */
+    struct claims packing_layers;
     bool wrote; /* the store has something new */
 };
 
 static void build_release(struct build *b)
 {
     solver_free(b->solver);
+    shared_cache_free(b->shared);
+    cache_options_release(&b->caches);
+    claims_release(&b->packing_layers);
     definition_release(&b->definition);
     base_images_close(b->bases);
     dockerfile_free(b->dockerfile);
@@ -97,6 +104,7 @@ static int read_names(struct build *b, struct error *err)
     const struct build_values *v = b->values;
     TRY(output_read_packing(v->compression, v->compression_level, v->force_compression, &b->packing,
                             err));
+    TRY(cache_options_read(&v->cache_from, &v->cache_to, &b->packing, &b->caches, err));
     for (size_t i = 0; i < v->tags.count; i++)
         TRY(add_name(b, v->tags.items[i], err));
     for (size_t i = 0; i < v->outputs.count; i++)
@@ -248,24 +256,31 @@ static bool any_output(const struct build *b, bool (*wants)(const struct output 
     return false;
 }
 
-/* One image has one set of layers. */
+/* One image has one set of layers. `first` is the packing that was asked for before, or NULL. */
+static int agree_on_packing(const struct packing **first, const struct packing *wanted,
+                            struct error *err)
+{
+    const struct packing *p = *first ? *first : wanted;
+    *first = p;
+    if (p->compression == wanted->compression && p->level == wanted->level &&
+        p->force == wanted->force)
+        return 0;
+    error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
+    return error_hint(err, "build once for each; the second time everything is cached");
+}
+
 static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
-    const struct output *first = NULL;
-    *out = b->packing;
+    const struct packing *first = NULL;
     for (size_t i = 0; i < b->output_count; i++) {
-        const struct output *o = &b->outputs[i];
-        if (!output_needs_blobs(o))
-            continue;
-        if (first && (o->packing.compression != first->packing.compression ||
-                      o->packing.level != first->packing.level ||
-                      o->packing.force != first->packing.force)) {
-            error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
-            return error_hint(err, "build once for each; the second time everything is cached");
-        }
-        first = o;
-        *out = o->packing;
+        if (output_needs_blobs(&b->outputs[i]))
+            TRY(agree_on_packing(&first, &b->outputs[i].packing, err));
     }
+    for (size_t i = 0; i < b->caches.to_count; i++) {
+        if (b->caches.to_options[i].type != CACHE_INLINE)
+            TRY(agree_on_packing(&first, &b->caches.to_options[i].packing, err));
+    }
+    *out = first ? *first : b->packing;
     return 0;
 }
 
@@ -282,6 +297,43 @@ static int export_trees(struct build *b, const struct solver_workers *workers, s
     return 0;
 }
 
+/* Who hears of a step that has ended. */
+struct listeners {
+    struct image_ahead *ahead;
+    struct cache_export *cache; /* NULL: none is written */
+};
+
+/* From any thread of the builder. */
+static void take_result(void *arg, const struct vertex *v, bool is_of_target)
+{
+    const struct listeners *l = arg;
+    if (is_of_target)
+        image_ahead_result(l->ahead, v);
+    if (l->cache)
+        cache_export_step(l->cache, v, is_of_target);
+}
+
+/* What the target needs runs, what has run is shared. */
+static int run_steps(struct build *b, const struct solver_workers *workers, struct error *err)
+{
+    struct image_request shared = b->request;
+    const struct cache_export_options options = { &shared, b->caches.to,
+                                                  b->caches.destination_count };
+    shared.faces.cancel = &b->session->interrupt;
+    auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
+    struct listeners listeners = { ahead, NULL };
+    if (options.destination_count)
+        listeners.cache = cache_export_start(&options);
+    solver_on_result(b->solver, take_result, &listeners);
+    int rc = solver_run(b->solver, b->definition.target, workers, err);
+    if (!listeners.cache)
+        return rc;
+    struct error of_cache = { 0 };
+    if (cache_export_finish(listeners.cache, rc == 0, &of_cache) < 0)
+        rc = error_first(err, &of_cache);
+    return rc;
+}
+
 /* In the builder: what is not cached runs, and the image's record is left for the planner. */
 static int run(struct session *s, const struct solver_workers *workers, void *arg,
                struct error *err)
@@ -290,27 +342,40 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
-    if (b->definition.target) {
-        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request, b->solver);
-        solver_on_layer(b->solver, image_ahead_layer, ahead);
-        TRY(solver_run(b->solver, b->definition.target, workers, err));
-    }
+    if (b->definition.target)
+        TRY(run_steps(b, workers, err));
     TRY(image_assemble(&b->request, &b->image, &found, err));
+    TRY(solver_remember_shared(b->solver, err));
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
+}
+
+static int open_caches(struct build *b, struct error *err)
+{
+    struct cache_options *c = &b->caches;
+    TRY(cache_options_open(c, b->session, err));
+    const struct shared_cache_options options = { .locations = c->from,
+                                                  .location_count = c->from_count,
+                                                  .platform = &b->definition.config.platform,
+                                                  .progress = b->session->progress };
+    if (c->from_count)
+        b->shared = shared_cache_new(&options);
+    return 0;
 }
 
 static int solve(struct build *b, struct error *err)
 {
     struct session *s = b->session;
     bool complete = true;
+    TRY(open_caches(b, err));
     struct solver_options options = { .graph = &b->definition.graph,
                                       .store = &s->store,
                                       .contexts = b->contexts.items,
                                       .context_count = b->contexts.count,
                                       .lent = &b->secrets.lent,
                                       .faces = &b->request.faces,
+                                      .shared = b->shared,
                                       .target_is_mounted = any_output(b, output_needs_trees),
                                       .jobs = b->jobs,
                                       .progress = s->progress,
@@ -319,14 +384,17 @@ static int solve(struct build *b, struct error *err)
     b->request.progress = s->progress;
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
+    b->request.faces.claims = &b->packing_layers;
+    b->request.tells_steps = b->caches.is_inline;
     b->request.faces.pack = any_output(b, output_needs_blobs) || b->annotations.count;
-    b->request.faces.fetch = b->names.count > 0;
+    b->request.faces.fetch = b->names.count > 0 || b->request.faces.pack;
     b->solver = solver_new(&options);
+    b->request.solver = b->solver;
     if (b->definition.target) {
         TRY(solver_plan(b->solver, b->definition.target, &complete, err));
         b->request.result = solver_result(b->solver, b->definition.target);
     }
-    if (complete && !any_output(b, output_needs_trees)) {
+    if (complete && !any_output(b, output_needs_trees) && b->caches.destination_count == 0) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));
         if (found)
@@ -507,6 +575,7 @@ static int tell_timings(const struct build *b, struct error *err)
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     struct build b = { .session = s, .values = values, .annotations.free_value = free };
+    claims_init(&b.packing_layers);
     b.contexts.ignore_file = b.values->ignore_file;
     if (args->count != 1) {
         error_set(err, ERROR_USAGE, 0,

@@ -57,12 +57,16 @@ const struct option build_options[] = {
     { "no-cache", 0, OPTION_FLAG, VALUE(no_cache), NULL, "run every step anew" },
     { "no-cache-filter", 0, OPTION_LIST, VALUE(no_cache_filter), "STAGE",
       "run the steps of this stage anew" },
+    { "cache-from", 0, OPTION_LIST, VALUE(cache_from), "SOURCE",
+      "steps of other builders: type=registry,ref=NAME or type=local,src=DIR" },
+    { "cache-to", 0, OPTION_LIST, VALUE(cache_to), "DEST",
+      "share steps: type=registry,ref=NAME, type=local,dest=DIR, type=inline; mode=min|max" },
     { "pull", 0, OPTION_WORD, VALUE(pull), "always",
       "ask the registry for newer base images; =missing (default), =never" },
     { "jobs", 0, OPTION_TEXT, VALUE(jobs), "N",
       "RUN steps at a time (default: four for each core; 0: all that are ready)" },
     { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
-      "platform of the image (this host's only)" },
+      "platform of the image (default: this host's)" },
     { "network", 0, OPTION_TEXT, VALUE(network), "MODE",
       "network of RUN steps: default, host or none" },
     { "secret", 0, OPTION_LIST, VALUE(secrets), "id=ID[,src=FILE|env=NAME]",
@@ -122,8 +126,6 @@ const struct option build_options[] = {
     REFUSED("attest", NO_ATTESTATIONS),
     REFUSED("builder", "there is no builder instance: the build runs in this process"),
     REFUSED("load", "write a tarball with -o image.tar and run `docker load -i image.tar`"),
-    REFUSED("cache-from", "steps are cached in the local store only"),
-    REFUSED("cache-to", "steps are cached in the local store only"),
     REFUSED("cache-ttl", "cached steps do not age; see mlbuild prune"),
     REFUSED("policy", "source policies are not evaluated"),
     REFUSED("source-policy-file", "source policies are not evaluated"),
@@ -287,11 +289,9 @@ int build_read_network(const char *text, enum network_mode *out, struct error *e
 
 int build_read_platform(const char *text, struct platform *out, bool *out_given, struct error *err)
 {
-    char host_text[PLATFORM_TEXT_SIZE];
-    struct platform host = platform_host();
     if (!text)
         text = getenv("DOCKER_DEFAULT_PLATFORM");
-    *out = host;
+    *out = platform_host();
     *out_given = text && *text;
     if (!*out_given || strcmp(text, "local") == 0)
         return 0;
@@ -300,11 +300,9 @@ int build_read_platform(const char *text, struct platform *out, bool *out_given,
         return error_hint(err, "build once for each");
     }
     TRY(platform_parse(text, out, err));
-    if (platform_match(&host, out))
+    if (strcmp(out->os, "linux") == 0)
         return 0;
-    platform_print(&host, host_text);
-    return error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: this host builds for %s", text,
-                     host_text);
+    return error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: images are built for linux", text);
 }
 
 int build_read_pull(const char *text, enum pull_policy *out, struct error *err)

@@ -6,6 +6,7 @@
 
 #include "cmd/builder.h"
 #include "cmd/push.h"
+#include "cmd/write_out.h"
 #include "lib/base/atomic_file.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
@@ -18,127 +19,6 @@
 #include "lib/oci/reference.h"
 #include "lib/store/blob.h"
 
-enum { BUFFER = 1024 * 1024, COPY_PIECE = 16 * 1024 * 1024 };
-
-/* What is written to wherever the user wants it. */
-struct content {
-    int (*write)(const void *arg, struct writer *out, struct error *err);
-    const void *arg;
-    struct meter *meter; /* NULL: too short to be shown */
-};
-
-static int refuse_terminal(struct error *err)
-{
-    if (!isatty(STDOUT_FILENO))
-        return 0;
-    error_set(err, ERROR_USAGE, 0, "an archive does not go to a terminal");
-    return error_hint(err, "redirect it, or give a file: dest=FILE");
-}
-
-/* Gathers small writes: a tar is headers between contents. */
-struct buffered_writer {
-    struct writer base;
-    struct fd_writer *next;
-    char *buf;
-    size_t len;
-    const struct cancel *cancel;
-    struct meter *meter;
-};
-
-static int buffered_flush(struct buffered_writer *b, struct error *err)
-{
-    TRY(writer_write(&b->next->base, b->buf, b->len, err));
-    b->len = 0;
-    return 0;
-}
-
-static int buffered_write(struct writer *w, const void *data, size_t len, struct error *err)
-{
-    struct buffered_writer *b = (struct buffered_writer *)w;
-    TRY(cancel_check(b->cancel, err));
-    meter_add(b->meter, len);
-    if (b->len + len > BUFFER)
-        TRY(buffered_flush(b, err));
-    if (len >= BUFFER)
-        return writer_write(&b->next->base, data, len, err);
-    memcpy(b->buf + b->len, data, len);
-    b->len += len;
-    return 0;
-}
-
-/* Large contents go from file to file in the kernel. */
-static int buffered_copy(struct writer *w, int fd, uint64_t len, struct error *err)
-{
-    struct buffered_writer *b = (struct buffered_writer *)w;
-    TRY(buffered_flush(b, err));
-    while (len) {
-        uint64_t n = len < COPY_PIECE ? len : COPY_PIECE;
-        TRY(fd_copy(fd, b->next->fd, n, b->next->name, b->cancel, err));
-        /* The disk begins now with what has to be on it in the end; a pipe has no such thing. */
-        (void)!sync_file_range(b->next->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-        meter_add(b->meter, n);
-        len -= n;
-    }
-    return 0;
-}
-
-static int write_buffered(struct session *s, int fd, const char *name,
-                          const struct content *content, struct error *err)
-{
-    struct fd_writer out = fd_writer_init(fd, name);
-    auto_free char *buf = xmalloc(BUFFER);
-    struct buffered_writer buffered = { .base = { buffered_write, buffered_copy },
-                                        .next = &out,
-                                        .buf = buf,
-                                        .cancel = &s->cancel,
-                                        .meter = content->meter };
-    TRY(content->write(content->arg, &buffered.base, err));
-    return buffered_flush(&buffered, err);
-}
-
-/* A file that appears only when it is whole. */
-static int write_new_file(struct session *s, const char *dest, const struct content *content,
-                          struct error *err)
-{
-    const char *slash = strrchr(dest, '/');
-    auto_free char *dir = slash == dest ? xstrdup("/")
-                          : slash       ? xstrndup(dest, (size_t)(slash - dest))
-                                        : xstrdup(".");
-    auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return error_set(err, ERROR_USER, errno, "open the directory %s", dir);
-    auto_(atomic_file) struct atomic_file f = { .fd = -1 };
-    TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0666, err));
-    TRY(write_buffered(s, f.fd, dest, content, err));
-    return atomic_file_commit(&f, true, err);
-}
-
-/* A pipe or a device is written to; in no case is it replaced. */
-static bool is_special(const char *dest)
-{
-    struct stat st;
-    return stat(dest, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
-}
-
-/* To standard output, or to a file. */
-static int write_file(struct session *s, const char *dest, const struct content *content,
-                      struct error *err)
-{
-    if (strcmp(dest, "-") == 0) {
-        TRY(refuse_terminal(err));
-        return write_buffered(s, STDOUT_FILENO, "standard output", content, err);
-    }
-    if (is_special(dest)) {
-        auto_close int fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-        if (fd < 0)
-            return error_set(err, ERROR_USER, errno, "open %s", dest);
-        return write_buffered(s, fd, dest, content, err);
-    }
-    /* The file that a link leads to is replaced, not the link. */
-    auto_free char *target = realpath(dest, NULL);
-    return write_new_file(s, target ? target : dest, content, err);
-}
-
 static int write_text(const void *arg, struct writer *out, struct error *err)
 {
     return writer_write(out, arg, strlen(arg), err);
@@ -147,7 +27,7 @@ static int write_text(const void *arg, struct writer *out, struct error *err)
 int export_text(struct session *s, const char *dest, const char *text, struct error *err)
 {
     umask(s->umask);
-    return write_file(s, dest, &(struct content){ write_text, text, NULL }, err);
+    return write_out(s, dest, &(struct out_content){ write_text, text, NULL }, err);
 }
 
 static int write_layout(const void *arg, struct writer *out, struct error *err)
@@ -192,7 +72,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
 {
     struct meter meter;
     struct layout_export e = { &s->store, image, names, &meter, &s->cancel };
-    const struct content archive = { write_layout, &e, &meter };
+    const struct out_content archive = { write_layout, &e, &meter };
     auto_free char *title = title_of(output, names);
     char digest[DIGEST_TEXT_SIZE];
     if (!output_needs_blobs(output))
@@ -205,7 +85,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
     auto_free char *note = xasprintf("exporting manifest %s", digest);
     progress_note(s->progress, v, note);
     meter_start(&meter, s->progress, v, "writing", packed_size(image));
-    int rc = output->type == OUTPUT_OCI ? write_file(s, output->dest, &archive, err)
+    int rc = output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
              : output->type == OUTPUT_OCI_DIR
                  ? write_layout_dir(&e, output->dest, err)
                  : push_image_record(s, image, names, output->by_digest, v, err);
@@ -254,9 +134,9 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
     if (rc == 0) {
         struct meter meter;
         struct rootfs_export x = { view->root_fd, diff, &s->cancel };
-        const struct content archive = { write_rootfs, &x, &meter };
+        const struct out_content archive = { write_rootfs, &x, &meter };
         meter_start(&meter, s->progress, v, "writing", 0);
-        rc = output->type == OUTPUT_TAR ? write_file(s, output->dest, &archive, err)
+        rc = output->type == OUTPUT_TAR ? write_out(s, output->dest, &archive, err)
                                         : write_rootfs_dir(&x, output->dest, err);
         if (rc == 0)
             meter_end(&meter);
@@ -294,6 +174,15 @@ int export_pack(struct session *s, struct image_record *image, struct packing pa
     TRY(builder_run(s, pack_in_builder, &r, NULL, err));
     image_record_release(image);
     return image_record_load(&s->store, s->store.scratch_fd, "packed", image, err);
+}
+
+char *export_short_name(const struct image_record *image)
+{
+    auto_(reference) struct reference ref = { 0 };
+    auto_(error) struct error ignored = { 0 };
+    if (!image_record_has_name(image) || reference_parse(image->name, &ref, &ignored) < 0)
+        return xstrdup("<none>");
+    return reference_print_short(&ref);
 }
 
 struct id_search {

@@ -25,4 +25,7 @@ int export_pack(struct session *s, struct image_record *image, struct packing pa
 int export_find(struct session *s, const char *name, struct image_record *out,
                 struct error *err) MUST_CHECK;
 
+/* A record's name as a person writes it, "<none>" without one; the caller frees it. */
+char *export_short_name(const struct image_record *image);
+
 #endif

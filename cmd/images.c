@@ -41,6 +41,7 @@ static bool is_here(const struct image_record *image, const struct store *store)
 
 static int print_image(void *arg, const struct image_record *image, struct error *err)
 {
+    (void)err;
     const struct listing *list = arg;
     const struct images_values *v = list->values;
     if (!is_here(image, list->store))
@@ -48,14 +49,12 @@ static int print_image(void *arg, const struct image_record *image, struct error
     char id[13];
     char size[SIZE_TEXT];
     uint64_t bytes = 0;
-    auto_(reference) struct reference ref = { 0 };
     short_id(&image->config, id);
     if (v->quiet) {
         printf("%s\n", id);
         return 0;
     }
-    TRY(reference_parse(image->name, &ref, err));
-    auto_free char *name = reference_print_short(&ref);
+    auto_free char *name = export_short_name(image);
     for (size_t i = 0; i < image->layer_count; i++)
         bytes += image->layers[i].tar_size ? image->layers[i].tar_size : image->layers[i].blob_size;
     size_print(bytes, size);

@@ -34,7 +34,7 @@ static bool depth_is_bounded(const char *text, size_t len)
     return true;
 }
 
-int js_parse(const char *text, size_t len, const char *name, js **out, struct error *err)
+static int parse(const char *text, size_t len, const char *name, js **out, struct error *err)
 {
     json_error_t why;
 
@@ -45,11 +45,27 @@ int js_parse(const char *text, size_t len, const char *name, js **out, struct er
     if (!doc)
         return error_set(err, ERROR_CORRUPT, 0, "%s: line %d, column %d: %s", name, why.line,
                          why.column, why.text);
-    if (!json_is_object(doc)) {
-        json_decref(doc);
-        return error_set(err, ERROR_CORRUPT, 0, "%s: not a JSON object", name);
-    }
     *out = doc;
+    return 0;
+}
+
+int js_parse(const char *text, size_t len, const char *name, js **out, struct error *err)
+{
+    auto_(js) js *doc = NULL;
+    TRY(parse(text, len, name, &doc, err));
+    if (!json_is_object(doc))
+        return error_set(err, ERROR_CORRUPT, 0, "%s: not a JSON object", name);
+    *out = take_ptr(doc);
+    return 0;
+}
+
+int js_parse_list(const char *text, size_t len, const char *name, js **out, struct error *err)
+{
+    auto_(js) js *doc = NULL;
+    TRY(parse(text, len, name, &doc, err));
+    if (!json_is_array(doc))
+        return error_set(err, ERROR_CORRUPT, 0, "%s: not a JSON array", name);
+    *out = take_ptr(doc);
     return 0;
 }
 
@@ -129,9 +145,14 @@ int js_get_u64(const js *object, const char *key, bool required, uint64_t *out, 
             return error_set(err, ERROR_CORRUPT, 0, "\"%s\" is missing", key);
         return 0;
     }
+    return js_to_u64(value, out, err) < 0 ? error_wrap(err, "\"%s\"", key) : 0;
+}
+
+int js_to_u64(const js *value, uint64_t *out, struct error *err)
+{
     json_int_t number = json_integer_value(value);
     if (!json_is_integer(value) || number < 0 || number > JS_INTEGER_MAX)
-        return error_set(err, ERROR_CORRUPT, 0, "\"%s\" is not a whole number from 0 to 2^53", key);
+        return error_set(err, ERROR_CORRUPT, 0, "not a whole number from 0 to 2^53");
     *out = (uint64_t)number;
     return 0;
 }

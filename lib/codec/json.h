@@ -27,6 +27,9 @@ enum { JS_DEPTH_MAX = 64 };
  * The caller js_free()s the result. */
 int js_parse(const char *text, size_t len, const char *name, js **out,
              struct error *err) MUST_CHECK;
+/* The same for a document whose top level is an array. */
+int js_parse_list(const char *text, size_t len, const char *name, js **out,
+                  struct error *err) MUST_CHECK;
 void js_free(js *doc);
 DEFINE_AUTO(js, js *, js_free(*value))
 
@@ -47,6 +50,8 @@ int js_get_digest(const js *object, const char *key, struct digest *out,
 /* A number that is an integer from 0 to 2^53. */
 int js_get_u64(const js *object, const char *key, bool required, uint64_t *out,
                struct error *err) MUST_CHECK;
+/* The value itself, that of an array. */
+int js_to_u64(const js *value, uint64_t *out, struct error *err) MUST_CHECK;
 
 /* An integer of any sign; *out is left alone when it is missing. */
 int js_get_i64(const js *object, const char *key, int64_t *out, struct error *err) MUST_CHECK;

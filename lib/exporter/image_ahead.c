@@ -52,8 +52,7 @@ static void fetch_base(struct image_ahead *a, const struct resolved_image *image
     }
 }
 
-struct image_ahead *image_ahead_start(const struct image_request *request,
-                                      const struct solver *solver)
+struct image_ahead *image_ahead_start(const struct image_request *request)
 {
     struct image_ahead *a = xcalloc(1, sizeof *a);
     const struct vertex *v = request->definition->target;
@@ -61,18 +60,18 @@ struct image_ahead *image_ahead_start(const struct image_request *request,
     job_group_init(&a->group, request->faces.pool);
     while (v && v->kind != OP_IMAGE)
         v = v->inputs[0];
-    if (v && !solver_will_run(solver, v) && v->image.image->provider &&
-        (request->faces.pack || request->faces.fetch))
+    if (v && !solver_will_run(request->solver, v) && v->image.image->provider &&
+        request->faces.fetch)
         fetch_base(a, v->image.image);
     return a;
 }
 
-void image_ahead_layer(void *arg, const char *id)
+void image_ahead_result(struct image_ahead *a, const struct vertex *v)
 {
-    struct image_ahead *a = arg;
+    const struct layer_list *layers = &solver_result(a->request->solver, v)->layers;
     struct ahead_job *job = xcalloc(1, sizeof *job);
     *job = (struct ahead_job){ .ahead = a };
-    snprintf(job->id, sizeof job->id, "%s", id);
+    snprintf(job->id, sizeof job->id, "%s", layers->ids[layers->count - 1]);
     job_group_submit(&a->group, run_job, job);
 }
 

@@ -233,7 +233,7 @@ static int refresh_image(void *arg, const struct image_record *image, struct err
     (void)err;
     if (image->has_manifest && blob_exists(r->store, &image->manifest, image->manifest_size) &&
         image_is_packed(image, r->store))
-        add_entry(&r->index, image, image->name);
+        add_entry(&r->index, image, image_record_has_name(image) ? image->name : NULL);
     return 0;
 }
 

@@ -15,6 +15,7 @@ struct export
 {
     const struct diff_options *options;
     const struct cancel *cancel;
+    const char *as; /* before all paths, with a slash; "": nothing */
     struct hard_links links;
     struct tar_writer *tar; /* or: */
     int dest_fd;
@@ -92,17 +93,23 @@ static int to_dir(struct export *x, struct fs_entry *e, struct error *err)
     return rc < 0 ? error_set(err, ERROR_SYSTEM, errno, "create %s", e->tar.path) : 0;
 }
 
-static int visit(void *arg, const struct walk_item *item, struct error *err)
+static int take(struct export *x, int dir_fd, const char *name, const char *path, struct error *err)
 {
-    struct export *x = arg;
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     TRY(cancel_check(x->cancel, err));
-    TRY(fs_entry_open(item->dir_fd, item->name, item->path, &e, &kind, err));
+    TRY(fs_entry_open(dir_fd, name, path, &e, &kind, err));
     if (kind != FS_ENTRY_ORDINARY)
         return 0;
     diff_clamp(x->options, &e.tar);
     return x->tar ? to_tar(x, &e, err) : to_dir(x, &e, err);
+}
+
+static int visit(void *arg, const struct walk_item *item, struct error *err)
+{
+    struct export *x = arg;
+    auto_free char *path = *x->as ? xasprintf("%s/%s", x->as, item->path) : NULL;
+    return take(x, item->dir_fd, item->name, path ? path : item->path, err);
 }
 
 static int run(struct export *x, int root_fd, struct error *err)
@@ -118,7 +125,9 @@ int rootfs_write_tar(int root_fd, const struct diff_options *options, const stru
                      struct writer *out, struct error *err)
 {
     struct tar_writer tar = tar_writer_init(out);
-    struct export x = { .options = options, .cancel = cancel, .tar = &tar, .dest_fd = -1 };
+    struct export x = {
+        .options = options, .cancel = cancel, .as = "", .tar = &tar, .dest_fd = -1
+    };
     TRY(run(&x, root_fd, err));
     return tar_writer_finish(&tar, err);
 }
@@ -126,6 +135,41 @@ int rootfs_write_tar(int root_fd, const struct diff_options *options, const stru
 int rootfs_write_dir(int root_fd, const struct diff_options *options, const struct cancel *cancel,
                      int dest_fd, struct error *err)
 {
-    struct export x = { .options = options, .cancel = cancel, .dest_fd = dest_fd };
+    struct export x = { .options = options, .cancel = cancel, .as = "", .dest_fd = dest_fd };
     return run(&x, root_fd, err);
+}
+
+static int run_entry(struct export *x, const struct rootfs_entry *entry, struct error *err)
+{
+    x->as = entry->as;
+    if (*entry->as) {
+        x->links = (struct hard_links)HARD_LINKS_INIT;
+        int rc = take(x, entry->dir_fd, entry->name, entry->as, err);
+        hard_links_release(&x->links);
+        TRY(rc);
+    }
+    auto_close int dir =
+        openat(entry->dir_fd, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir >= 0)
+        return run(x, dir, err);
+    bool is_other = errno == ENOTDIR || errno == ELOOP;
+    return *entry->as && is_other ? 0 : error_set(err, ERROR_SYSTEM, errno, "open %s", entry->name);
+}
+
+static const struct diff_options own_times = { 0 };
+
+int rootfs_entry_write_tar(const struct rootfs_entry *entry, const struct cancel *cancel,
+                           struct writer *out, struct error *err)
+{
+    struct tar_writer tar = tar_writer_init(out);
+    struct export x = { .options = &own_times, .cancel = cancel, .tar = &tar, .dest_fd = -1 };
+    TRY(run_entry(&x, entry, err));
+    return tar_writer_finish(&tar, err);
+}
+
+int rootfs_entry_write_dir(const struct rootfs_entry *entry, const struct cancel *cancel,
+                           int dest_fd, struct error *err)
+{
+    struct export x = { .options = &own_times, .cancel = cancel, .dest_fd = dest_fd };
+    return run_entry(&x, entry, err);
 }

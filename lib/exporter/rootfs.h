@@ -16,4 +16,17 @@ int rootfs_write_tar(int root_fd, const struct diff_options *options, const stru
 int rootfs_write_dir(int root_fd, const struct diff_options *options, const struct cancel *cancel,
                      int dest_fd, struct error *err) MUST_CHECK;
 
+/* One entry of a tree, with all that is below it, under another name. */
+struct rootfs_entry {
+    int dir_fd;
+    const char *name; /* in dir_fd; no link is followed */
+    const char *as;   /* what it is called where it goes; "": the content of a directory alone */
+};
+
+int rootfs_entry_write_tar(const struct rootfs_entry *entry, const struct cancel *cancel,
+                           struct writer *out, struct error *err) MUST_CHECK;
+/* What is at its place is replaced; directories merge. */
+int rootfs_entry_write_dir(const struct rootfs_entry *entry, const struct cancel *cancel,
+                           int dest_fd, struct error *err) MUST_CHECK;
+
 #endif

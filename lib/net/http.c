@@ -547,6 +547,8 @@ int http_perform(struct http_client *client, const struct http_request *request,
     struct curl_slist *headers = make_headers(curl, request->headers);
     forget_headers(response);
     strbuf_clear(&response->body);
+    free(response->url);
+    response->url = xstrdup(request->url);
     set_transfer(curl, handle->easy, &t);
     set_method(curl, handle->easy, &t);
     curl->easy_setopt(handle->easy, CURLOPT_HTTPHEADER, headers);
@@ -576,6 +578,7 @@ void http_trust_release(struct http_trust *trust)
 void http_response_release(struct http_response *response)
 {
     forget_headers(response);
+    free(take_ptr(response->url));
     strbuf_release(&response->body);
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/registry/image_source.h"
 
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+
 void image_source_init(struct image_source *source)
 {
     *source = (struct image_source){ .manifest_text = STRBUF_INIT, .config_text = STRBUF_INIT };
@@ -17,6 +20,33 @@ void image_source_release(struct image_source *source)
     if (source->provider && source->free_provider)
         source->free_provider(source->provider);
     image_source_init(source);
+}
+
+void image_source_record(const struct image_source *source, const struct digest *config,
+                         const char *name, struct image_record *out)
+{
+    const struct manifest *m = &source->manifest;
+    char now[CLOCK_TEXT_SIZE];
+    clock_print(clock_now(), now);
+    *out = (struct image_record){ .name = xstrdup(name),
+                                  .created = xstrdup(now),
+                                  .config = *config,
+                                  .has_manifest = source->descriptor.size > 0,
+                                  .manifest = source->descriptor.digest,
+                                  .manifest_size = source->descriptor.size,
+                                  .layer_count = m->layer_count };
+    out->manifest_type = xstrdup(media_type_print(source->descriptor.media_type));
+    out->layers = xcalloc(m->layer_count, sizeof *out->layers);
+    for (size_t i = 0; i < m->layer_count; i++) {
+        struct image_record_layer *layer = &out->layers[i];
+        layer->diff_id = source->config.diff_ids[i];
+        digest_hex(&layer->diff_id, layer->id);
+        layer->has_blob = true;
+        layer->blob = m->layers[i].digest;
+        layer->blob_size = m->layers[i].size;
+        snprintf(layer->media_type, sizeof layer->media_type, "%s",
+                 media_type_print(m->layers[i].media_type));
+    }
 }
 
 /* A document by its descriptor, and nothing else than that. */

@@ -15,6 +15,7 @@
 #include "lib/oci/blob_provider.h"
 #include "lib/oci/descriptor.h"
 #include "lib/oci/image_config.h"
+#include "lib/store/image_store.h"
 
 struct image_source {
     char *name;                   /* full reference, for people */
@@ -30,6 +31,11 @@ struct image_source {
 void image_source_init(struct image_source *source);
 void image_source_release(struct image_source *source);
 DEFINE_AUTO(image_source, struct image_source, image_source_release(value))
+
+/* What the store is to remember of it under the full reference `name`; `config` is the digest of
+ * config_text. Layers that came as blobs are named by their diff_ids. The caller releases *out. */
+void image_source_record(const struct image_source *source, const struct digest *config,
+                         const char *name, struct image_record *out);
 
 /* Where documents come from. */
 struct document_fetcher {

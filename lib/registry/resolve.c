@@ -13,6 +13,7 @@ struct resolver {
     const struct reference *ref;
     char *brief; /* the reference, for people */
     bool is_last;
+    bool *missing; /* set if there is no such image, about which nothing is asked then; or NULL */
 };
 
 /* One document of a registry, as one attempt fetches it. */
@@ -147,7 +148,10 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
     d.target = xasprintf("/v2/%s/manifests/%s", r->origin->repository,
                          r->ref->digest ? r->ref->digest : r->ref->tag);
     if (get(&d, err) < 0) {
-        if (d.response.status == 404 && !r->ref->digest && r->is_last)
+        bool is_missing = d.response.status == 404;
+        if (r->missing)
+            *r->missing = is_missing;
+        else if (is_missing && !r->ref->digest && r->is_last)
             tags_hint(r->origin, r->ref->tag, err);
         return -1;
     }
@@ -159,12 +163,16 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
 }
 
 static int ask(const struct origin *origin, bool is_last, const struct reference *ref,
-               const struct platform *platform, struct image_source *out, struct error *err)
+               const struct platform *platform, struct image_source *out, bool *out_missing,
+               struct error *err)
 {
     auto_free char *brief = reference_print_short(ref);
-    struct resolver r = {
-        .base = { fetch }, .origin = origin, .ref = ref, .brief = brief, .is_last = is_last
-    };
+    struct resolver r = { .base = { fetch },
+                          .origin = origin,
+                          .ref = ref,
+                          .brief = brief,
+                          .is_last = is_last,
+                          .missing = out_missing };
 
     if (load(&r, platform, out, err) == 0)
         return 0;
@@ -173,8 +181,10 @@ static int ask(const struct origin *origin, bool is_last, const struct reference
                : -1;
 }
 
-int registry_resolve(struct registry_client *client, const struct reference *ref,
-                     const struct platform *platform, struct image_source *out, struct error *err)
+/* `out_missing` NULL: that there is no image is an error like others, with a hint. */
+static int resolve(struct registry_client *client, const struct reference *ref,
+                   const struct platform *platform, struct image_source *out, bool *out_missing,
+                   struct error *err)
 {
     auto_(image_source) struct image_source source;
     auto_(origins) struct origins origins = { 0 };
@@ -185,7 +195,8 @@ int registry_resolve(struct registry_client *client, const struct reference *ref
     TRY(origins_open(client, ref, &origins, err));
     for (;; at++) {
         struct error why = { 0 };
-        if (ask(&origins.items[at], at + 1 == origins.count, ref, platform, &source, &why) == 0)
+        if (ask(&origins.items[at], at + 1 == origins.count, ref, platform, &source, out_missing,
+                &why) == 0)
             break;
         image_source_release(&source);
         if (!origins_may_go_on(&origins, at, &story, &why, err))
@@ -196,5 +207,25 @@ int registry_resolve(struct registry_client *client, const struct reference *ref
     source.free_provider = pull_provider_free;
     *out = source;
     image_source_init(&source);
+    return 0;
+}
+
+int registry_resolve(struct registry_client *client, const struct reference *ref,
+                     const struct platform *platform, struct image_source *out, struct error *err)
+{
+    return resolve(client, ref, platform, out, NULL, err);
+}
+
+int registry_find(struct registry_client *client, const struct reference *ref,
+                  const struct platform *platform, struct image_source *out, bool *out_found,
+                  struct error *err)
+{
+    bool is_missing = false;
+    int rc = resolve(client, ref, platform, out, &is_missing, err);
+
+    *out_found = rc == 0;
+    if (rc == 0 || !is_missing)
+        return rc;
+    error_clear(err);
     return 0;
 }

@@ -18,4 +18,9 @@ int registry_resolve(struct registry_client *client, const struct reference *ref
                      const struct platform *platform, struct image_source *out,
                      struct error *err) MUST_CHECK;
 
+/* The same, but that there is no such image is no error: *out_found is false. */
+int registry_find(struct registry_client *client, const struct reference *ref,
+                  const struct platform *platform, struct image_source *out, bool *out_found,
+                  struct error *err) MUST_CHECK;
+
 #endif

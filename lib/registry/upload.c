@@ -77,27 +77,18 @@ static void forget_session(struct upload *u)
     u->is_torn = false;
 }
 
-/* Where the session goes on. Location may be relative, and what its query holds is the registry's
- * own business. */
+/* Where the session goes on. Location may be relative to who answered, which after a redirect is
+ * another host, and what its query holds is the registry's own business. */
 static int take_location(struct upload *u, const struct http_response *response, struct error *err)
 {
-    const struct url *base = &u->order->host->base;
     auto_(url) struct url here = { 0 };
     auto_(url) struct url next = { 0 };
     const char *location = response->headers[HTTP_LOCATION];
 
     if (!location)
         return 0;
-    TRY(url_resolve(base, u->location ? u->location : "/v2/", &here, err));
-    if (url_resolve(&here, location, &next, err) < 0) {
-        err->kind = ERROR_REMOTE;
-        return error_wrap(err, "upload to %s", u->order->host->name);
-    }
-    /* a proxy that ends TLS, and a registry that does not know of it */
-    if (base->is_https && !next.is_https && strcmp(base->host, next.host) == 0) {
-        next.is_https = true;
-        next.port = base->port;
-    }
+    TRY(url_parse(response->url, &here, err));
+    TRY(registry_host_locate(u->order->host, &here, location, &next, err));
     free(u->location);
     u->location = url_print(&next);
     return 0;

@@ -6,6 +6,8 @@
 #ifndef LIB_STORE_IMAGE_STORE_H
 #define LIB_STORE_IMAGE_STORE_H
 
+#include <string.h>
+
 #include "lib/base/strvec.h"
 #include "lib/codec/digest.h"
 #include "lib/store/store.h"
@@ -23,7 +25,7 @@ struct image_record_layer {
 };
 
 struct image_record {
-    char *name;           /* full reference: docker.io/library/img:latest */
+    char *name;           /* full reference: docker.io/library/img:latest; or see has_name */
     struct digest config; /* the image id; the blob is in the store */
     bool has_manifest;
     struct digest manifest;
@@ -33,6 +35,12 @@ struct image_record {
     struct image_record_layer *layers; /* bottom first */
     size_t layer_count;
 };
+
+/* An image without a name is recorded under its id, "sha256:<hex>"; a reference has a slash. */
+static inline bool image_record_has_name(const struct image_record *image)
+{
+    return strchr(image->name, '/') != NULL;
+}
 
 void image_record_release(struct image_record *image);
 DEFINE_AUTO(image_record, struct image_record, image_record_release(value))

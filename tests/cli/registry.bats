@@ -54,6 +54,30 @@ END
     [ "$(grep -c HTTP/1.1 hub.log)" -le 6 ]
 }
 
+@test "push --all-tags: each tag of that name, and no other image" {
+    for name in a/b:1 a/b:2 a/bc:1; do ok mlb -t "$HUB/$name" "$CTX"; done
+    run --separate-stderr "$MLBUILD" push -q -a "$HUB/a/b"
+    same status "$status" 0
+    same "standard output" "$output" "$(for tag in 1 2; do inspect_remote "$HUB/a/b:$tag" | json "d['Digest']"; done)"
+    same tags "$(skopeo list-tags --tls-verify=false "docker://$HUB/a/b" | json "','.join(sorted(d['Tags']))")" 1,2
+    ! inspect_remote "$HUB/a/bc:1"
+    fails 2 "$MLBUILD" push --all-tags "$HUB/a/b:1"
+    says "ERROR: $HUB/a/b:1: tag can't be used with --all-tags/-a" "hint: mlbuild push -a NAME"
+    fails 1 "$MLBUILD" push --all-tags "$HUB/a/none"
+    says "no image $HUB/a/none in the store, of any tag"
+}
+
+@test "push --all-tags: a base that was never pulled whole is in its repository already" {
+    put_base
+    dockerfile << END
+FROM $HUB/team/base:1.0
+COPY file /file
+END
+    ok mlb -t "$HUB/team/base:2.0" "$CTX"
+    ok "$MLBUILD" push -a "$HUB/team/base"
+    says "pushed $HUB/team/base:1.0@" "pushed $HUB/team/base:2.0@"
+}
+
 @test "storage that forgets a blob: a pull says which, a push mends it" {
     ok mlb -t "$HUB/a/b:1" --push "$CTX"
     local layer=$(skopeo inspect --raw --tls-verify=false "docker://$HUB/a/b:1" | json "d['layers'][-1]['digest']")

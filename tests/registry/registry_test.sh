@@ -339,11 +339,19 @@ push up-503 1 "after 6 tries" # 122
 push up-413_30000 0 "$digest"
 push up-413_1000 1 "client_max_body_size"
 push up-min_250000 0 "$digest" # 136
-push up-relative 0 "$digest" # 134
 push up-min_1000000000000 0 "$digest" # 136
+push up-relative 0 "$digest" # 134
 push up-elsewhere 0 "$digest" # 134
 push up-plain-elsewhere 1 "without https" # 134
 push up-file 1 "neither http nor https" # 134
+push up-redirects_307 0 "$digest"
+push up-redirects_308 0 "$digest"
+push up-redirects-early_307 0 "$digest"
+for part in "POST blobs" "PATCH blobs" "PUT blobs" "PUT manifests"; do
+    check "redirected: $part" 0 "redirected up-redirects_307 $part" cat "$work/fault.log"
+done
+push up-redirects_303 1 "HTTP 303"
+push up-circles_307 1 "redirects more than 10 times"
 push up-storm 0 "$digest"
 push up-expiring_4 0 "$digest"
 push up-mismatch 1 "not that digest"

@@ -70,7 +70,26 @@ class Uploads:
             status = 429 if len(self.repo.once) % 2 else 503
             self.answer(status, **({"Retry_After": "0"} if status == 429 else {}))
             return False
-        return self.is_authorised()
+        if self.origin() == self.other_port() and self.headers["Authorization"]:
+            self.note("LEAK " + self.path)
+        return not self.is_redirected() and self.is_authorised()
+
+    def is_redirected(self):
+        """up-redirects_307: what has a body belongs to the other origin, which says so as "/v2/...";
+        up-redirects-early_307: without reading what comes; up-circles_307: to itself."""
+        kinds = {"up-redirects": True, "up-redirects-early": False, "up-circles": True}
+        if self.kind not in kinds or self.command in ("GET", "HEAD"):
+            return False
+        if self.kind != "up-circles" and self.origin() == self.other_port():
+            self.note(f"redirected {self.name} {self.command} {self.what}")
+            return False
+        if kinds[self.kind]:
+            self.drain()
+        else:
+            self.close_connection = True
+        place = "" if self.kind == "up-circles" else f"http://localhost:{self.other_port()}"
+        self.answer(int(self.argument), Location=place + self.path)
+        return True
 
     def is_authorised(self):
         """up-expiring_N: a token is good for N requests that send something."""

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/input.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int input_open(struct input *in, const char *path, struct error *err)
+{
+    struct stat st;
+    bool is_stdin = strcmp(path, "-") == 0;
+    auto_close int fd =
+        is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_set(err, ERROR_USER, errno, "open %s", is_stdin ? "standard input" : path);
+    if (S_ISDIR(st.st_mode)) {
+        error_set(err, ERROR_USER, 0, "%s is a directory", path);
+        return error_hint(err, "pack it first: tar -C %s -cf FILE .", path);
+    }
+    if (isatty(fd)) {
+        error_set(err, ERROR_USAGE, 0, "no archive: standard input is a terminal");
+        return error_hint(err, "give a file, or redirect one");
+    }
+    in->fd = take_fd(&fd);
+    return 0;
+}
+
+struct reader *input_start(struct input *in, const char *name, struct progress *progress,
+                           unsigned vertex)
+{
+    struct stat st;
+    bool is_file = fstat(in->fd, &st) == 0 && S_ISREG(st.st_mode);
+    meter_start(&in->meter, progress, vertex, "reading", is_file ? (uint64_t)st.st_size : 0);
+    in->file = fd_reader_init(in->fd, name);
+    in->reader = metered_reader_init(&in->file.base, &in->meter);
+    return &in->reader.base;
+}
+
+void input_close(struct input *in)
+{
+    if (in->fd >= 0)
+        close(take_fd(&in->fd));
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write_out: what leaves the store as one stream of bytes, on its way to where the user wants it.
+ */
+#ifndef CMD_WRITE_OUT_H
+#define CMD_WRITE_OUT_H
+
+#include "cmd/session.h"
+#include "lib/base/meter.h"
+
+struct out_content {
+    int (*write)(const void *arg, struct writer *out, struct error *err);
+    const void *arg;
+    struct meter *meter; /* NULL: too short to be shown */
+};
+
+/* To `dest`: "-" is standard output, unless that is a terminal (USAGE); a file appears only when it
+ * is whole; a pipe or a device is written to. */
+int write_out(struct session *s, const char *dest, const struct out_content *content,
+              struct error *err) MUST_CHECK;
+/* To an open descriptor; `name` is for messages. */
+int write_out_fd(struct session *s, int fd, const char *name, const struct out_content *content,
+                 struct error *err) MUST_CHECK;
+
+#endif
