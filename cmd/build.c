@@ -6,53 +6,17 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "cmd/base_image.h"
-#include "cmd/build_context.h"
-#include "cmd/build_options.h"
+#include "cmd/build_internal.h"
 #include "cmd/builder.h"
-#include "cmd/cache_options.h"
-#include "cmd/call.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/metadata.h"
-#include "cmd/secrets.h"
-#include "cmd/size_text.h"
-#include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/exporter/image_ahead.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
-
-/* One build on its way. */
-struct build {
-    struct session *session;
-    const struct build_values *values;
-    struct strvec names; /* full references */
-    struct output *outputs;
-    size_t output_count;
-    struct build_contexts contexts;
-    struct dockerfile *dockerfile;
-    struct report_source report;
-    struct base_images *bases;
-    struct definition definition;
-    struct solver *solver;
-    struct image_request request;
-    struct image_record image;
-    enum pull_policy pull;
-    size_t jobs;
-    struct packing packing; /* of outputs that do not say so themselves */
-    struct build_call_options call;
-    struct lint lint;
-    struct map annotations; /* of the manifest */
-    struct run_settings settings;
-    struct secrets secrets;
-    struct cache_options caches;
-    struct shared_cache *shared; /* of caches.from; NULL: there is none */
-    struct claims packing_layers;
-    bool wrote; /* the store has something new */
-};
 
 static void build_release(struct build *b)
 {
@@ -351,6 +315,16 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
 }
 
+/* Then the registry may have, or get from a repository of its own, what others have made; and the
+ * store's names lead there. */
+static bool is_only_pushed(const struct build *b)
+{
+    size_t pushes = 0;
+    for (size_t i = 0; i < b->output_count; i++)
+        pushes += b->outputs[i].type == OUTPUT_REGISTRY && !b->outputs[i].packing.force;
+    return pushes && pushes == b->output_count;
+}
+
 static int open_caches(struct build *b, struct error *err)
 {
     struct cache_options *c = &b->caches;
@@ -387,7 +361,7 @@ static int solve(struct build *b, struct error *err)
     b->request.faces.claims = &b->packing_layers;
     b->request.tells_steps = b->caches.is_inline;
     b->request.faces.pack = any_output(b, output_needs_blobs) || b->annotations.count;
-    b->request.faces.fetch = b->names.count > 0 || b->request.faces.pack;
+    b->request.faces.fetch = (b->names.count || b->request.faces.pack) && !is_only_pushed(b);
     b->solver = solver_new(&options);
     b->request.solver = b->solver;
     if (b->definition.target) {
@@ -436,7 +410,7 @@ static int finish(struct build *b, struct error *err)
     if (b->wrote && b->names.count)
         TRY(layout_refresh_store(&s->store, err));
     for (size_t i = 0; i < b->output_count; i++)
-        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], err));
+        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], b->solver, err));
     if (b->values->iidfile) {
         char id[DIGEST_TEXT_SIZE];
         digest_print(&b->image.config, id);
@@ -451,42 +425,6 @@ static int finish(struct build *b, struct error *err)
     }
     /* A build that was cached whole leaves the disk alone. */
     return b->wrote ? sync_store(s, err) : 0;
-}
-
-static void summarise(const struct build *b)
-{
-    char id[DIGEST_TEXT_SIZE];
-    char size[SIZE_TEXT];
-    uint64_t own = 0;
-    uint64_t base = 0;
-    digest_print(&b->image.config, id);
-    if (b->values->quiet) {
-        printf("%s\n", id);
-        return;
-    }
-    if (b->session->is_raw_progress)
-        return;
-    for (size_t i = 0; i < b->image.layer_count; i++) {
-        own += b->image.layers[i].tar_size;
-        base += b->image.layers[i].tar_size ? 0 : b->image.layers[i].blob_size;
-    }
-    size_print(own, size);
-    fprintf(stderr, "image  %s\n", id);
-    fprintf(stderr, "layers %zu, %s made by this Dockerfile", b->image.layer_count, size);
-    size_print(base, size);
-    fprintf(stderr, base ? ", %s (packed) from the base\n" : "\n", size);
-    for (size_t i = 0; i < b->names.count; i++) {
-        auto_(error) struct error ignored = { 0 };
-        auto_(reference) struct reference ref = { 0 };
-        (void)!reference_parse(b->names.items[i], &ref, &ignored);
-        auto_free char *name = reference_print_short(&ref);
-        fprintf(stderr, "named  %s\n", name);
-        if (i == 0 && b->output_count == 0)
-            fprintf(stderr, "next   mlbuild save -o image.tar %s    or    mlbuild push %s\n", name,
-                    name);
-    }
-    if (b->names.count == 0 && b->output_count == 0)
-        fprintf(stderr, "no name: the result is only cached; add -t NAME to keep it\n");
 }
 
 static int record_timings(const struct build *b, struct error *err)
@@ -530,45 +468,7 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(solve(b, err));
     TRY(finish(b, err));
     session_finish_progress(s);
-    summarise(b);
-    return 0;
-}
-
-/* What the checks have found, at the end of a build. */
-static void tell_findings(const struct build *b)
-{
-    struct session *s = b->session;
-    bool is_wanted = b->call.call == CALL_BUILD && !b->values->quiet && b->report.text;
-    for (size_t i = 0; is_wanted && s->is_raw_progress && i < b->lint.count; i++) {
-        const struct lint_warning *w = &b->lint.warnings[i];
-        auto_free char *text =
-            xasprintf("%s: %s (line %d)", lint_rule_text(w->rule)->name, w->detail, w->where.line);
-        progress_warning(s->progress, text);
-    }
-    session_finish_progress(s);
-    if (is_wanted && !s->is_raw_progress)
-        call_print_warnings(stderr, &b->lint, &b->report, b->values->debug);
-}
-
-/* Where the time went, also when the build has failed. */
-static int tell_timings(const struct build *b, struct error *err)
-{
-    struct session *s = b->session;
-    auto_(account) struct account account = { 0 };
-    auto_(strbuf) struct strbuf table = STRBUF_INIT;
-    auto_(strbuf) struct strbuf trace = STRBUF_INIT;
-    if (!s->timings)
-        return 0;
-    TRY(timings_read(s->timings, &account, err));
-    timings_print_table(&account, &table);
-    if (b->values->timings)
-        fprintf(stderr, "\n%s", table.buf);
-    if (!b->values->trace)
-        return 0;
-    timings_print_trace(&account, &trace);
-    fflush(stdout); /* "-" goes there, too */
-    if (export_text(s, b->values->trace, trace.buf, err) < 0)
-        return error_wrap(err, "--trace");
+    build_summarise(b);
     return 0;
 }
 
@@ -587,11 +487,11 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
     auto_(error) struct error untold = { 0 };
     int rc = build(&b, args->items[0], err);
-    tell_findings(&b);
+    build_tell_findings(&b);
     if (rc == 0)
-        rc = tell_timings(&b, err);
+        rc = build_tell_timings(&b, err);
     else
-        (void)!tell_timings(&b, &untold);
+        (void)!build_tell_timings(&b, &untold);
     if (rc < 0 && s->child_status == 0 && !s->reported) {
         report_error(err, b.report.text ? &b.report : NULL);
         s->reported = true;

@@ -95,7 +95,8 @@ int builder_run(struct session *s, builder_fn *fn, void *arg, const struct repor
     TRY(id_map_for_user(geteuid(), getegid(), &map, err));
     fflush(stdout);
     fflush(stderr);
-    TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
+    /* The child has a copy of `cancel` that wakes us too: an error of its own is no signal. */
+    TRY(userns_run(&map, child_main, &b, &s->interrupt, &s->child_status, err));
     session_forget_progress(s);
     return s->child_status == 0 ? 0 : check_end(s, err);
 }

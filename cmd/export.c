@@ -68,7 +68,7 @@ static uint64_t packed_size(const struct image_record *image)
 }
 
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
-                 const struct output *output, struct error *err)
+                 const struct output *output, const struct solver *solver, struct error *err)
 {
     struct meter meter;
     struct layout_export e = { &s->store, image, names, &meter, &s->cancel };
@@ -88,7 +88,7 @@ int export_image(struct session *s, struct image_record *image, const struct str
     int rc = output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
              : output->type == OUTPUT_OCI_DIR
                  ? write_layout_dir(&e, output->dest, err)
-                 : push_image_record(s, image, names, output->by_digest, v, err);
+                 : push_image_record(s, image, names, solver, output->by_digest, v, err);
     if (rc == 0)
         meter_end(&meter);
     progress_end(s->progress, v,

@@ -7,9 +7,11 @@
 #include "cmd/session.h"
 #include "lib/store/image_store.h"
 
-/* Writes a packed image to `output` (not local, not tar); `names` are full references. */
+/* Writes a packed image to `output` (not local, not tar); `names` are full references. `solver` as
+ * in push_image_record. */
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
-                 const struct output *output, struct error *err) MUST_CHECK;
+                 const struct output *output, const struct solver *solver,
+                 struct error *err) MUST_CHECK;
 /* Writes the merged files of `layers`, whose trees are there, to a local or tar output. Runs in the
  * builder. */
 int export_rootfs(struct session *s, struct snapshotter *snapshotter,

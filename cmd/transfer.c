@@ -9,6 +9,7 @@
 #include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
+#include "lib/store/blob.h"
 
 struct transfer_values {
     const char *progress, *output, *format;
@@ -77,12 +78,45 @@ const struct command command_pull = {
     .run = pull_run,
 };
 
+static int fetch_layers(struct session *s, const struct image_record *image,
+                        const struct resolved_image *from, struct error *err)
+{
+    auto_free char *title = xasprintf("fetching layers of %s", image->name);
+    unsigned vertex = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < from->layer_count; i++) {
+        const struct descriptor *blob = &from->layers[i].blob;
+        if (blob->size == 0 || blob_exists(&s->store, &blob->digest, blob->size))
+            continue;
+        vertex = vertex ? vertex : progress_start(s->progress, title);
+        rc = from->provider->fetch(from->provider, blob, vertex, err);
+    }
+    if (vertex)
+        progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                     rc < 0 ? err->message : NULL);
+    return rc;
+}
+
+/* An image that was pushed, or looked up for FROM, may have left layers where they were. */
+static int fetch_missing(struct session *s, const struct image_record *image, struct error *err)
+{
+    const struct strvec none = { 0 };
+    const struct resolved_image *from = NULL;
+    auto_(base_images) struct base_images *bases = NULL;
+    if (!image->has_manifest)
+        return 0;
+    TRY(base_images_open(s, &none, PULL_MISSING, &bases, err));
+    TRY(base_images_recorded(bases, image, &from, err));
+    return fetch_layers(s, image, from, err);
+}
+
 /* Finds, packs and records the image that `name` means. */
 static int load_packed(struct session *s, const char *name, struct image_record *out,
                        struct error *err)
 {
     TRY(export_find(s, name, out, err));
     auto_free char *full = xstrdup(out->name);
+    TRY(fetch_missing(s, out, err));
     if (!image_is_packed(out, &s->store)) {
         TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
         free(out->name);
@@ -117,7 +151,7 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
         strvec_push(&names, full && strcmp(full, image.name) == 0 ? full : image.name);
     else if (output->type == OUTPUT_REGISTRY)
         return no_name_to_push(name, err);
-    TRY(export_image(s, &image, &names, output, err));
+    TRY(export_image(s, &image, &names, output, NULL, err));
     session_finish_progress(s);
     TRY(store_sync(&s->store, err));
     digest_print(&image.manifest, digest);

@@ -112,7 +112,7 @@ struct cache_location *location_directory_new(const char *path, mode_t umask,
 {
     static const struct cache_location_ops ops = { load, save, free_location };
     struct location_directory *l = xcalloc(1, sizeof *l);
-    l->base = (struct cache_location){ &ops, xasprintf("directory %s", path) };
+    l->base = (struct cache_location){ &ops, xstrdup(path) };
     l->store = store;
     l->path = xstrdup(path);
     l->umask = umask;

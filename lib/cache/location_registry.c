@@ -62,8 +62,7 @@ struct cache_location *location_registry_new(struct registry_client *reading,
 {
     static const struct cache_location_ops ops = { load, save, free_location };
     struct location_registry *l = xcalloc(1, sizeof *l);
-    auto_free char *short_name = reference_print_short(ref);
-    l->base = (struct cache_location){ &ops, xasprintf("registry %s", short_name) };
+    l->base = (struct cache_location){ &ops, reference_print_short(ref) };
     l->reading = reading;
     l->writing = writing;
     l->ref = (struct reference){ .host = xstrdup(ref->host),

@@ -215,10 +215,11 @@ static void export_chain(struct cache_export *e, const struct vertex *v)
 static int end_progress(const struct cache_export *e)
 {
     bool is_error = error_is_set(&e->first);
-    if (e->progress)
+    if (e->progress) {
         progress_end(request_of(e)->progress, e->progress,
                      is_error ? PROGRESS_FAILED : PROGRESS_DONE,
                      is_error ? e->first.message : NULL);
+    }
     return is_error ? -1 : 0;
 }
 

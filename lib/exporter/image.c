@@ -91,26 +91,27 @@ static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *po
     return rc;
 }
 
-int image_make_layers(const struct image_request *r, struct image_record *image, unsigned progress,
-                      bool *out_found, struct error *err)
+int image_make_layers(const struct image_request *request, struct image_record *out,
+                      unsigned progress, bool *out_found, struct error *err)
 {
-    const struct layer_list *layers = &r->result->layers;
+    const struct layer_list *layers = &request->result->layers;
     auto_free struct layer_job *jobs = xcalloc(layers->count, sizeof *jobs);
-    image->layer_count = layers->count;
-    image->layers = xcalloc(layers->count, sizeof *image->layers);
+    out->layer_count = layers->count;
+    out->layers = xcalloc(layers->count, sizeof *out->layers);
     for (size_t i = 0; i < layers->count; i++) {
-        jobs[i] = (struct layer_job){
-            .request = r, .faces = &r->faces, .progress = progress, .layer = &image->layers[i]
-        };
-        snprintf(image->layers[i].id, sizeof image->layers[i].id, "%s", layers->ids[i]);
+        jobs[i] = (struct layer_job){ .request = request,
+                                      .faces = &request->faces,
+                                      .progress = progress,
+                                      .layer = &out->layers[i] };
+        snprintf(out->layers[i].id, sizeof out->layers[i].id, "%s", layers->ids[i]);
         const struct resolved_image *origin = NULL;
-        jobs[i].base = solver_find_layer(r->solver, layers->ids[i], &origin);
+        jobs[i].base = solver_find_layer(request->solver, layers->ids[i], &origin);
         jobs[i].provider = origin ? origin->provider : NULL;
-        image->layers[i].has_epoch =
-            jobs[i].base ? jobs[i].base->has_epoch : r->faces.diff.has_epoch;
-        image->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : r->faces.diff.epoch_s;
+        out->layers[i].has_epoch =
+            jobs[i].base ? jobs[i].base->has_epoch : request->faces.diff.has_epoch;
+        out->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : request->faces.diff.epoch_s;
     }
-    return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
+    return run_jobs(jobs, layers->count, request->faces.pool, out_found, err);
 }
 
 /* Entries that this build added get times: the epoch if there is one; else a layer's own, others

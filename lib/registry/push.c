@@ -31,6 +31,15 @@ static const char *mount_source(const struct destination *to, const struct push_
     return NULL;
 }
 
+static struct blob_provider *provider_of(const struct push_image *image, const struct digest *blob)
+{
+    for (size_t i = 0; i < image->source_count; i++) {
+        if (digest_equal(&image->sources[i].blob, blob))
+            return image->sources[i].provider;
+    }
+    return NULL;
+}
+
 /* All blobs of an image to one destination, taken one by one by a few jobs. */
 struct blob_queue {
     const struct destination *to;
@@ -51,6 +60,7 @@ static int push_one(const struct blob_queue *q, const struct descriptor *blob, s
                                   .scope = q->to->scope,
                                   .mount_from = mount_source(q->to, q->image, &blob->digest),
                                   .blob = blob,
+                                  .provider = provider_of(q->image, &blob->digest),
                                   .vertex = q->vertex };
 
     digest_print(&blob->digest, digest);

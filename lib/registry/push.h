@@ -8,6 +8,7 @@
 #define LIB_REGISTRY_PUSH_H
 
 #include "lib/base/thread_pool.h"
+#include "lib/oci/blob_provider.h"
 #include "lib/oci/descriptor.h"
 #include "lib/oci/reference.h"
 #include "lib/registry/registry.h"
@@ -18,14 +19,22 @@ struct push_mount {
     struct digest blob;
 };
 
+/* Brings a blob that is not in the store, if it has to be sent after all. */
+struct push_source {
+    struct digest blob;
+    struct blob_provider *provider;
+};
+
 struct push_image {
-    const struct manifest *manifest; /* its blobs are in the store */
+    const struct manifest *manifest; /* its blobs are in the store, or come from `sources` */
     const char *text;                /* the manifest as it is sent: the digest is of these bytes */
     size_t len;
     const struct reference *targets; /* any hosts and repositories; without a tag: by digest */
     size_t target_count;
     const struct push_mount *mounts; /* any hosts; the first that suits a blob is tried */
     size_t mount_count;
+    const struct push_source *sources;
+    size_t source_count;
 };
 
 /* Blobs go side by side on `pool` (NULL: one after the other). Bytes are reported to progress

@@ -13,7 +13,8 @@ struct resolver {
     const struct reference *ref;
     char *brief; /* the reference, for people */
     bool is_last;
-    bool *missing; /* set if there is no such image, about which nothing is asked then; or NULL */
+    bool may_be_missing; /* then nothing is asked about it */
+    bool is_missing;     /* there is no such image */
 };
 
 /* One document of a registry, as one attempt fetches it. */
@@ -148,10 +149,8 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
     d.target = xasprintf("/v2/%s/manifests/%s", r->origin->repository,
                          r->ref->digest ? r->ref->digest : r->ref->tag);
     if (get(&d, err) < 0) {
-        bool is_missing = d.response.status == 404;
-        if (r->missing)
-            *r->missing = is_missing;
-        else if (is_missing && !r->ref->digest && r->is_last)
+        r->is_missing = d.response.status == 404;
+        if (r->is_missing && !r->may_be_missing && !r->ref->digest && r->is_last)
             tags_hint(r->origin, r->ref->tag, err);
         return -1;
     }
@@ -162,29 +161,18 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
     return image_source_load(&r->base, &root, &d.response.body, platform, out, err);
 }
 
-static int ask(const struct origin *origin, bool is_last, const struct reference *ref,
-               const struct platform *platform, struct image_source *out, bool *out_missing,
+static int ask(struct resolver *r, const struct platform *platform, struct image_source *out,
                struct error *err)
 {
-    auto_free char *brief = reference_print_short(ref);
-    struct resolver r = { .base = { fetch },
-                          .origin = origin,
-                          .ref = ref,
-                          .brief = brief,
-                          .is_last = is_last,
-                          .missing = out_missing };
-
-    if (load(&r, platform, out, err) == 0)
+    if (load(r, platform, out, err) == 0)
         return 0;
     return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED
-               ? error_wrap(err, "image %s", brief)
+               ? error_wrap(err, "image %s", r->brief)
                : -1;
 }
 
-/* `out_missing` NULL: that there is no image is an error like others, with a hint. */
-static int resolve(struct registry_client *client, const struct reference *ref,
-                   const struct platform *platform, struct image_source *out, bool *out_missing,
-                   struct error *err)
+static int resolve(struct registry_client *client, struct resolver *r,
+                   const struct platform *platform, struct image_source *out, struct error *err)
 {
     auto_(image_source) struct image_source source;
     auto_(origins) struct origins origins = { 0 };
@@ -192,17 +180,18 @@ static int resolve(struct registry_client *client, const struct reference *ref,
     size_t at = 0;
 
     image_source_init(&source);
-    TRY(origins_open(client, ref, &origins, err));
+    TRY(origins_open(client, r->ref, &origins, err));
     for (;; at++) {
         struct error why = { 0 };
-        if (ask(&origins.items[at], at + 1 == origins.count, ref, platform, &source, out_missing,
-                &why) == 0)
+        r->origin = &origins.items[at];
+        r->is_last = at + 1 == origins.count;
+        if (ask(r, platform, &source, &why) == 0)
             break;
         image_source_release(&source);
         if (!origins_may_go_on(&origins, at, &story, &why, err))
             return -1;
     }
-    source.name = reference_print(ref);
+    source.name = reference_print(r->ref);
     source.provider = pull_provider_new(&origins, at);
     source.free_provider = pull_provider_free;
     *out = source;
@@ -213,18 +202,22 @@ static int resolve(struct registry_client *client, const struct reference *ref,
 int registry_resolve(struct registry_client *client, const struct reference *ref,
                      const struct platform *platform, struct image_source *out, struct error *err)
 {
-    return resolve(client, ref, platform, out, NULL, err);
+    auto_free char *brief = reference_print_short(ref);
+    struct resolver r = { .base = { fetch }, .ref = ref, .brief = brief };
+
+    return resolve(client, &r, platform, out, err);
 }
 
 int registry_find(struct registry_client *client, const struct reference *ref,
                   const struct platform *platform, struct image_source *out, bool *out_found,
                   struct error *err)
 {
-    bool is_missing = false;
-    int rc = resolve(client, ref, platform, out, &is_missing, err);
+    auto_free char *brief = reference_print_short(ref);
+    struct resolver r = { .base = { fetch }, .ref = ref, .brief = brief, .may_be_missing = true };
+    int rc = resolve(client, &r, platform, out, err);
 
     *out_found = rc == 0;
-    if (rc == 0 || !is_missing)
+    if (rc == 0 || !r.is_missing)
         return rc;
     error_clear(err);
     return 0;

@@ -310,6 +310,24 @@ static bool goes_in_chunks(const struct upload *u)
     return !u->is_whole && (u->offset > 0 || u->size > u->chunk);
 }
 
+/* Only what has to be sent needs to be here. */
+static int open_blob(struct upload *u, struct error *err)
+{
+    const struct upload_order *o = u->order;
+    const struct store *store = o->host->client->options.store;
+    uint64_t size = 0;
+
+    if (u->fd >= 0)
+        return 0;
+    if (o->provider && !blob_exists(store, &o->blob->digest, o->blob->size))
+        TRY(o->provider->fetch(o->provider, o->blob, o->vertex, err));
+    TRY(blob_open(store, &o->blob->digest, &u->fd, &size, err));
+    if (size != u->size)
+        return error_set(err, ERROR_CORRUPT, 0, "blob %s has %llu bytes, not %llu", u->digest,
+                         (unsigned long long)size, (unsigned long long)u->size);
+    return 0;
+}
+
 static int upload_once(void *arg, long *retry_after_s, struct error *err)
 {
     struct upload *u = arg;
@@ -322,6 +340,8 @@ static int upload_once(void *arg, long *retry_after_s, struct error *err)
         rc = look_for_blob(u, &response, err);
     if (rc == 0 && !u->location && !u->is_done)
         rc = open_session(u, &response, err);
+    if (rc == 0 && !u->is_done)
+        rc = open_blob(u, err);
     while (rc == 0 && !u->is_done) {
         rc = goes_in_chunks(u) && u->offset < u->size ? send_chunk(u, &response, err)
                                                       : finish(u, &response, err);
@@ -335,15 +355,11 @@ static int upload_once(void *arg, long *retry_after_s, struct error *err)
 int upload_blob(const struct upload_order *order, struct error *err)
 {
     struct registry_client *client = order->host->client;
-    auto_(upload) struct upload u = { .order = order,
-                                      .fd = -1,
-                                      .chunk = client->options.upload_chunk };
+    auto_(upload) struct upload u = {
+        .order = order, .fd = -1, .size = order->blob->size, .chunk = client->options.upload_chunk
+    };
 
     digest_print(&order->blob->digest, u.digest);
     snprintf(u.status_name, sizeof u.status_name, "%.19s", u.digest);
-    TRY(blob_open(client->options.store, &order->blob->digest, &u.fd, &u.size, err));
-    if (u.size != order->blob->size)
-        return error_set(err, ERROR_CORRUPT, 0, "blob %s has %llu bytes, not %llu", u.digest,
-                         (unsigned long long)u.size, (unsigned long long)order->blob->size);
     return registry_try(client, upload_once, &u, &u.offset, err);
 }

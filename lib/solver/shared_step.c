@@ -101,6 +101,7 @@ static struct shared_stack *take_stack(const struct solver *s, const struct vert
     const struct shared_entry *entry = answer->entry;
     struct shared_stack *stack = xcalloc(1, sizeof *stack);
     bool fits = entry->stack_count == layer_count_of(v);
+    stack->vertex = v;
     stack->answer = *answer;
     stack->image =
         (struct resolved_image){ .name = answer->location->name,
@@ -144,6 +145,28 @@ void ask_shared(const struct solver *s, const struct vertex *const *missed, size
     parallel_for(s->workers.pool, count, QUESTIONS_AT_ONCE, ask_job, &q);
 }
 
+/* Layers `from` to `to` of the stack are the result of `v`, and the lower ones that of what it
+ * rests on. */
+static void hand_out(struct solver *s, const struct vertex *v, const struct shared_stack *stack,
+                     size_t from, size_t to)
+{
+    for (; v && v->kind != OP_IMAGE; v = v->inputs[0]) {
+        struct vertex_state *state = state_of(s, v);
+        bool is_open = state->status == VERTEX_UNKNOWN && state->result.layers.count == 0;
+        for (size_t i = from; is_open && i < to; i++) {
+            const struct shared_entry *entry = stack->answer.entry;
+            const struct shared_layer *told = &stack->answer.table->layers[entry->stack[i]];
+            result_add(&state->result, stack->image.layers[i].id, told->created);
+        }
+        if (is_open)
+            state->shared = stack;
+        size_t own = v->kind == OP_MERGE ? layer_count_of(v->inputs[1]) : 1;
+        if (v->kind == OP_MERGE)
+            hand_out(s, v->inputs[1], stack, to - own, to);
+        to -= own;
+    }
+}
+
 bool find_shared(struct solver *s, const struct vertex *v)
 {
     struct digest key;
@@ -152,13 +175,13 @@ bool find_shared(struct solver *s, const struct vertex *v)
     if (state->shared || !may_ask(s, v))
         return state->shared != NULL;
     shared_key(s, v, &key);
-    if (!shared_cache_find(s->options.shared, &key, &answer))
+    struct shared_stack *stack =
+        shared_cache_find(s->options.shared, &key, &answer) ? take_stack(s, v, &answer) : NULL;
+    if (!stack)
         return false;
-    state->shared = take_stack(s, v, &answer);
-    for (size_t i = 0; state->shared && i < answer.entry->stack_count; i++) {
-        const struct shared_layer *told = &answer.table->layers[answer.entry->stack[i]];
-        result_add(&state->result, state->shared->image.layers[i].id, told->created);
-    }
+    GROW(s->stacks, s->stack_count, s->stack_cap);
+    s->stacks[s->stack_count++] = stack;
+    hand_out(s, v, stack, 0, stack->image.layer_count);
     return state->shared != NULL;
 }
 
@@ -166,9 +189,9 @@ const struct image_layer *solver_find_layer(const struct solver *s, const char *
                                             const struct resolved_image **out_image)
 {
     const struct image_layer *found = graph_find_layer(s->options.graph, id, out_image);
-    for (size_t i = 0; i < s->options.graph->count && !found; i++) {
-        const struct shared_stack *stack = s->states[i].shared;
-        for (size_t k = 0; stack && k < stack->image.layer_count && !found; k++) {
+    for (size_t i = 0; i < s->stack_count && !found; i++) {
+        const struct shared_stack *stack = s->stacks[i];
+        for (size_t k = 0; k < stack->image.layer_count && !found; k++) {
             if (strcmp(stack->image.layers[k].id, id) != 0)
                 continue;
             found = &stack->image.layers[k];
@@ -249,11 +272,11 @@ static bool is_whole(const struct solver *s, const struct shared_stack *stack)
 
 int solver_remember_shared(struct solver *s, struct error *err)
 {
-    for (size_t i = 0; i < s->options.graph->count; i++) {
-        const struct vertex_state *state = &s->states[i];
-        if (state->shared && is_whole(s, state->shared))
-            TRY(keep_steps(s, s->options.graph->vertices[i], state->shared, &state->result,
-                           state->shared->image.layer_count, err));
+    for (size_t i = 0; i < s->stack_count; i++) {
+        const struct shared_stack *stack = s->stacks[i];
+        const struct result *result = &state_of(s, stack->vertex)->result;
+        if (is_whole(s, stack))
+            TRY(keep_steps(s, stack->vertex, stack, result, stack->image.layer_count, err));
     }
     return 0;
 }

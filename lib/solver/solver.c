@@ -39,8 +39,10 @@ void solver_free(struct solver *s)
         result_release(&s->states[i].result);
         local_files_free(s->states[i].local, s->options.graph->vertices[i]->input_count);
         strvec_release(&s->states[i].recipe);
-        shared_stack_free(s->states[i].shared);
     }
+    for (size_t i = 0; i < s->stack_count; i++)
+        shared_stack_free(s->stacks[i]);
+    free(s->stacks);
     claims_release(&s->unpacking);
     pthread_mutex_destroy(&s->caches_lock);
     map_release(&s->renewed_caches);

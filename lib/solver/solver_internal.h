@@ -45,9 +45,9 @@ struct vertex_state {
     struct strvec recipe;
     struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */
     struct result result;
-    struct shared_stack *shared; /* others told of the result; NULL: it is our own */
-    unsigned progress;           /* of an OP_LOCAL that is being looked through; 0: not begun */
-    struct meter meter;          /* of what is read of it */
+    const struct shared_stack *shared; /* others told of the result; NULL: it is our own */
+    unsigned progress;  /* of an OP_LOCAL that is being looked through; 0: not begun */
+    struct meter meter; /* of what is read of it */
     /* scheduling */
     bool is_of_target; /* the target's layers include its own */
     unsigned height;   /* how much has to follow it */
@@ -59,8 +59,10 @@ struct solver {
     struct solver_workers workers;
     solver_result_fn *result_done; /* NULL: nobody wants to know */
     void *result_done_arg;
-    struct vertex_state *states; /* by vertex index */
-    struct claims unpacking;     /* ids of layers */
+    struct vertex_state *states;  /* by vertex index */
+    struct claims unpacking;      /* ids of layers */
+    struct shared_stack **stacks; /* made by the plan */
+    size_t stack_count, stack_cap;
     pthread_mutex_t caches_lock;
     struct map renewed_caches; /* keys of those that this build began anew; under caches_lock */
 };
@@ -118,8 +120,10 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
 int image_run(struct solver *s, const struct vertex *v, unsigned progress,
               struct error *err) MUST_CHECK;
 
-/* Layers that others have told of. */
+/* Layers that others have told of: the result of `vertex`, and what is below of those it rests on.
+ */
 struct shared_stack {
+    const struct vertex *vertex;
     struct shared_answer answer;
     struct resolved_image image;
 };
