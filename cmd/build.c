@@ -359,6 +359,7 @@ static int run_in_builder(struct build *b, struct error *err)
         b->request.on_blob = push_ahead_blob;
         b->request.on_blob_arg = b->push_ahead;
     }
+    cache_options_prepare(&b->caches);
     int rc = builder_run_beside(s, run, begin_push, b, &b->report, err);
     push_ahead_end(b->push_ahead, rc == 0);
     return rc;
@@ -376,6 +377,7 @@ static int solve(struct build *b, struct error *err)
                                       .lent = &b->secrets.lent,
                                       .faces = &b->request.faces,
                                       .shared = b->shared,
+                                      .shares_mounts = b->caches.mounts,
                                       .target_is_mounted = any_output(b, output_needs_trees),
                                       .jobs = b->jobs,
                                       .progress = s->progress,

@@ -167,6 +167,15 @@ static int put(const struct destination *to, const struct reference *target,
     return registry_try(to->host->client, put_document, upload, NULL, err);
 }
 
+int registry_push_prepare(struct registry_client *client, const struct reference *target,
+                          struct error *err)
+{
+    struct registry_host *host = NULL;
+
+    TRY(origins_push_host(client, target, &host, err));
+    return registry_host_ready(host, err);
+}
+
 int registry_push_blob(struct registry_client *client, const struct reference *target,
                        const struct descriptor *blob, unsigned vertex, struct error *err)
 {

@@ -36,6 +36,11 @@ struct push_image {
 int registry_push(struct registry_client *client, const struct push_image *image,
                   struct thread_pool *pool, unsigned vertex, struct error *err) MUST_CHECK;
 
+/* Reads what a push to `target` takes from the user's files and credential helpers: before a fork,
+ * after which they may be out of reach. Errors: USER, NETWORK; the push meets them again. */
+int registry_push_prepare(struct registry_client *client, const struct reference *target,
+                          struct error *err) MUST_CHECK;
+
 /* One blob of the client's store, ahead of the image that will have it: registry_push finds it
  * there. The tag of `target` does not matter. Errors: the same. */
 int registry_push_blob(struct registry_client *client, const struct reference *target,
