@@ -134,6 +134,24 @@ static void set_layers(struct base_image *image)
     r->provider = source->provider;
 }
 
+/* A name stands for one image in the store. What it means for another platform than this host's is
+ * kept beside, by its digest, so that builds for several do not take turns in displacing it. The
+ * caller frees the name. */
+static char *foreign_name(const char *name, const struct digest *manifest)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    digest_print(manifest, digest);
+    return xasprintf("%s@%s", name, digest);
+}
+
+static char *name_of_record(const struct image_source *source, const char *name)
+{
+    const struct platform host = platform_host();
+    bool is_ours = platform_match(&host, &source->config.platform) != 0;
+    return is_ours || strchr(name, '@') ? xstrdup(name)
+                                        : foreign_name(name, &source->descriptor.digest);
+}
+
 /* The documents and the record, so that the next build asks nobody. */
 static int record(struct session *s, const struct image_source *source, const char *name,
                   struct error *err)
@@ -142,7 +160,7 @@ static int record(struct session *s, const struct image_source *source, const ch
     auto_(image_record) struct image_record image = { .has_manifest = true };
     const struct manifest *m = &source->manifest;
     clock_print(clock_now(), now);
-    image.name = xstrdup(name);
+    image.name = name_of_record(source, name);
     image.created = xstrdup(now);
     image.manifest_size = source->descriptor.size;
     image.manifest_type = xstrdup(media_type_print(source->descriptor.media_type));
@@ -263,33 +281,73 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
     r->provider = &image->later;
 }
 
-/* *out stays NULL if the store has no such image, or has it for another platform. */
-static int from_store(struct base_images *b, const char *name, const struct platform *platform,
-                      struct base_image **out, struct error *err)
+/* *out stays NULL if the recorded image is for another platform. */
+static int from_record(struct base_images *b, const char *name, const struct image_record *found,
+                       const struct platform *platform, struct base_image **out, struct error *err)
 {
-    auto_(image_record) struct image_record found = { 0 };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_(error) struct error missing = { 0 };
-    if (image_store_find(&b->session->store, name, &found, &missing) < 0) {
-        if (missing.kind == ERROR_NOT_FOUND)
-            return 0;
-        error_move(err, &missing);
-        return -1;
-    }
     struct base_image *image = image_new(b, name);
     image_config_release(&image->resolved.config);
-    if (blob_read(&b->session->store, &found.config, OCI_CONFIG_MAX, &text, err) < 0 ||
+    if (blob_read(&b->session->store, &found->config, OCI_CONFIG_MAX, &text, err) < 0 ||
         image_config_parse(text.buf, text.len, &image->resolved.config, err) < 0) {
         image_config_init(&image->resolved.config);
         image_free(image);
         return -1;
     }
-    set_recorded_layers(image, &found);
+    set_recorded_layers(image, found);
     if (platform_match(platform, &image->resolved.config.platform) == 0)
         image_free(image);
     else
         *out = image;
     return 0;
+}
+
+struct foreign_search {
+    struct base_images *owner;
+    const char *name;
+    const struct platform *platform;
+    struct base_image *best;
+    char *created; /* of the best */
+};
+
+static int look_at_foreign(void *arg, const struct image_record *image, struct error *err)
+{
+    struct foreign_search *search = arg;
+    struct base_image *found = NULL;
+    auto_free char *name = foreign_name(search->name, &image->manifest);
+    if (!image->has_manifest || strcmp(image->name, name) != 0 ||
+        (search->created && strcmp(image->created, search->created) < 0))
+        return 0;
+    TRY(from_record(search->owner, search->name, image, search->platform, &found, err));
+    if (!found)
+        return 0;
+    if (search->best)
+        image_free(search->best);
+    free(search->created);
+    search->best = found;
+    search->created = xstrdup(image->created);
+    return 0;
+}
+
+/* *out stays NULL if the store has no such image, or has it for other platforms. */
+static int from_store(struct base_images *b, const char *name, const struct platform *platform,
+                      struct base_image **out, struct error *err)
+{
+    auto_(image_record) struct image_record found = { 0 };
+    auto_(error) struct error missing = { 0 };
+    struct foreign_search search = { .owner = b, .name = name, .platform = platform };
+    if (image_store_find(&b->session->store, name, &found, &missing) == 0)
+        TRY(from_record(b, name, &found, platform, out, err));
+    else if (missing.kind != ERROR_NOT_FOUND) {
+        error_move(err, &missing);
+        return -1;
+    }
+    if (*out)
+        return 0;
+    int rc = image_store_each(&b->session->store, look_at_foreign, &search, err);
+    free(search.created);
+    *out = search.best;
+    return rc;
 }
 
 /* docker-image://scratch: no layers, nothing configured. */

@@ -3,8 +3,9 @@
  * base_image: where FROM's images come from: named contexts, then the store, then the registry
  * (`--pull` asks the registry first). Implements lib/graph/image_resolver.h.
  *
- * An image that was resolved from a registry is recorded in the store by its full name, and not
- * asked for again; its blobs come when somebody needs them.
+ * An image that was resolved from a registry is recorded in the store by its full name (one for
+ * another platform than this host's by name and digest), and not asked for again; its blobs come
+ * when somebody needs them.
  */
 #ifndef CMD_BASE_IMAGE_H
 #define CMD_BASE_IMAGE_H
