@@ -533,16 +533,16 @@ static int pull_blobs(const struct image_source *source, unsigned v, struct erro
     return rc;
 }
 
-int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err)
+int base_image_pull(struct session *s, const char *ref, const struct platform *platform,
+                    struct error *err)
 {
     auto_(image_source) struct image_source source;
-    struct platform host = platform_host();
     auto_free char *full = normalise(ref);
     auto_free char *title = xasprintf("pull %s", full ? full : ref);
     unsigned v = progress_start(s->progress, title);
     image_source_init(&source);
-    int rc = resolve_remote(s, full ? full : ref, &host, &source, err);
-    if (rc == 0 && blobs)
+    int rc = resolve_remote(s, full ? full : ref, platform, &source, err);
+    if (rc == 0)
         rc = pull_blobs(&source, v, err);
     if (rc == 0)
         rc = record(s, &source, full, err);

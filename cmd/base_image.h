@@ -30,7 +30,8 @@ const struct map *base_images_directories(const struct base_images *b);
 void base_images_close(struct base_images *b);
 DEFINE_AUTO(base_images, struct base_images *, base_images_close(*value))
 
-/* Pulls `ref` into the store: its documents, its record, and with `blobs` all its layers. */
-int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err) MUST_CHECK;
+/* Pulls `ref` for `platform` into the store: its documents, its record, all its layers. */
+int base_image_pull(struct session *s, const char *ref, const struct platform *platform,
+                    struct error *err) MUST_CHECK;
 
 #endif

@@ -223,3 +223,14 @@ int emulator_check(const char *binfmt_dir, const struct platform *host, const st
                            "on this host's platform and copy what it makes: "
                            "FROM --platform=$BUILDPLATFORM");
 }
+
+void emulator_list(const char *binfmt_dir, const struct platform *host, struct strvec *out)
+{
+    for (size_t i = 0; i < COUNT(machines); i++) {
+        auto_(error) struct error not_here = { 0 };
+        struct platform p = { .os = "linux" };
+        snprintf(p.arch, sizeof p.arch, "%s", machines[i].arch);
+        if (emulator_check(binfmt_dir, host, &p, -1, &not_here) == 0)
+            strvec_pushf(out, "linux/%s", p.arch);
+    }
+}

@@ -161,6 +161,10 @@ END
     ok mlb --platform linux/arm64 --pull -t newer "$CTX"
     ok mlb --platform linux/arm64 -o again.tar "$CTX"
     [ "$(image cat again.tar noise | wc -c)" -eq 5000 ]
+    export MLBUILD_STORE=$PWD/elsewhere
+    ok "$MLBUILD" pull --platform linux/arm64 "$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull=never -o pulled.tar "$CTX"
+    cmp again.tar pulled.tar
 }
 
 @test "--pull asks again and takes the newer image" {
