@@ -68,7 +68,6 @@ DEFINE_AUTO(creation, struct creation, creation_release(value))
 static int read_targets(struct creation *c, struct error *err)
 {
     const struct strvec *tags = &c->values->tags;
-
     c->targets = xcalloc(tags->count, sizeof *c->targets);
     for (; c->target_count < tags->count; c->target_count++) {
         struct reference *target = &c->targets[c->target_count];
@@ -87,12 +86,10 @@ static int read_output(struct creation *c, struct error *err)
 {
     const struct packing packing = PACKING_DEFAULT;
     struct output *o = &c->output;
-
     if (!c->values->output)
         return 0;
     TRY(output_parse(c->values->output, &packing, o, err));
-    /* a path that is no tarball, and "-", are meant as they are in a build: there is but one form
-     */
+    /* A build writes files to such a path; of an index there is only the layout. */
     if (!strchr(c->values->output, '=') && o->type == OUTPUT_LOCAL)
         o->type = OUTPUT_OCI_DIR;
     if (!strchr(c->values->output, '=') && o->type == OUTPUT_TAR)
@@ -106,7 +103,6 @@ static int read_output(struct creation *c, struct error *err)
 static int read_command(struct creation *c, const struct strvec *args, struct error *err)
 {
     const struct index_values *v = c->values;
-
     if (args->count < 2) {
         error_set(err, ERROR_USAGE, 0, "which images is the index made of?");
         return error_hint(err, "mlbuild index create -t NAME IMAGE...");
@@ -126,7 +122,6 @@ static int read_command(struct creation *c, const struct strvec *args, struct er
 static int gather(struct creation *c, const struct strvec *args, struct error *err)
 {
     struct session *s = c->session;
-
     c->sources = xcalloc(args->count, sizeof *c->sources);
     if (c->values->append) {
         struct index_source *old = &c->sources[c->source_count++];
@@ -156,7 +151,6 @@ static int annotate_kind(struct index_builder *b, struct str kind, const struct 
     struct str bracket = kind;
     struct str name = str_cut(&bracket, '[');
     auto_free char *where = xstrndup(bracket.ptr, bracket.len ? bracket.len - 1 : 0);
-
     if (str_equal(kind, STR("index"))) {
         index_builder_annotate(b, a->key, a->value);
         return 0;
@@ -182,7 +176,6 @@ static int annotate(struct index_builder *b, const char *text, struct error *err
     const char *pair = *colon == ':' ? colon + 1 : text;
     auto_free char *key = xstrndup(pair, strcspn(pair, "="));
     const char *value = pair + strlen(key);
-
     if (!*key || !*value)
         return error_set(err, ERROR_USAGE, 0, "--annotation %s: write it as TYPE:KEY=VALUE", text);
     const struct annotation a = { text, key, value + 1 };
@@ -204,7 +197,6 @@ static int push_all(struct creation *c, struct thread_pool *pool, unsigned verte
                     struct error *err)
 {
     struct registry_client *client = session_registry(c->session);
-
     for (size_t i = 0; i < c->target_count; i++) {
         if (push_images(c, &c->targets[i], pool, vertex, err) < 0)
             return error_wrap(err, "push %s", c->names.items[i]);
@@ -226,7 +218,6 @@ static int push(struct creation *c, struct error *err)
     unsigned v = progress_start(s->progress, title);
     struct thread_pool *pool = thread_pool_new(PUSH_THREADS);
     int rc = push_all(c, pool, v, err);
-
     thread_pool_free(pool);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
                  rc < 0 ? err->message : NULL);
@@ -243,7 +234,6 @@ static int fetch_all(struct creation *c, struct blob_list *out, struct error *er
     struct session *s = c->session;
     unsigned v = progress_start(s->progress, "fetching what the index lists");
     int rc = 0;
-
     for (size_t i = 0; i < c->source_count && rc == 0; i++)
         rc = index_source_fetch(s, &c->sources[i], c->text.buf, v, out, err);
     progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
@@ -258,7 +248,6 @@ static int write_layout(struct creation *c, struct error *err)
     struct layout_index index = { .descriptor = { .media_type = MEDIA_INDEX,
                                                   .size = c->text.len } };
     int rc = fetch_all(c, &blobs, err);
-
     if (rc == 0)
         rc = blob_put(&s->store, c->text.buf, c->text.len, &index.descriptor.digest, err);
     index.blobs = blobs.items;
@@ -274,7 +263,6 @@ static int create(struct session *s, const struct index_values *v, const struct 
                   struct error *err)
 {
     auto_(creation) struct creation c = { .session = s, .values = v, .text = STRBUF_INIT };
-
     TRY(read_command(&c, args, err));
     TRY(session_open_progress(s, v->dry_run ? "quiet" : v->progress, err));
     TRY(session_open_store(s, err));
@@ -294,7 +282,6 @@ static void print_entry(const struct index_entry *entry, const char *name)
 {
     char digest[DIGEST_TEXT_SIZE];
     char platform[PLATFORM_TEXT_SIZE];
-
     digest_print(&entry->descriptor.digest, digest);
     printf("\n  Name:      %s@%s\n  MediaType: %s\n", name, digest,
            media_type_print(entry->descriptor.media_type));
@@ -313,7 +300,6 @@ static int print_document(const struct index_source *source, struct error *err)
     auto_free char *repository = reference_print(&plain);
     auto_(index) struct index index = { 0 };
     char digest[DIGEST_TEXT_SIZE];
-
     digest_print(&d->descriptor.digest, digest);
     printf("Name:      %s\nMediaType: %s\nDigest:    %s\n", name,
            media_type_print(d->descriptor.media_type), digest);
@@ -330,7 +316,6 @@ static int inspect(struct session *s, const struct index_values *v, const struct
                    struct error *err)
 {
     struct index_source source = { 0 };
-
     if (args->count != 2 || v->tags.count || v->annotations.count || v->append || v->dry_run ||
         v->output)
         return error_set(err, ERROR_USAGE, 0, "mlbuild index inspect [--raw] NAME");
@@ -346,7 +331,6 @@ static int inspect(struct session *s, const struct index_values *v, const struct
 static int index_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     const struct index_values *v = values;
-
     for (size_t i = 0; i < v->insecure.count; i++)
         strvec_push(&s->insecure_hosts, v->insecure.items[i]);
     s->debug = v->debug;

@@ -28,7 +28,6 @@ static bool is_only_known(struct session *s, const char *name)
 {
     auto_(error) struct error missing = { 0 };
     auto_(image_record) struct image_record image = { 0 };
-
     return export_find(s, name, &image, &missing) < 0 ||
            (image.has_manifest && !image_is_packed(&image, &s->store));
 }
@@ -49,7 +48,6 @@ static int add_stored(struct session *s, const struct image_record *image, struc
     auto_(image_config) struct image_config config = { 0 };
     const struct descriptor manifest = { media_type_parse(image->manifest_type), image->manifest,
                                          image->manifest_size };
-
     TRY(blob_read(&s->store, &image->config, OCI_CONFIG_MAX, &text, err));
     TRY(image_config_parse(text.buf, text.len, &config, err));
     return index_builder_add_manifest(b, &manifest, &config.platform, err);
@@ -70,7 +68,6 @@ static int add_remote_image(struct session *s, const struct index_source *source
     const struct descriptor *manifest = &source->document.descriptor;
     struct platform host = platform_host();
     char digest[DIGEST_TEXT_SIZE];
-
     image_source_init(&image);
     digest_print(&manifest->digest, digest);
     const struct reference ref = pinned(&source->ref, digest);
@@ -82,7 +79,6 @@ int index_source_add(struct session *s, const struct index_source *source, struc
                      struct error *err)
 {
     const struct registry_document *d = &source->document;
-
     if (source->is_stored)
         return add_stored(s, &source->image, b, err);
     if (media_type_is_index(d->descriptor.media_type))
@@ -100,7 +96,6 @@ static int each_manifest(const struct index_source *source, const char *index, m
     auto_(index) struct index list = { 0 };
     struct index_entry self = { .descriptor = d->descriptor };
     bool is_index = media_type_is_index(d->descriptor.media_type);
-
     if (is_index)
         TRY(index_parse(d->text.buf, d->text.len, d->descriptor.media_type, &list, err));
     const struct index_entry *entries = is_index ? list.entries : &self;
@@ -124,7 +119,6 @@ struct push_job {
 static int push_manifest(void *arg, const struct reference *ref, struct error *err)
 {
     const struct push_job *job = arg;
-
     return registry_copy(job->client, ref, job->target, job->pool, job->vertex, err);
 }
 
@@ -133,7 +127,6 @@ int index_source_push(struct session *s, const struct index_source *source, cons
                       struct error *err)
 {
     struct push_job job = { session_registry(s), target, pool, vertex };
-
     if (source->is_stored) {
         auto_(strvec) struct strvec names = { 0 };
         strvec_push_take(&names, reference_print(target));
@@ -154,26 +147,18 @@ struct fetch_job {
 static int fetch_manifest(void *arg, const struct reference *ref, struct error *err)
 {
     const struct fetch_job *job = arg;
-
     return registry_fetch(job->client, ref, job->vertex, job->out, err);
-}
-
-static void add_blob(struct blob_list *list, const struct digest *digest)
-{
-    GROW(list->items, list->count, list->cap);
-    list->items[list->count++] = *digest;
 }
 
 int index_source_fetch(struct session *s, const struct index_source *source, const char *index,
                        unsigned vertex, struct blob_list *out, struct error *err)
 {
     struct fetch_job job = { session_registry(s), vertex, out };
-
     if (!source->is_stored)
         return each_manifest(source, index, fetch_manifest, &job, err);
-    add_blob(out, &source->image.manifest);
-    add_blob(out, &source->image.config);
+    blob_list_add(out, &source->image.manifest);
+    blob_list_add(out, &source->image.config);
     for (size_t i = 0; i < source->image.layer_count; i++)
-        add_blob(out, &source->image.layers[i].blob);
+        blob_list_add(out, &source->image.layers[i].blob);
     return 0;
 }

@@ -10,7 +10,7 @@
 #include "lib/oci/reference.h"
 
 struct transfer_values {
-    const char *progress, *output, *format;
+    const char *progress, *output, *format, *platform;
     bool quiet, debug, all_tags;
     struct strvec insecure;
 };
@@ -26,6 +26,8 @@ struct transfer_values {
     }
 
 static const struct option pull_options[] = {
+    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
+      "platform of the image (default: this host's)" },
     NETWORK_OPTIONS,
     { .name = NULL },
 };
@@ -59,9 +61,13 @@ static int one_name(const struct strvec *args, const char *usage, struct error *
 
 static int pull_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
+    const struct transfer_values *v = values;
+    struct platform platform = platform_host();
     TRY(one_name(args, "mlbuild pull IMAGE", err));
-    TRY(open_session(s, values, err));
-    TRY(base_image_pull(s, args->items[0], true, err));
+    if (v->platform)
+        TRY(platform_parse(v->platform, &platform, err));
+    TRY(open_session(s, v, err));
+    TRY(base_image_pull(s, args->items[0], &platform, err));
     TRY(layout_refresh_store(&s->store, err));
     session_finish_progress(s);
     return store_sync(&s->store, err);

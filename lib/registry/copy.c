@@ -68,7 +68,7 @@ int registry_copy(struct registry_client *client, const struct reference *from,
     return registry_push(client, &image, pool, vertex, err);
 }
 
-static void add_blob(struct blob_list *list, const struct digest *digest)
+void blob_list_add(struct blob_list *list, const struct digest *digest)
 {
     GROW(list->items, list->count, list->cap);
     list->items[list->count++] = *digest;
@@ -82,11 +82,11 @@ int registry_fetch(struct registry_client *client, const struct reference *from,
 
     TRY(copied_open(client, from, &c, err));
     TRY(blob_put(client->options.store, c.document.text.buf, c.document.text.len, &digest, err));
-    add_blob(out, &digest);
+    blob_list_add(out, &digest);
     for (size_t i = 0; i <= c.manifest.layer_count; i++) {
         const struct descriptor *blob = blob_at(&c.manifest, i);
         TRY(c.provider->fetch(c.provider, blob, vertex, err));
-        add_blob(out, &blob->digest);
+        blob_list_add(out, &blob->digest);
     }
     return 0;
 }

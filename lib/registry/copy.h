@@ -23,7 +23,9 @@ struct blob_list {
     size_t count, cap;
 };
 
-/* Into the client's store, what it is added to `out`. Errors: those of resolve.h. */
+void blob_list_add(struct blob_list *list, const struct digest *digest);
+
+/* Into the client's store; what came is added to `out`. Errors: those of resolve.h. */
 int registry_fetch(struct registry_client *client, const struct reference *from, unsigned vertex,
                    struct blob_list *out, struct error *err) MUST_CHECK;
 

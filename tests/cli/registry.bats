@@ -141,6 +141,32 @@ END
     same layers "$(image layers img.tar)" "$(image layers "$BASE")"
 }
 
+@test "FROM an image of several platforms: each is looked up once, and --pull takes the newer one" {
+    python3 "$HERE/../registry/make_layout.py" layout
+    skopeo copy --all --quiet --dest-tls-verify=false oci:layout "docker://$HUB/team/both:1"
+    dockerfile << END
+FROM $HUB/team/both:1
+COPY file /file
+END
+    for arch in amd64 arm64; do ok mlb --platform linux/$arch -t "mine-$arch" "$CTX"; done
+    : > hub.log
+    for arch in amd64 arm64; do
+        ok mlb --platform linux/$arch --pull=never -o $arch.tar "$CTX"
+        same hello "$(image cat $arch.tar hello)" $arch
+    done
+    same requests "$(cat hub.log)" ""
+    ok "$MLBUILD" images
+    python3 "$HERE/../registry/make_layout.py" newer latest 5000
+    skopeo copy --all --quiet --dest-tls-verify=false oci:newer "docker://$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull -t newer "$CTX"
+    ok mlb --platform linux/arm64 -o again.tar "$CTX"
+    [ "$(image cat again.tar noise | wc -c)" -eq 5000 ]
+    export MLBUILD_STORE=$PWD/elsewhere
+    ok "$MLBUILD" pull --platform linux/arm64 "$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull=never -o pulled.tar "$CTX"
+    cmp again.tar pulled.tar
+}
+
 @test "--pull asks again and takes the newer image" {
     put_base
     dockerfile << END

@@ -157,6 +157,44 @@ static void child_is_root(void **state)
     id_map_release(&map);
 }
 
+/* Both ends of a pipe, and who wrote into it. */
+struct beside {
+    int pipe[2];
+    pid_t writer;
+};
+
+static int wait_for_the_planner(void *arg)
+{
+    const struct beside *b = arg;
+    char byte = 0;
+    return read(b->pipe[0], &byte, 1) == 1 && b->writer == 0 ? byte : 1;
+}
+
+static void write_beside(void *arg)
+{
+    struct beside *b = arg;
+    b->writer = getpid();
+    assert_int_equal(write(b->pipe[1], "*", 1), 1);
+}
+
+static void the_planner_works_beside(void **state)
+{
+    struct id_map map;
+    struct error err = { 0 };
+    struct beside b = { 0 };
+    int status = 0;
+    (void)state;
+    own_map(&map);
+    assert_int_equal(pipe2(b.pipe, O_CLOEXEC), 0);
+    const struct userns_job job = { wait_for_the_planner, write_beside, &b };
+    assert_ok(userns_run(&map, &job, NULL, &status, &err), &err);
+    assert_int_equal(status, '*');
+    assert_int_equal(b.writer, getpid());
+    close(b.pipe[0]);
+    close(b.pipe[1]);
+    id_map_release(&map);
+}
+
 static int die(void *arg)
 {
     (void)arg;
@@ -277,7 +315,7 @@ static void bad_maps_are_explained(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(subids) + 9];
+    struct CMUnitTest tests[COUNT(subids) + 10];
     size_t n = 0;
     for (; n < COUNT(subids); n++)
         tests[n] = (struct CMUnitTest){ subids[n].name, subids_parse, NULL, NULL,
@@ -287,6 +325,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(proc_maps_parse);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(names_are_found);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(child_is_root);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_planner_works_beside);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(killed_child_is_told);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(cancel_reaches_the_child);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(signals_reach_the_child);
