@@ -256,8 +256,8 @@ static int export_trees(struct build *b, const struct solver_workers *workers, s
     TRY(solver_unpack(b->solver, layers, workers, err));
     for (size_t i = 0; i < b->output_count; i++) {
         if (output_needs_trees(&b->outputs[i]))
-            TRY(export_rootfs(b->session, workers->snapshotter, layers, &b->outputs[i],
-                              &b->request.faces.diff, err));
+            TRY(export_rootfs(b->session, workers, layers, &b->outputs[i], &b->request.faces.diff,
+                              err));
     }
     return 0;
 }

@@ -132,14 +132,13 @@ int export_image(struct session *s, struct image_record *image, const struct str
 
 struct rootfs_export {
     int root_fd;
-    const struct diff_options *diff;
-    const struct cancel *cancel;
+    struct rootfs_options options;
 };
 
 static int write_rootfs(const void *arg, struct writer *out, struct error *err)
 {
     const struct rootfs_export *x = arg;
-    return rootfs_write_tar(x->root_fd, x->diff, x->cancel, out, err);
+    return rootfs_write_tar(x->root_fd, &x->options, out, err);
 }
 
 static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, struct error *err)
@@ -149,13 +148,14 @@ static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, str
     auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_USER, errno, "open %s", dest);
-    return rootfs_write_dir(x->root_fd, x->diff, x->cancel, fd, err);
+    return rootfs_write_dir(x->root_fd, &x->options, fd, err);
 }
 
-int export_rootfs(struct session *s, struct snapshotter *snapshotter,
+int export_rootfs(struct session *s, const struct solver_workers *workers,
                   const struct layer_list *layers, const struct output *output,
                   const struct diff_options *diff, struct error *err)
 {
+    struct snapshotter *snapshotter = workers->snapshotter;
     struct snapshot *view = NULL;
     struct strvec none = { 0 };
     auto_free char *title = title_of(output, &none);
@@ -164,7 +164,7 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
     int rc = snapshotter->ops->view(snapshotter, layers, &view, err);
     if (rc == 0) {
         struct meter meter;
-        struct rootfs_export x = { view->root_fd, diff, &s->cancel };
+        struct rootfs_export x = { view->root_fd, { diff, &s->cancel, workers->pool, &meter } };
         const struct out_content archive = { write_rootfs, &x, &meter };
         meter_start(&meter, s->progress, v, "writing", 0);
         rc = output->type == OUTPUT_TAR ? write_out(s, output->dest, &archive, err)

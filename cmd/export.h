@@ -17,8 +17,8 @@ int export_image(struct session *s, struct image_record *image, const struct str
 int export_index(struct session *s, const struct layout_index *index, const struct strvec *names,
                  const struct output *output, struct error *err) MUST_CHECK;
 /* Writes the merged files of `layers`, whose trees are there, to a local or tar output. Runs in the
- * builder. */
-int export_rootfs(struct session *s, struct snapshotter *snapshotter,
+ * builder; without a pool files are written one after the other. */
+int export_rootfs(struct session *s, const struct solver_workers *workers,
                   const struct layer_list *layers, const struct output *output,
                   const struct diff_options *diff, struct error *err) MUST_CHECK;
 /* Writes `text` as file `dest`, as an output is written. */

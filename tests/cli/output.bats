@@ -78,6 +78,7 @@ base_layers() { image layers "$BASE"; }
 
 @test "type=local and type=tar: the merged file system" {
     ok mlb -o out "$CTX"
+    says "exporting to client directory: out" " writing " "MB / "
     same content "$(cat out/file)" content
     [ -f out/made/one ] && [ ! -e out/base/gone ] && [ -L out/base/link ]
     same owner "$(stat -c %u out/made/one)" "$(id -u)"
