@@ -13,9 +13,11 @@
 #include "cmd/call.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/keeper.h"
 #include "cmd/metadata.h"
 #include "cmd/secrets.h"
 #include "cmd/size_text.h"
+#include "cmd/storage_policy.h"
 #include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
@@ -47,6 +49,7 @@ struct build {
     struct map annotations; /* of the manifest */
     struct run_settings settings;
     struct secrets secrets;
+    struct gc_policy storage;
     bool wrote; /* the store has something new */
 };
 
@@ -282,9 +285,9 @@ static int export_trees(struct build *b, const struct solver_workers *workers, s
     return 0;
 }
 
-/* In the builder: what is not cached runs, and the image's record is left for the planner. */
-static int run(struct session *s, const struct solver_workers *workers, void *arg,
-               struct error *err)
+/* What is not cached runs, and the image's record is left for the planner. */
+static int run_steps(struct session *s, const struct solver_workers *workers, void *arg,
+                     struct error *err)
 {
     struct build *b = arg;
     bool found = false;
@@ -299,6 +302,17 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
+}
+
+/* In the builder. */
+static int run(struct session *s, const struct solver_workers *workers, void *arg,
+               struct error *err)
+{
+    const struct build *b = arg;
+    struct keeper *keeper = keeper_start(s, &b->storage);
+    int rc = run_steps(s, workers, arg, err);
+    keeper_stop(keeper);
+    return rc;
 }
 
 static int solve(struct build *b, struct error *err)
@@ -333,6 +347,7 @@ static int solve(struct build *b, struct error *err)
             return 0;
     }
     b->wrote = true;
+    TRY(storage_policy_from_environment(&s->store, &b->storage, err));
     TRY(builder_run(s, run, b, &b->report, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
