@@ -10,8 +10,10 @@
 #include "cmd/builder.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/keeper.h"
 #include "cmd/metadata.h"
 #include "cmd/push_ahead.h"
+#include "cmd/storage_policy.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -299,11 +301,10 @@ static int run_steps(struct build *b, const struct solver_workers *workers, stru
     return rc;
 }
 
-/* In the builder: what is not cached runs, and the image's record is left for the planner. */
-static int run(struct session *s, const struct solver_workers *workers, void *arg,
-               struct error *err)
+/* What is not cached runs, and the image's record is left for the planner. */
+static int make_image(struct session *s, const struct solver_workers *workers, struct build *b,
+                      struct error *err)
 {
-    struct build *b = arg;
     bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
@@ -314,6 +315,17 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
+}
+
+/* In the builder. */
+static int run(struct session *s, const struct solver_workers *workers, void *arg,
+               struct error *err)
+{
+    struct build *b = arg;
+    struct keeper *keeper = keeper_start(s, &b->storage);
+    int rc = make_image(s, workers, b, err);
+    keeper_stop(keeper);
+    return rc;
 }
 
 /* Then the registry may have, or get from a repository of its own, what others have made; and the
@@ -403,6 +415,7 @@ static int solve(struct build *b, struct error *err)
             return 0;
     }
     b->wrote = true;
+    TRY(storage_policy_from_environment(&s->store, &b->storage, err));
     TRY(run_in_builder(b, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }

@@ -4,6 +4,7 @@
 
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/printable.h"
 #include "cmd/size_text.h"
 #include "lib/base/mem.h"
 #include "lib/store/blob.h"
@@ -37,23 +38,6 @@ struct history_line *history_match(const struct image_config *config,
         lines[count++] = (struct history_line){ NULL, &image->layers[layer++] };
     *out_count = count;
     return lines;
-}
-
-/* What others wrote, on a terminal: no control characters, and not too long. Bytes above ASCII are
- * characters or parts of them, of which none is cut in two. */
-static char *printable(const char *text, size_t width)
-{
-    auto_(strbuf) struct strbuf out = STRBUF_INIT;
-    size_t columns = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        bool begins = (*p & 0xc0) != 0x80;
-        if (begins && columns++ == width) {
-            strbuf_addstr(&out, "...");
-            break;
-        }
-        strbuf_addch(&out, *p < ' ' || *p == 0x7f ? ' ' : (char)*p);
-    }
-    return strbuf_detach(&out);
 }
 
 /* A layer of ours by the size of its files; one that came packed, as it came. */

@@ -213,14 +213,15 @@ static void export_chain(struct cache_export *e, const struct vertex *v)
 static int pack_mount(const struct cache_export *e, int data_fd, struct layer_face *out,
                       struct error *err)
 {
-    const struct diff_options own_times = { 0 };
     const struct face_options *faces = &request_of(e)->faces;
+    const struct diff_options own_times = { 0 };
+    const struct rootfs_options options = { .diff = &own_times, .cancel = faces->cancel };
     auto_(packer) struct packer *p = NULL;
     auto_close int dir = openat(data_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open a cache mount");
     TRY(packer_open(faces, &faces->packing, true, &p, err));
-    TRY(rootfs_write_tar(dir, &own_times, faces->cancel, packer_base(p), err));
+    TRY(rootfs_write_tar(dir, &options, packer_base(p), err));
     return packer_finish(p, out, err);
 }
 
