@@ -120,7 +120,7 @@ static size_t write_member(const struct block *b, const struct huffman *h, enum 
 }
 
 static size_t encode(void *state, const unsigned char *in, size_t len, unsigned char *out,
-                     size_t cap)
+                     size_t cap, bool *out_slow)
 {
     const struct gzip *g = state;
     const struct block b = { in, len, out, cap };
@@ -130,6 +130,7 @@ static size_t encode(void *state, const unsigned char *in, size_t len, unsigned 
         huffman_plan(&h, in, len);
         method = choose_method(g, &b, &h);
     }
+    *out_slow = method == METHOD_DEFLATE;
     return method == METHOD_DEFLATE ? libdeflate_gzip_compress(g->compressor, in, len, out, cap)
                                     : write_member(&b, &h, method);
 }
@@ -164,7 +165,7 @@ static void layout(int level, char out[static PACK_LAYOUT_SIZE])
     char text[16] = "auto6";
     if (level >= 0)
         snprintf(text, sizeof text, "%d", level);
-    snprintf(out, PACK_LAYOUT_SIZE, "gzip-3:%d:%s:libdeflate-%s", PACK_BLOCK, text,
+    snprintf(out, PACK_LAYOUT_SIZE, "gzip-4:%d:%s:libdeflate-%s", PACK_BLOCK, text,
              LIBDEFLATE_VERSION_STRING);
 }
 

@@ -33,13 +33,14 @@ static size_t bound(void)
 }
 
 static size_t encode(void *state, const unsigned char *in, size_t len, unsigned char *out,
-                     size_t cap)
+                     size_t cap, bool *out_slow)
 {
     struct zstd *z = state;
     size_t n = ZSTD_compressCCtx(z->context, out, cap, in, len, z->level);
     /* Only a lack of room or of memory could be in the way, and there is room. */
     if (ZSTD_isError(n))
         abort();
+    *out_slow = true;
     return n;
 }
 
@@ -52,7 +53,7 @@ static void close_state(void *state)
 
 static void layout(int level, char out[static PACK_LAYOUT_SIZE])
 {
-    snprintf(out, PACK_LAYOUT_SIZE, "zstd-1:%d:%d:libzstd-%s", PACK_BLOCK, level_of(level),
+    snprintf(out, PACK_LAYOUT_SIZE, "zstd-2:%d:%d:libzstd-%s", PACK_BLOCK, level_of(level),
              ZSTD_VERSION_STRING);
 }
 

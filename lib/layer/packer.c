@@ -3,6 +3,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/store/blob.h"
+#include "lib/store/block_index.h"
 
 /* A tar comes in small pieces, each of which would be a write to the blob. */
 enum { GATHERED = 128 * 1024 };
@@ -16,6 +17,7 @@ struct packer {
     size_t gathered_len;
     struct digest_writer plain; /* of any other */
     struct pack_writer *packed; /* NULL: no compression */
+    struct block_index *blocks; /* of what was packed before; likewise */
     struct blob_writer blob;
     bool wants_blob;
     enum media_type media_type;
@@ -56,8 +58,13 @@ int packer_open(const struct face_options *o, const struct packing *packing, boo
                           .media_type = packing_media_type(packing) };
     if (wants_blob)
         TRY(blob_writer_open(o->store, &p->blob, err));
-    if (wants_blob && encoder)
-        p->packed = pack_writer_open(encoder, packing->level, &p->blob.base, o->pool);
+    if (wants_blob && encoder) {
+        char layout[PACK_LAYOUT_SIZE];
+        packing_layout(packing, layout);
+        p->blocks = block_index_open(o->store, layout);
+        p->packed = pack_writer_open(encoder, packing->level, &p->blob.base, o->pool,
+                                     block_index_base(p->blocks));
+    }
     if (wants_blob && !encoder) {
         p->gathered = xmalloc(GATHERED);
         p->next = &p->blob.base;
@@ -97,7 +104,9 @@ static int finish_other(struct packer *p, struct layer_face *out, struct error *
         return 0;
     TRY(pack_writer_finish(p->packed, err));
     out->blob.size = p->blob.size;
-    return blob_writer_commit(&p->blob, NULL, &out->blob.digest, err);
+    TRY(blob_writer_commit(&p->blob, NULL, &out->blob.digest, err));
+    block_index_put(p->blocks, &out->blob.digest);
+    return 0;
 }
 
 int packer_finish(struct packer *p, struct layer_face *out, struct error *err)
@@ -113,6 +122,7 @@ void packer_free(struct packer *p)
     if (!p)
         return;
     pack_writer_free(p->packed);
+    block_index_close(p->blocks);
     free(p->gathered);
     blob_writer_release(&p->blob);
     digest_writer_release(&p->plain);

@@ -183,6 +183,22 @@ static int remove_hints(const struct collection *c, const char *folder, struct e
     return 0;
 }
 
+/* Those of blobs that are gone. */
+static int remove_blocks(const struct collection *c, struct error *err)
+{
+    auto_(strvec) struct strvec names = { 0 };
+    auto_close int fd = openat(c->store->fd, "blocks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open blocks");
+    TRY(dir_list(fd, "blocks", &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        const struct inventory_blob *blob = map_find(&c->inventory.blobs, names.items[i]);
+        if (!blob || blob->item->is_swept)
+            unlinkat(fd, names.items[i], 0);
+    }
+    return 0;
+}
+
 static int collect(struct collection *c, struct error *err)
 {
     TRY(sweep_begin(c->store, c->policy->own_counts, &c->sweep, err));
@@ -192,6 +208,7 @@ static int collect(struct collection *c, struct error *err)
     TRY(remove_records(c, err));
     TRY(remove_layers(c, err));
     TRY(remove_blobs(c, err));
+    TRY(remove_blocks(c, err));
     TRY(remove_hints(c, "contexts", err));
     return remove_hints(c, "indexes", err);
 }

@@ -144,8 +144,8 @@ static int open_folders(struct store *store, struct error *err)
                     { "cache", &store->cache_fd },
                     { "tmp", &store->tmp_fd },
                     { "trash", &store->trash_fd } };
-    static const char *const plain[] = { "blobs",    "leases", "durable",
-                                         "contexts", "mounts", "indexes" };
+    static const char *const plain[] = { "blobs",  "leases",  "durable", "contexts",
+                                         "mounts", "indexes", "blocks" };
     for (size_t i = 0; i < COUNT(folders); i++)
         TRY(open_folder(store, folders[i].name, folders[i].fd, err));
     spread_over_disk(store->tmp_fd);

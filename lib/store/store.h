@@ -8,7 +8,7 @@
  *     leases/<lease>          one locked file a running build  tmp/<lease>/         its scratch
  * space trash/                  renamed away, to be deleted      contexts/            stat indexes
  *     mounts/<key>/           caches of steps, cache_mount.h   indexes/<id>         what packed
- * layers hold
+ * layers hold                                                  blocks/<hex>         block_index.h
  *
  * Invariants: nothing has a name until it is complete (write aside, check, rename); a build owns
  * exactly the scratch space of its lease; a lease is alive as long as its file is locked (flock),

@@ -119,3 +119,23 @@ expected() {
     want=$(expected)
     same digests "$(umask 077 && digests env LC_ALL=tr_TR.UTF-8 LANG=tr_TR.UTF-8 TZ=Asia/Kathmandu)" "$want"
 }
+
+@test "what was packed before shows nowhere: after an edit, and with a store that was damaged" {
+    ok mlb -o first.tar "$CTX"
+    echo more >> "$CTX/files/3/7"
+    echo more >> "$CTX/large/text"
+    ok mlb -o again.tar "$CTX"
+    MLBUILD_STORE=$PWD/other ok mlb -o alone.tar "$CTX"
+    same "layers of files" "$(image layers again.tar | sed -n 3,4p)" "$(image layers alone.tar | sed -n 3,4p)"
+
+    echo most >> "$CTX/files/4/9"
+    local blob
+    for blob in "$MLBUILD_STORE"/blobs/sha256/*; do # what is copied from there is not what it was
+        chmod u+w "$blob"
+        python3 -c 'import sys; f = open(sys.argv[1], "r+b"); d = f.read(); f.seek(0); f.write(bytes(b ^ 1 for b in d))' "$blob"
+    done
+    rm -r "$MLBUILD_STORE/images" "$MLBUILD_STORE/cache"
+    ok mlb -o damaged.tar "$CTX"
+    MLBUILD_STORE=$PWD/third ok mlb -o alone.tar "$CTX"
+    same "the layer of files" "$(image layers damaged.tar | sed -n 3p)" "$(image layers alone.tar | sed -n 3p)"
+}

@@ -2,12 +2,15 @@
 /* gzip out, gzip and zstd in. */
 #include "lib/codec/pack.h"
 
+#include <stdatomic.h>
+
 #include <zlib.h>
 #include <zstd.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/codec/decompress.h"
+#include "lib/codec/tar.h"
 #include "tests/support/memory_stream.h"
 #include "tests/support/test.h"
 
@@ -35,7 +38,7 @@ static void pack(const void *data, size_t len, struct thread_pool *pool, size_t 
     struct error err = { 0 };
     struct memory_writer end = memory_writer_init();
     auto_(pack_writer) struct pack_writer *w =
-        pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool);
+        pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool, NULL);
     for (size_t at = 0; at < len; at += step)
         assert_ok(writer_write(pack_writer_base(w), (const char *)data + at,
                                len - at < step ? len - at : step, &err),
@@ -107,7 +110,7 @@ static void other_formats_come_back(void **state)
         struct memory_writer end = memory_writer_init();
         auto_(strbuf) struct strbuf plain = STRBUF_INIT;
         auto_(pack_writer) struct pack_writer *w =
-            pack_writer_open(rows[i].encoder, rows[i].level, &end.base, pool);
+            pack_writer_open(rows[i].encoder, rows[i].level, &end.base, pool, NULL);
         assert_ok(writer_write(pack_writer_base(w), input, INPUT_SIZE, &err), &err);
         assert_ok(pack_writer_finish(w, &err), &err);
         assert_true(rows[i].level == 0 || end.data.len < INPUT_SIZE / 2);
@@ -201,7 +204,7 @@ static void a_writer_that_fails_stops(void **state)
     auto_free char *input = make_input();
     (void)state;
     end.limit = 1000;
-    struct pack_writer *w = pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool);
+    struct pack_writer *w = pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool, NULL);
     int rc = writer_write(pack_writer_base(w), input, INPUT_SIZE, &err);
     if (rc == 0)
         rc = pack_writer_finish(w, &err);
@@ -209,6 +212,110 @@ static void a_writer_that_fails_stops(void **state)
     pack_writer_free(w);
     thread_pool_free(pool);
     strbuf_release(&end.data);
+}
+
+/* A tar in which many small files of text stand before one large one; the file `changed` has grown
+ * by `more` bytes. */
+static void make_tar(size_t changed, size_t more, struct strbuf *out)
+{
+    enum { FILES = 2000, SMALL = 3000, LARGE = 3 * 1024 * 1024 + 700 };
+    struct error err = { 0 };
+    struct memory_writer end = memory_writer_init();
+    struct tar_writer tar = tar_writer_init(&end.base);
+    auto_free char *text = xmalloc(LARGE);
+    uint32_t x = 7;
+    for (size_t i = 0; i < LARGE; i++) {
+        x = x * 1664525U + 1013904223U;
+        text[i] = "etaoin shrdlu\n"[(x >> 24) % 14];
+    }
+    for (size_t i = 0; i <= FILES; i++) {
+        auto_free char *path = xasprintf("dir/%zu", i);
+        size_t size = i == FILES ? LARGE : SMALL + (i == changed ? more : 0);
+        const struct tar_entry e = { .path = path, .type = TAR_FILE, .mode = 0644, .size = size };
+        assert_ok(tar_writer_entry(&tar, &e, &err), &err);
+        assert_ok(tar_writer_content(&tar, i == FILES ? text : text + i, size, &err), &err);
+    }
+    assert_ok(tar_writer_finish(&tar, &err), &err);
+    *out = end.data;
+}
+
+/* Remembers all blocks of one stream, for the next. */
+struct notes {
+    struct pack_memory base;
+    struct pack_block blocks[200];
+    size_t count;
+    const struct strbuf *packed; /* what they were learnt from; NULL: nothing is recalled */
+    const struct notes *before;
+    atomic_size_t hits;
+};
+
+static size_t recall(struct pack_memory *base, const struct digest *plain, unsigned char *out,
+                     size_t cap)
+{
+    struct notes *n = (struct notes *)base;
+    for (size_t i = 0; i < n->before->count; i++) {
+        const struct pack_block *b = &n->before->blocks[i];
+        if (!digest_equal(&b->plain, plain))
+            continue;
+        assert_true(b->packed_len <= cap);
+        memcpy(out, n->packed->buf + b->offset, b->packed_len);
+        atomic_fetch_add(&n->hits, 1);
+        return b->packed_len;
+    }
+    return 0;
+}
+
+static void learn(struct pack_memory *base, const struct pack_block *block)
+{
+    struct notes *n = (struct notes *)base;
+    assert_true(n->count < COUNT(n->blocks));
+    n->blocks[n->count++] = *block;
+}
+
+static void pack_noting(const struct strbuf *in, struct notes *notes, struct strbuf *out)
+{
+    struct error err = { 0 };
+    struct memory_writer end = memory_writer_init();
+    struct thread_pool *pool = thread_pool_new(4);
+    notes->base.recall = recall;
+    notes->base.learn = learn;
+    struct pack_writer *w =
+        pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool, &notes->base);
+    assert_ok(writer_write(pack_writer_base(w), in->buf, in->len, &err), &err);
+    assert_ok(pack_writer_finish(w, &err), &err);
+    pack_writer_free(w);
+    thread_pool_free(pool);
+    *out = end.data;
+}
+
+/* Whatever a file's size has become: most blocks are those of before, and it does not show. */
+static void a_change_leaves_most_blocks_alone(void **state)
+{
+    static const size_t growths[] = { 1, 72, 73, 600, 100000 };
+    auto_(strbuf) struct strbuf before = STRBUF_INIT;
+    auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+    auto_free struct notes *first = xcalloc(1, sizeof *first);
+    (void)state;
+    make_tar(0, 0, &before);
+    pack_noting(&before, first, &packed);
+    assert_true(first->count > 10);
+    for (size_t i = 0; i < COUNT(growths); i++) {
+        auto_(strbuf) struct strbuf after = STRBUF_INIT;
+        auto_(strbuf) struct strbuf again = STRBUF_INIT;
+        auto_(strbuf) struct strbuf alone = STRBUF_INIT;
+        auto_free struct notes *second = xcalloc(1, sizeof *second);
+        second->base.has_any = true;
+        second->packed = &packed;
+        second->before = first;
+        make_tar(900, growths[i], &after);
+        pack_noting(&after, second, &again);
+        pack(after.buf, after.len, NULL, 4096, &alone);
+        assert_int_equal(again.len, alone.len);
+        assert_memory_equal(again.buf, alone.buf, alone.len);
+        size_t hits = atomic_load(&second->hits);
+        if (hits + 3 < second->count)
+            fail_msg("+%zu: %zu of %zu blocks", growths[i], hits, second->count);
+    }
 }
 
 #define HELLO      "\x1f\x8b\x08\0\0\0\0\0\0\xff\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0"
@@ -320,6 +427,7 @@ int main(void)
         cmocka_unit_test(other_formats_come_back),
         cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(a_writer_that_fails_stops),
+        cmocka_unit_test(a_change_leaves_most_blocks_alone),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(zstd_frames_of_any_size),
         cmocka_unit_test(zstd_windows_are_bounded),

@@ -118,7 +118,8 @@ static void pack(struct bench *b)
 {
     struct error err = { 0 };
     struct memory_writer end = memory_writer_init();
-    auto_(pack_writer) struct pack_writer *w = pack_writer_open(&pack_gzip, 1, &end.base, NULL);
+    auto_(pack_writer) struct pack_writer *w =
+        pack_writer_open(&pack_gzip, 1, &end.base, NULL, NULL);
     uint32_t x = 3;
     for (size_t i = 0; i < PLAIN_LEN; i++) {
         x = x * 1664525U + 1013904223U;
