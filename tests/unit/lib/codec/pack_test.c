@@ -298,7 +298,16 @@ static void a_change_leaves_most_blocks_alone(void **state)
     (void)state;
     make_tar(0, 0, &before);
     pack_noting(&before, first, &packed);
-    assert_true(first->count > 10);
+    /* Where blocks end is of the layout: another rule is another version of it. */
+    auto_(hasher) struct hasher *ends = hasher_new();
+    struct digest digest;
+    char text[DIGEST_TEXT_SIZE];
+    for (size_t i = 0; i < first->count; i++)
+        hasher_add(ends, &first->blocks[i].plain, sizeof digest);
+    hasher_finish(ends, &digest);
+    digest_print(&digest, text);
+    assert_string_equal(text,
+                        "sha256:ab14ab79be2bea28136d607764d1200599af34c155a9dc8e36b4b78d7fa546c4");
     for (size_t i = 0; i < COUNT(growths); i++) {
         auto_(strbuf) struct strbuf after = STRBUF_INIT;
         auto_(strbuf) struct strbuf again = STRBUF_INIT;
