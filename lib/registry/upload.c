@@ -54,12 +54,13 @@ static void report(struct upload *u, uint64_t sent)
                     sent, u->size);
 }
 
+/* That it is done is said when the registry has said so. */
 static void on_progress(void *arg, uint64_t sent, uint64_t received)
 {
     struct upload *u = arg;
 
     (void)received;
-    if (sent > 0)
+    if (sent > 0 && u->offset + sent < u->size)
         report(u, u->offset + sent);
 }
 
