@@ -10,7 +10,10 @@
 #include "cmd/builder.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/keeper.h"
 #include "cmd/metadata.h"
+#include "cmd/push_ahead.h"
+#include "cmd/storage_policy.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -298,11 +301,10 @@ static int run_steps(struct build *b, const struct solver_workers *workers, stru
     return rc;
 }
 
-/* In the builder: what is not cached runs, and the image's record is left for the planner. */
-static int run(struct session *s, const struct solver_workers *workers, void *arg,
-               struct error *err)
+/* What is not cached runs, and the image's record is left for the planner. */
+static int make_image(struct session *s, const struct solver_workers *workers, struct build *b,
+                      struct error *err)
 {
-    struct build *b = arg;
     bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
@@ -313,6 +315,17 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
+}
+
+/* In the builder. */
+static int run(struct session *s, const struct solver_workers *workers, void *arg,
+               struct error *err)
+{
+    struct build *b = arg;
+    struct keeper *keeper = keeper_start(s, &b->storage);
+    int rc = make_image(s, workers, b, err);
+    keeper_stop(keeper);
+    return rc;
 }
 
 /* Then the registry may have, or get from a repository of its own, what others have made; and the
@@ -338,6 +351,32 @@ static int open_caches(struct build *b, struct error *err)
     return 0;
 }
 
+static void begin_push(void *arg)
+{
+    const struct build *b = arg;
+    if (b->push_ahead)
+        push_ahead_begin(b->push_ahead);
+}
+
+static bool is_push(const struct output *o)
+{
+    return o->type == OUTPUT_REGISTRY;
+}
+
+static int run_in_builder(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (any_output(b, is_push)) {
+        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
+        b->request.on_blob = push_ahead_blob;
+        b->request.on_blob_arg = b->push_ahead;
+    }
+    cache_options_prepare(&b->caches);
+    int rc = builder_run_beside(s, run, begin_push, b, &b->report, err);
+    push_ahead_end(b->push_ahead, rc == 0);
+    return rc;
+}
+
 static int solve(struct build *b, struct error *err)
 {
     struct session *s = b->session;
@@ -350,6 +389,7 @@ static int solve(struct build *b, struct error *err)
                                       .lent = &b->secrets.lent,
                                       .faces = &b->request.faces,
                                       .shared = b->shared,
+                                      .shares_mounts = b->caches.mounts,
                                       .target_is_mounted = any_output(b, output_needs_trees),
                                       .jobs = b->jobs,
                                       .progress = s->progress,
@@ -375,7 +415,8 @@ static int solve(struct build *b, struct error *err)
             return 0;
     }
     b->wrote = true;
-    TRY(builder_run(s, run, b, &b->report, err));
+    TRY(storage_policy_from_environment(&s->store, &b->storage, err));
+    TRY(run_in_builder(b, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
 

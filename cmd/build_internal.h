@@ -10,6 +10,7 @@
 #include "cmd/call.h"
 #include "cmd/secrets.h"
 #include "frontend/dockerfile/lower.h"
+#include "lib/store/gc.h"
 
 struct build {
     struct session *session;
@@ -36,7 +37,9 @@ struct build {
     struct cache_options caches;
     struct shared_cache *shared; /* of caches.from; NULL: there is none */
     struct claims packing_layers;
-    bool wrote; /* the store has something new */
+    struct gc_policy storage;
+    struct push_ahead *push_ahead; /* or NULL */
+    bool wrote;                    /* the store has something new */
 };
 
 /* What was made, and what to type next. */

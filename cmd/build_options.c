@@ -146,7 +146,7 @@ const struct option build_options[] = {
     REFUSED("userns", ONE_ISOLATION),
     REFUSED("runtime", "steps run in a sandbox of mlbuild's own, not in an OCI runtime"),
     REFUSED("format", "images are OCI images; docker, podman and containerd all read them"),
-    REFUSED("manifest", "an index is not made"),
+    REFUSED("manifest", "put the images under one name with mlbuild index create"),
     REFUSED("all-platforms", "a build is for one platform"),
     REFUSED("arch", "use --platform OS/ARCH"),
     REFUSED("os", "use --platform OS/ARCH"),
@@ -244,7 +244,8 @@ int build_read_annotations(const struct strvec *texts, struct map *out, struct e
                           "platform export",
                           text, elsewhere[k]);
                 return error_hint(err, "an image of one platform has a manifest and no index: "
-                                       "KEY=VALUE or manifest:KEY=VALUE annotates the manifest");
+                                       "KEY=VALUE or manifest:KEY=VALUE annotates the manifest; "
+                                       "mlbuild index create makes and annotates an index");
             }
         }
         strvec_push(&plain, str_starts_with(text, "manifest:") ? text + type.len + 1 : text);
@@ -297,7 +298,8 @@ int build_read_platform(const char *text, struct platform *out, bool *out_given,
         return 0;
     if (strchr(text, ',')) {
         error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: a build is for one platform", text);
-        return error_hint(err, "build once for each");
+        return error_hint(err, "build once for each, with names of their own, and put them under "
+                               "one name: mlbuild index create -t NAME NAME-amd64 NAME-arm64");
     }
     TRY(platform_parse(text, out, err));
     if (strcmp(out->os, "linux") == 0)

@@ -11,7 +11,7 @@
 
 /* The fields of one option, as they were given. */
 struct fields {
-    char *type, *ref, *src, *dest, *mode, *compression, *level, *force, *ignore_error;
+    char *type, *ref, *src, *dest, *mode, *compression, *level, *force, *ignore_error, *mounts;
     char *always; /* what asks for what is always so */
 };
 
@@ -29,6 +29,7 @@ static const struct {
     { "compression-level", offsetof(struct fields, level), false, true },
     { "force-compression", offsetof(struct fields, force), false, true },
     { "ignore-error", offsetof(struct fields, ignore_error), false, true },
+    { "mounts", offsetof(struct fields, mounts), true, true },
     { "oci-mediatypes", offsetof(struct fields, always), false, true },
     { "image-manifest", offsetof(struct fields, always), false, true },
 };
@@ -132,6 +133,7 @@ static int read_from(const char *text, struct cache_option *out, struct error *e
     }
     TRY(read_fields(option, text, false, &f, err));
     TRY(read_type(option, f.type, &out->type, err));
+    TRY(read_bool("--cache-from: mounts", f.mounts, &out->mounts, err));
     if (out->type != CACHE_INLINE)
         return take_place(option, &f, false, out, err);
     error_set(err, ERROR_USAGE, 0, "--cache-from type=inline: which image?");
@@ -165,6 +167,7 @@ static int read_to(const char *text, const struct packing *packing, struct cache
     TRY(take_place(option, &f, true, out, err));
     TRY(read_mode(f.mode, out, err));
     TRY(read_bool("--cache-to: ignore-error", f.ignore_error, &out->ignore_error, err));
+    TRY(read_bool("--cache-to: mounts", f.mounts, &out->mounts, err));
     TRY(read_bool("--cache-to: force-compression", f.force, &force, err));
     TRY(read_bool("--cache-to: oci-mediatypes, image-manifest", f.always ? f.always : "true",
                   &holds, err));
@@ -181,8 +184,11 @@ int cache_options_read(const struct strvec *froms, const struct strvec *tos,
 {
     out->from_options = xcalloc(froms->count, sizeof *out->from_options);
     out->to_options = xcalloc(tos->count, sizeof *out->to_options);
-    for (size_t i = 0; i < froms->count; i++)
-        TRY(read_from(froms->items[i], &out->from_options[out->from_count++], err));
+    for (size_t i = 0; i < froms->count; i++) {
+        struct cache_option *from = &out->from_options[out->from_count++];
+        TRY(read_from(froms->items[i], from, err));
+        out->mounts = out->mounts || from->mounts;
+    }
     for (size_t i = 0; i < tos->count; i++) {
         struct cache_option *to = &out->to_options[out->to_count++];
         TRY(read_to(tos->items[i], packing, to, err));
@@ -221,9 +227,19 @@ int cache_options_open(struct cache_options *c, struct session *s, struct error 
         TRY(open_location(o, s, &to->location, err));
         to->all_steps = o->all_steps;
         to->ignore_error = o->ignore_error;
+        to->mounts = o->mounts;
         c->destination_count++;
     }
     return 0;
+}
+
+void cache_options_prepare(struct cache_options *c)
+{
+    for (size_t i = 0; i < c->destination_count; i++) {
+        struct cache_location *location = c->to[i].location;
+        if (location->ops->prepare)
+            location->ops->prepare(location);
+    }
 }
 
 static void release(struct cache_option *options, size_t count)

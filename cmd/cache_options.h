@@ -21,7 +21,7 @@ enum cache_type { CACHE_REGISTRY, CACHE_LOCAL, CACHE_INLINE };
 struct cache_option {
     enum cache_type type;
     char *place; /* a reference, or a path; NULL for CACHE_INLINE */
-    bool all_steps, ignore_error;
+    bool all_steps, ignore_error, mounts;
     struct packing packing; /* of what is written */
 };
 
@@ -29,6 +29,7 @@ struct cache_options {
     struct cache_option *from_options, *to_options;
     size_t from_count, to_count;
     bool is_inline; /* the image itself is to tell of its steps */
+    bool mounts;    /* kept directories are asked for, too */
     /* After cache_options_open: */
     struct cache_location **from; /* from_count of them */
     struct cache_destination *to; /* destination_count */
@@ -41,6 +42,8 @@ int cache_options_read(const struct strvec *froms, const struct strvec *tos,
                        struct error *err) MUST_CHECK;
 /* The session's store is open. Errors: USAGE (a reference that is none), USER. */
 int cache_options_open(struct cache_options *c, struct session *s, struct error *err) MUST_CHECK;
+/* A builder is about to be forked off, which will write to them. */
+void cache_options_prepare(struct cache_options *c);
 void cache_options_release(struct cache_options *c);
 
 #endif

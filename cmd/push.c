@@ -16,8 +16,8 @@ struct mount_search {
     const struct push_image *what;
     struct push_mount *found;
     size_t count, cap;
-    struct push_source *sources;
-    size_t source_count, source_cap;
+    const struct solver *solver; /* who knows layers that others made; NULL: all are in the store */
+    struct blob_provider others;
 };
 
 static bool is_target_host(const struct push_image *what, const struct reference *other)
@@ -63,21 +63,32 @@ static int collect_mounts(void *arg, const struct image_record *other, struct er
     return 0;
 }
 
-/* Layers that others made may be in the repository where they were found, and not in the store. */
-static void collect_others(struct mount_search *search, const struct solver *solver)
+/* Brings a blob from where its layer was found. */
+static int fetch_others(struct blob_provider *provider, const struct descriptor *blob,
+                        unsigned vertex, struct error *err)
 {
-    for (size_t i = 0; solver && i < search->image->layer_count; i++) {
+    const struct mount_search *search =
+        (void *)((char *)provider - offsetof(struct mount_search, others));
+    for (size_t i = 0; i < search->image->layer_count; i++) {
+        const struct resolved_image *from = NULL;
+        const struct image_record_layer *layer = &search->image->layers[i];
+        if (layer->has_blob && digest_equal(&layer->blob, &blob->digest) &&
+            solver_find_layer(search->solver, layer->id, &from) && from->provider)
+            return from->provider->fetch(from->provider, blob, vertex, err);
+    }
+    return 0;
+}
+
+/* Layers that others made may be in the repository where they were found, and not in the store. */
+static void collect_others(struct mount_search *search)
+{
+    for (size_t i = 0; search->solver && i < search->image->layer_count; i++) {
         auto_(error) struct error no_name = { 0 };
         auto_(reference) struct reference ref = { 0 };
         const struct resolved_image *from = NULL;
         const struct image_record_layer *layer = &search->image->layers[i];
-        if (!solver_find_layer(solver, layer->id, &from) || !layer->has_blob)
+        if (!solver_find_layer(search->solver, layer->id, &from) || !layer->has_blob)
             continue;
-        if (from->provider) {
-            GROW(search->sources, search->source_count, search->source_cap);
-            search->sources[search->source_count++] =
-                (struct push_source){ layer->blob, from->provider };
-        }
         if (reference_parse(from->name, &ref, &no_name) == 0 && is_target_host(search->what, &ref))
             add_mount(search, &ref, &layer->blob);
     }
@@ -90,7 +101,6 @@ static void mount_search_release(struct mount_search *search)
         free(search->found[i].repository);
     }
     free(search->found);
-    free(search->sources);
 }
 DEFINE_AUTO(mount_search, struct mount_search, mount_search_release(value))
 
@@ -99,18 +109,19 @@ static int push(struct session *s, const struct image_record *image, const struc
 {
     auto_(manifest) struct manifest m = { 0 };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_(mount_search) struct mount_search search = { .image = image, .what = what };
+    auto_(mount_search) struct mount_search search = {
+        .image = image, .what = what, .solver = solver, .others = { .fetch = fetch_others }
+    };
     TRY(blob_read(&s->store, &image->manifest, OCI_DOCUMENT_MAX, &text, err));
     TRY(manifest_parse(text.buf, text.len, media_type_parse(image->manifest_type), &m, err));
-    collect_others(&search, solver);
+    collect_others(&search);
     TRY(image_store_each(&s->store, collect_mounts, &search, err));
     what->manifest = &m;
     what->text = text.buf;
     what->len = text.len;
     what->mounts = search.found;
     what->mount_count = search.count;
-    what->sources = search.sources;
-    what->source_count = search.source_count;
+    what->provider = solver ? &search.others : NULL;
     struct thread_pool *pool = thread_pool_new(PUSH_THREADS);
     int rc = registry_push(session_registry(s), what, pool, vertex, err);
     thread_pool_free(pool);

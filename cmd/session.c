@@ -136,28 +136,32 @@ static void explain(void *arg, const char *text)
     fprintf(stderr, "DEBUG: %s\n", text);
 }
 
-static struct registry_client *new_registry(struct session *s, const struct cancel *cancel)
+struct registry_options session_registry_options(struct session *s)
 {
-    struct registry_options options = { .places = credential_places_from_environment(),
-                                        .config = registry_places_from_environment(),
-                                        .insecure_hosts = &s->insecure_hosts,
-                                        .progress = s->progress,
-                                        .cancel = cancel,
-                                        .explain = s->debug ? explain : NULL,
-                                        .store = &s->store };
-    return registry_client_new(&options);
+    return (struct registry_options){ .places = credential_places_from_environment(),
+                                      .config = registry_places_from_environment(),
+                                      .insecure_hosts = &s->insecure_hosts,
+                                      .progress = s->progress,
+                                      .cancel = &s->cancel,
+                                      .explain = s->debug ? explain : NULL,
+                                      .store = &s->store };
 }
 
 struct registry_client *session_registry(struct session *s)
 {
-    if (!s->registry)
-        s->registry = new_registry(s, &s->cancel);
+    if (!s->registry) {
+        struct registry_options options = session_registry_options(s);
+        s->registry = registry_client_new(&options);
+    }
     return s->registry;
 }
 
 struct registry_client *session_cache_registry(struct session *s)
 {
-    if (!s->cache_registry)
-        s->cache_registry = new_registry(s, &s->interrupt);
+    if (!s->cache_registry) {
+        struct registry_options options = session_registry_options(s);
+        options.cancel = &s->interrupt;
+        s->cache_registry = registry_client_new(&options);
+    }
     return s->cache_registry;
 }

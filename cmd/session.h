@@ -50,5 +50,7 @@ void session_forget_progress(struct session *s);
 struct registry_client *session_registry(struct session *s);
 /* Another one, that an error of the build does not stop. */
 struct registry_client *session_cache_registry(struct session *s);
+/* What that client is made of, for one more. */
+struct registry_options session_registry_options(struct session *s);
 
 #endif

@@ -6,13 +6,11 @@
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
-#include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
-#include "lib/store/blob.h"
 
 struct transfer_values {
-    const char *progress, *output, *format;
+    const char *progress, *output, *format, *platform;
     bool quiet, debug, all_tags;
     struct strvec insecure;
 };
@@ -28,6 +26,8 @@ struct transfer_values {
     }
 
 static const struct option pull_options[] = {
+    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
+      "platform of the image (default: this host's)" },
     NETWORK_OPTIONS,
     { .name = NULL },
 };
@@ -61,9 +61,13 @@ static int one_name(const struct strvec *args, const char *usage, struct error *
 
 static int pull_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
+    const struct transfer_values *v = values;
+    struct platform platform = platform_host();
     TRY(one_name(args, "mlbuild pull IMAGE", err));
-    TRY(open_session(s, values, err));
-    TRY(base_image_pull(s, args->items[0], true, err));
+    if (v->platform)
+        TRY(platform_parse(v->platform, &platform, err));
+    TRY(open_session(s, v, err));
+    TRY(base_image_pull(s, args->items[0], &platform, err));
     TRY(layout_refresh_store(&s->store, err));
     session_finish_progress(s);
     return store_sync(&s->store, err);
@@ -77,57 +81,6 @@ const struct command command_pull = {
     .values_size = sizeof(struct transfer_values),
     .run = pull_run,
 };
-
-static int fetch_layers(struct session *s, const struct image_record *image,
-                        const struct resolved_image *from, struct error *err)
-{
-    auto_free char *title = xasprintf("fetching layers of %s", image->name);
-    unsigned vertex = 0;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < from->layer_count; i++) {
-        const struct descriptor *blob = &from->layers[i].blob;
-        if (blob->size == 0 || blob_exists(&s->store, &blob->digest, blob->size))
-            continue;
-        vertex = vertex ? vertex : progress_start(s->progress, title);
-        rc = from->provider->fetch(from->provider, blob, vertex, err);
-    }
-    if (vertex)
-        progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                     rc < 0 ? err->message : NULL);
-    return rc;
-}
-
-/* An image that was pushed, or looked up for FROM, may have left layers where they were. */
-static int fetch_missing(struct session *s, const struct image_record *image, struct error *err)
-{
-    const struct strvec none = { 0 };
-    const struct resolved_image *from = NULL;
-    auto_(base_images) struct base_images *bases = NULL;
-    if (!image->has_manifest)
-        return 0;
-    TRY(base_images_open(s, &none, PULL_MISSING, &bases, err));
-    TRY(base_images_recorded(bases, image, &from, err));
-    return fetch_layers(s, image, from, err);
-}
-
-/* Finds, packs and records the image that `name` means. */
-static int load_packed(struct session *s, const char *name, struct image_record *out,
-                       struct error *err)
-{
-    TRY(export_find(s, name, out, err));
-    auto_free char *full = xstrdup(out->name);
-    TRY(fetch_missing(s, out, err));
-    if (!image_is_packed(out, &s->store)) {
-        TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
-        free(out->name);
-        out->name = take_ptr(full);
-        out->has_manifest = false;
-    }
-    if (!out->has_manifest)
-        TRY(image_put_manifest(out, &s->store, NULL, err));
-    TRY(image_store_put(&s->store, out, err));
-    return layout_refresh_store(&s->store, err);
-}
 
 static int no_name_to_push(const char *id, struct error *err)
 {
@@ -143,7 +96,7 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
     auto_(image_record) struct image_record image = { 0 };
     auto_(reference) struct reference typed = { 0 };
     auto_(error) struct error no_name = { 0 };
-    TRY(load_packed(s, name, &image, err));
+    TRY(export_find_packed(s, name, &image, err));
     /* By id: the image goes out without a name, or as what it is tagged. */
     bool by_name = reference_parse(name, &typed, &no_name) == 0;
     auto_free char *full = by_name ? reference_print(&typed) : NULL;

@@ -31,6 +31,9 @@ struct cache_location_ops {
     int (*save)(struct cache_location *location, const char *name, const struct manifest *manifest,
                 const struct strbuf *text, struct thread_pool *pool, unsigned vertex,
                 struct error *err);
+    /* The builder that writes is about to be forked off: what is the user's alone (credentials) is
+     * read now. What goes wrong is met again. NULL: there is nothing to read. */
+    void (*prepare)(struct cache_location *location);
     void (*free)(struct cache_location *location);
 };
 

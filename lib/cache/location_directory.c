@@ -110,7 +110,7 @@ static void free_location(struct cache_location *base)
 struct cache_location *location_directory_new(const char *path, mode_t umask,
                                               const struct store *store)
 {
-    static const struct cache_location_ops ops = { load, save, free_location };
+    static const struct cache_location_ops ops = { load, save, NULL, free_location };
     struct location_directory *l = xcalloc(1, sizeof *l);
     l->base = (struct cache_location){ &ops, xstrdup(path) };
     l->store = store;

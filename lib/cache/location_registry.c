@@ -49,6 +49,13 @@ static int save(struct cache_location *base, const char *name, const struct mani
     return rc;
 }
 
+static void prepare(struct cache_location *base)
+{
+    const struct location_registry *l = (const struct location_registry *)base;
+    auto_(error) struct error met_again = { 0 };
+    (void)!registry_push_prepare(l->writing, &l->ref, &met_again);
+}
+
 static void free_location(struct cache_location *base)
 {
     struct location_registry *l = (struct location_registry *)base;
@@ -60,7 +67,7 @@ struct cache_location *location_registry_new(struct registry_client *reading,
                                              struct registry_client *writing,
                                              const struct reference *ref)
 {
-    static const struct cache_location_ops ops = { load, save, free_location };
+    static const struct cache_location_ops ops = { load, save, prepare, free_location };
     struct location_registry *l = xcalloc(1, sizeof *l);
     l->base = (struct cache_location){ &ops, reference_print_short(ref) };
     l->reading = reading;

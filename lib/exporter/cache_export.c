@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/exporter/cache_export.h"
 
+#include <fcntl.h>
+
 #include "lib/base/mem.h"
+#include "lib/exporter/cache_entry.h"
 #include "lib/exporter/cache_table.h"
+#include "lib/exporter/rootfs.h"
+#include "lib/layer/packer.h"
 #include "lib/store/blob.h"
+#include "lib/store/cache_mount.h"
 
 struct cache_export {
     struct cache_export_options options;
@@ -52,37 +58,20 @@ static bool is_of_base(const struct image_request *request, const char *id)
     return layer && layer->blob.size;
 }
 
-/* The image of one entry: a configuration that says little but the entry, and the layers above the
- * base. */
-static int print_documents(const struct cache_export *e, const struct shared_step *step,
-                           const struct image_record *image, struct manifest *out,
-                           struct error *err)
+/* With the layers above the base. */
+static int put_step(const struct cache_export *e, const struct shared_step *step,
+                    const struct image_record *image, struct cache_entry *out, struct error *err)
 {
     const struct image_request *request = request_of(e);
-    auto_(image_config) struct image_config config;
-    auto_(shared_table) struct shared_table table = { 0 };
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_(js) js *document = NULL;
-    image_config_init(&config);
-    config.platform = request->definition->config.platform;
-    *out = (struct manifest){ .media_type = MEDIA_MANIFEST,
-                              .layers = xcalloc(image->layer_count, sizeof *out->layers) };
     for (size_t i = 0; i < image->layer_count; i++) {
         const struct image_record_layer *layer = &image->layers[i];
-        if (is_of_base(request, layer->id))
-            continue;
-        image_config_add_diff_id(&config, &layer->diff_id);
-        out->layers[out->layer_count++] = (struct descriptor){ media_type_parse(layer->media_type),
-                                                               layer->blob, layer->blob_size };
+        const struct descriptor blob = { media_type_parse(layer->media_type), layer->blob,
+                                         layer->blob_size };
+        if (!is_of_base(request, layer->id))
+            cache_entry_add_layer(out, &layer->diff_id, &blob);
     }
-    cache_table_add(&table, request, step, image);
-    image_config_print(&config, &text);
-    TRY(js_parse(text.buf, text.len, "a configuration", &document, err));
-    shared_table_print(&table, document);
-    strbuf_clear(&text);
-    js_print_in_order(document, 0, &text);
-    out->config = (struct descriptor){ .media_type = MEDIA_CONFIG, .size = text.len };
-    return blob_put(request->faces.store, text.buf, text.len, &out->config.digest, err);
+    cache_table_add(&out->table, request, step, image);
+    return cache_entry_put(out, request->faces.store, err);
 }
 
 /* Layers that another location has told of are fetched for this one. */
@@ -102,15 +91,14 @@ static int fetch_layers(const struct cache_export *e, const struct image_record 
     return 0;
 }
 
-static int save(const struct cache_export *e, const struct shared_step *step,
-                const struct image_record *image, const struct manifest *manifest,
-                struct cache_location *to, unsigned progress, struct error *err)
+static int save(const struct cache_export *e, const struct digest *key,
+                const struct manifest *manifest, struct cache_location *to, unsigned progress,
+                struct error *err)
 {
     char name[DIGEST_HEX_SIZE];
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    digest_hex(&step->key, name);
+    digest_hex(key, name);
     manifest_print(manifest, &text);
-    TRY(fetch_layers(e, image, to, progress, err));
     return to->ops->save(to, name, manifest, &text, request_of(e)->faces.pool, progress, err);
 }
 
@@ -158,20 +146,29 @@ static bool claim(struct cache_export *e, const struct shared_step *step)
     return is_mine;
 }
 
+static int write_to(const struct cache_export *e, const struct shared_step *step,
+                    const struct image_record *image, const struct cache_entry *entry,
+                    struct cache_location *to, unsigned progress, struct error *err)
+{
+    TRY(fetch_layers(e, image, to, progress, err));
+    return save(e, &step->key, &entry->manifest, to, progress, err);
+}
+
 static int write_step(const struct export_job *job, const struct shared_step *step,
                       struct error *err)
 {
     struct cache_export *e = job->export;
     unsigned progress = progress_of(e);
     auto_(image_record) struct image_record image = { 0 };
-    auto_(manifest) struct manifest manifest = { 0 };
+    auto_(cache_entry) struct cache_entry entry =
+        cache_entry_begin(&request_of(e)->definition->config.platform);
     TRY(pack(e, step, progress, &image, err));
-    TRY(print_documents(e, step, &image, &manifest, err));
+    TRY(put_step(e, step, &image, &entry, err));
     for (size_t i = 0; i < e->options.destination_count; i++) {
         struct error why = { 0 };
         const struct cache_destination *to = &e->options.destinations[i];
         if (is_wanted(to, step, job->is_of_target) &&
-            save(e, step, &image, &manifest, to->location, progress, &why) < 0)
+            write_to(e, step, &image, &entry, to->location, progress, &why) < 0)
             failed(e, to, &why);
     }
     return 0;
@@ -212,6 +209,79 @@ static void export_chain(struct cache_export *e, const struct vertex *v)
     }
 }
 
+/* The content of a directory that steps keep, as it is now. */
+static int pack_mount(const struct cache_export *e, int data_fd, struct layer_face *out,
+                      struct error *err)
+{
+    const struct face_options *faces = &request_of(e)->faces;
+    const struct diff_options own_times = { 0 };
+    const struct rootfs_options options = { .diff = &own_times, .cancel = faces->cancel };
+    auto_(packer) struct packer *p = NULL;
+    auto_close int dir = openat(data_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open a cache mount");
+    TRY(packer_open(faces, &faces->packing, true, &p, err));
+    TRY(rootfs_write_tar(dir, &options, packer_base(p), err));
+    return packer_finish(p, out, err);
+}
+
+static int put_mount(const struct cache_export *e, const struct shared_mount *mount,
+                     const struct layer_face *face, struct cache_entry *out, struct error *err)
+{
+    struct shared_layer layer = { .diff_id = face->diff_id, .tar_size = face->tar_size };
+    packing_layout(&request_of(e)->faces.packing, layer.layout);
+    cache_entry_add_layer(out, &face->diff_id, &face->blob);
+    size_t place = shared_table_add_layer(&out->table, &layer);
+    struct shared_entry *entry = shared_table_add_entry(&out->table, &mount->key);
+    shared_entry_push(entry, place);
+    strvec_pushf(&entry->recipe, "cache mount %s", mount->title);
+    return cache_entry_put(out, request_of(e)->faces.store, err);
+}
+
+static int write_mount(struct cache_export *e, const struct shared_mount *mount, int data_fd,
+                       struct error *err)
+{
+    unsigned progress = progress_of(e);
+    struct layer_face face = { 0 };
+    auto_(cache_entry) struct cache_entry entry =
+        cache_entry_begin(&request_of(e)->definition->config.platform);
+    TRY(pack_mount(e, data_fd, &face, err));
+    TRY(put_mount(e, mount, &face, &entry, err));
+    for (size_t i = 0; i < e->options.destination_count; i++) {
+        struct error why = { 0 };
+        const struct cache_destination *to = &e->options.destinations[i];
+        if (to->mounts && save(e, &mount->key, &entry.manifest, to->location, progress, &why) < 0)
+            failed(e, to, &why);
+    }
+    return 0;
+}
+
+/* One that somebody uses, or changes meanwhile, is left for another time: that is no error. */
+static void export_mount(void *arg, const struct shared_mount *mount)
+{
+    struct cache_export *e = arg;
+    const struct store *store = request_of(e)->faces.store;
+    auto_(cache_mount) struct cache_mount kept = CACHE_MOUNT_INIT;
+    auto_(error) struct error why = { 0 };
+    bool found = false;
+    if (cache_mount_find(store, &mount->store_key, &kept, &found, &why) == 0 && !found)
+        return;
+    if (found && write_mount(e, mount, kept.data_fd, &why) == 0)
+        return;
+    auto_free char *text =
+        xasprintf("the cache mount %s is not exported: %s", mount->title, why.message);
+    progress_warning(request_of(e)->progress, text);
+}
+
+static bool wants_mounts(const struct cache_export *e)
+{
+    for (size_t i = 0; i < e->options.destination_count; i++) {
+        if (e->options.destinations[i].mounts)
+            return true;
+    }
+    return false;
+}
+
 static int end_progress(const struct cache_export *e)
 {
     bool is_error = error_is_set(&e->first);
@@ -231,6 +301,8 @@ int cache_export_finish(struct cache_export *e, bool is_complete, struct error *
         for (size_t i = 0; i < definition->graph.count; i++)
             cache_export_step(e, definition->graph.vertices[i], false);
     }
+    if (wants_mounts(e))
+        solver_each_used_mount(request_of(e)->solver, export_mount, e);
     job_group_wait(&e->group);
     int rc = end_progress(e);
     (void)error_first(err, &e->first);

@@ -2,7 +2,7 @@
 /*
  * cache_export: tells other builders of steps (--cache-to): one image for each step key, written as
  * soon as the step has ended and beside those that still run. A build that fails, or is killed, has
- * shared what it had finished.
+ * shared what it had finished. At the end go the directories that its steps keep, as they are then.
  *
  *     cache_export_start -> cache_export_step, from any thread ... -> cache_export_finish
  */
@@ -16,6 +16,7 @@ struct cache_destination {
     struct cache_location *location;
     bool all_steps;    /* mode=max; else those of the image's own layers */
     bool ignore_error; /* a failure is a warning */
+    bool mounts;       /* the directories that RUN --mount=type=cache keeps, too */
 };
 
 struct cache_export_options {

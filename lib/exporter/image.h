@@ -11,6 +11,9 @@
 #include "lib/solver/solver.h"
 #include "lib/store/image_store.h"
 
+/* Told of a blob of the image that is in the store, before the image is done. Any thread. */
+typedef void image_blob_fn(void *arg, const struct descriptor *blob);
+
 struct image_request {
     const struct definition *definition;
     const struct solver *solver; /* of `result` */
@@ -18,6 +21,8 @@ struct image_request {
     struct face_options faces;
     bool tells_steps; /* the configuration says which steps made it, for a shared cache */
     struct progress *progress;
+    image_blob_fn *on_blob; /* of layers that this build has packed; NULL: nobody wants to know */
+    void *on_blob_arg;
 };
 
 /* Makes the record (without a name) and stores the configuration. *out_found is false if something

@@ -17,20 +17,29 @@ struct ahead_job {
     char id[LAYER_ID_SIZE]; /* to be packed */
 };
 
+/* Packs a layer, and tells of it. */
+static void pack_layer(const struct image_request *request, const char *id)
+{
+    auto_(error) struct error ignored = { 0 };
+    struct layer_face face = { 0 };
+    bool found = false;
+    if (layer_face_get(&request->faces, id, &face, &found, &ignored) == 0 && found &&
+        face.has_blob && request->on_blob)
+        request->on_blob(request->on_blob_arg, &face.blob);
+}
+
 static void run_job(void *arg)
 {
     auto_free struct ahead_job *job = arg;
     const struct face_options *faces = &job->ahead->request->faces;
     auto_(error) struct error ignored = { 0 };
-    struct layer_face face;
-    bool found = false;
     if (cancel_is_raised(faces->cancel))
         return;
     if (job->base) {
         (void)!job->provider->fetch(job->provider, &job->base->blob, job->ahead->progress,
                                     &ignored);
     } else {
-        (void)!layer_face_get(faces, job->id, &face, &found, &ignored);
+        pack_layer(job->ahead->request, job->id);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/layer/layer_index.h"
 #include "lib/layer/layer_index_internal.h"
+#include "lib/store/use.h"
 
 struct layer_index {
     const char *base;
@@ -36,6 +37,8 @@ struct layer_index *layer_index_open(const struct store *store, const char *id)
     auto_free char *path = xasprintf("indexes/%s", id);
     auto_close int fd = openat(store->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 || fstat(fd, &st) < 0 || (size_t)st.st_size < sizeof(struct index_header))
+        return NULL;
+    if (!store_use(store, store->fd, path, &st))
         return NULL;
     auto_(layer_index) struct layer_index *x = xcalloc(1, sizeof *x);
     void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);

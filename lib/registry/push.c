@@ -31,15 +31,6 @@ static const char *mount_source(const struct destination *to, const struct push_
     return NULL;
 }
 
-static struct blob_provider *provider_of(const struct push_image *image, const struct digest *blob)
-{
-    for (size_t i = 0; i < image->source_count; i++) {
-        if (digest_equal(&image->sources[i].blob, blob))
-            return image->sources[i].provider;
-    }
-    return NULL;
-}
-
 /* All blobs of an image to one destination, taken one by one by a few jobs. */
 struct blob_queue {
     const struct destination *to;
@@ -60,7 +51,7 @@ static int push_one(const struct blob_queue *q, const struct descriptor *blob, s
                                   .scope = q->to->scope,
                                   .mount_from = mount_source(q->to, q->image, &blob->digest),
                                   .blob = blob,
-                                  .provider = provider_of(q->image, &blob->digest),
+                                  .provider = q->image->provider,
                                   .vertex = q->vertex };
 
     digest_print(&blob->digest, digest);
@@ -174,6 +165,29 @@ static int put(const struct destination *to, const struct reference *target,
     upload->to = to;
     upload->name = target->tag ? target->tag : digest_text;
     return registry_try(to->host->client, put_document, upload, NULL, err);
+}
+
+int registry_push_prepare(struct registry_client *client, const struct reference *target,
+                          struct error *err)
+{
+    struct registry_host *host = NULL;
+
+    TRY(origins_push_host(client, target, &host, err));
+    return registry_host_ready(host, err);
+}
+
+int registry_push_blob(struct registry_client *client, const struct reference *target,
+                       const struct descriptor *blob, unsigned vertex, struct error *err)
+{
+    auto_(destination) struct destination to = { 0 };
+
+    TRY(destination_open(client, target, &to, err));
+    const struct upload_order order = { .host = to.host,
+                                        .repository = to.repository,
+                                        .scope = to.scope,
+                                        .blob = blob,
+                                        .vertex = vertex };
+    return upload_blob(&order, err);
 }
 
 int registry_push_document(struct registry_client *client, const struct reference *target,

@@ -19,22 +19,15 @@ struct push_mount {
     struct digest blob;
 };
 
-/* Brings a blob that is not in the store, if it has to be sent after all. */
-struct push_source {
-    struct digest blob;
-    struct blob_provider *provider;
-};
-
 struct push_image {
-    const struct manifest *manifest; /* its blobs are in the store, or come from `sources` */
-    const char *text;                /* the manifest as it is sent: the digest is of these bytes */
+    const struct manifest *manifest;
+    struct blob_provider *provider; /* of blobs that must be sent; NULL: they are in the store */
+    const char *text;               /* the manifest as it is sent: the digest is of these bytes */
     size_t len;
     const struct reference *targets; /* any hosts and repositories; without a tag: by digest */
     size_t target_count;
     const struct push_mount *mounts; /* any hosts; the first that suits a blob is tried */
     size_t mount_count;
-    const struct push_source *sources;
-    size_t source_count;
 };
 
 /* Blobs go side by side on `pool` (NULL: one after the other). Bytes are reported to progress
@@ -42,6 +35,17 @@ struct push_image {
  * CANCELLED. */
 int registry_push(struct registry_client *client, const struct push_image *image,
                   struct thread_pool *pool, unsigned vertex, struct error *err) MUST_CHECK;
+
+/* Reads what a push to `target` takes from the user's files and credential helpers: before a fork,
+ * after which they may be out of reach. Errors: USER, NETWORK; the push meets them again. */
+int registry_push_prepare(struct registry_client *client, const struct reference *target,
+                          struct error *err) MUST_CHECK;
+
+/* One blob of the client's store, ahead of the image that will have it: registry_push finds it
+ * there. The tag of `target` does not matter. Errors: the same. */
+int registry_push_blob(struct registry_client *client, const struct reference *target,
+                       const struct descriptor *blob, unsigned vertex,
+                       struct error *err) MUST_CHECK;
 
 /* One document (an index whose manifests were pushed) under the tag of `target`, or under its own
  * digest if there is none. */

@@ -305,27 +305,26 @@ static int finish(struct upload *u, struct http_response *response, struct error
     return 0;
 }
 
-static bool goes_in_chunks(const struct upload *u)
-{
-    return !u->is_whole && (u->offset > 0 || u->size > u->chunk);
-}
-
 /* Only what has to be sent needs to be here. */
 static int open_blob(struct upload *u, struct error *err)
 {
     const struct upload_order *o = u->order;
-    const struct store *store = o->host->client->options.store;
     uint64_t size = 0;
 
     if (u->fd >= 0)
         return 0;
-    if (o->provider && !blob_exists(store, &o->blob->digest, o->blob->size))
+    if (o->provider)
         TRY(o->provider->fetch(o->provider, o->blob, o->vertex, err));
-    TRY(blob_open(store, &o->blob->digest, &u->fd, &size, err));
-    if (size != u->size)
-        return error_set(err, ERROR_CORRUPT, 0, "blob %s has %llu bytes, not %llu", u->digest,
-                         (unsigned long long)size, (unsigned long long)u->size);
-    return 0;
+    TRY(blob_open(o->host->client->options.store, &o->blob->digest, &u->fd, &size, err));
+    if (size == u->size)
+        return 0;
+    return error_set(err, ERROR_CORRUPT, 0, "blob %s has %llu bytes, not %llu", u->digest,
+                     (unsigned long long)size, (unsigned long long)u->size);
+}
+
+static bool goes_in_chunks(const struct upload *u)
+{
+    return !u->is_whole && (u->offset > 0 || u->size > u->chunk);
 }
 
 static int upload_once(void *arg, long *retry_after_s, struct error *err)

@@ -22,7 +22,7 @@ struct upload_order {
     const char *scope;
     const char *mount_from; /* another repository of the host that may have it, or NULL */
     const struct descriptor *blob;
-    struct blob_provider *provider; /* brings it into the store if it has to be sent; or NULL */
+    struct blob_provider *provider; /* brings it into the store, if it must be sent; NULL: it is */
     unsigned vertex;
     bool is_forced; /* send it, though the registry says that it has it */
 };

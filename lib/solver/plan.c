@@ -197,6 +197,8 @@ static int plan(struct solver *s, const struct vertex *target, bool *out_complet
     TRY(need(s, target, err));
     if (state_of(s, target)->status == VERTEX_PENDING && s->options.target_is_mounted)
         use_root(s, target, ROOT_MOUNTED);
+    if (s->options.shares_mounts)
+        find_shared_mounts(s);
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
     report_cached(s, target, seen);
     return 0;

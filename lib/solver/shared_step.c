@@ -94,26 +94,35 @@ static bool take_layer(const struct solver *s, const struct shared_answer *answe
     return true;
 }
 
-/* NULL if it is none for this build: it lacks layers, or has too many. */
-static struct shared_stack *take_stack(const struct solver *s, const struct vertex *v,
-                                       const struct shared_answer *answer)
+static bool fill_stack(const struct solver *s, struct shared_stack *stack)
 {
-    const struct shared_entry *entry = answer->entry;
+    const struct shared_answer *answer = &stack->answer;
+    for (size_t i = 0; i < stack->image.layer_count; i++) {
+        if (!take_layer(s, answer, answer->entry->stack[i], &stack->image.layers[i]))
+            return false;
+    }
+    return true;
+}
+
+struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t count,
+                               const struct shared_answer *answer)
+{
+    if (answer->entry->stack_count != count)
+        return NULL;
     struct shared_stack *stack = xcalloc(1, sizeof *stack);
-    bool fits = entry->stack_count == layer_count_of(v);
     stack->vertex = v;
     stack->answer = *answer;
-    stack->image =
-        (struct resolved_image){ .name = answer->location->name,
-                                 .layers = xcalloc(entry->stack_count, sizeof *stack->image.layers),
-                                 .layer_count = entry->stack_count,
-                                 .provider = answer->image->provider };
-    for (size_t i = 0; fits && i < entry->stack_count; i++)
-        fits = take_layer(s, answer, entry->stack[i], &stack->image.layers[i]);
-    if (fits)
-        return stack;
-    shared_stack_free(stack);
-    return NULL;
+    stack->image = (struct resolved_image){ .name = answer->location->name,
+                                            .layers = xcalloc(count, sizeof *stack->image.layers),
+                                            .layer_count = count,
+                                            .provider = answer->image->provider };
+    if (!fill_stack(s, stack)) {
+        shared_stack_free(stack);
+        return NULL;
+    }
+    GROW(s->stacks, s->stack_count, s->stack_cap);
+    s->stacks[s->stack_count++] = stack;
+    return stack;
 }
 
 static bool may_ask(const struct solver *s, const struct vertex *v)
@@ -175,12 +184,11 @@ bool find_shared(struct solver *s, const struct vertex *v)
     if (state->shared || !may_ask(s, v))
         return state->shared != NULL;
     shared_key(s, v, &key);
-    struct shared_stack *stack =
-        shared_cache_find(s->options.shared, &key, &answer) ? take_stack(s, v, &answer) : NULL;
+    if (!shared_cache_find(s->options.shared, &key, &answer))
+        return false;
+    const struct shared_stack *stack = add_stack(s, v, layer_count_of(v), &answer);
     if (!stack)
         return false;
-    GROW(s->stacks, s->stack_count, s->stack_cap);
-    s->stacks[s->stack_count++] = stack;
     hand_out(s, v, stack, 0, stack->image.layer_count);
     return state->shared != NULL;
 }
@@ -274,9 +282,10 @@ int solver_remember_shared(struct solver *s, struct error *err)
 {
     for (size_t i = 0; i < s->stack_count; i++) {
         const struct shared_stack *stack = s->stacks[i];
+        if (!stack->vertex || !is_whole(s, stack))
+            continue;
         const struct result *result = &state_of(s, stack->vertex)->result;
-        if (is_whole(s, stack))
-            TRY(keep_steps(s, stack->vertex, stack, result, stack->image.layer_count, err));
+        TRY(keep_steps(s, stack->vertex, stack, result, stack->image.layer_count, err));
     }
     return 0;
 }

@@ -60,8 +60,9 @@ struct solver_options {
      * begins. */
     const struct face_options *faces;
     struct shared_cache *shared; /* asked for steps that are not cached here; NULL: nobody is */
-    bool target_is_mounted;      /* its tree is wanted, too */
-    size_t jobs;                 /* EXEC vertices at a time; 0: all that are ready */
+    bool shares_mounts;     /* asked, too, for what directories of EXEC_MOUNT_CACHE begin with */
+    bool target_is_mounted; /* its tree is wanted, too */
+    size_t jobs;            /* EXEC vertices at a time; 0: all that are ready */
     struct progress *progress;
     struct cancel *cancel;
 };
@@ -106,6 +107,16 @@ struct shared_step {
 };
 /* False for vertices that make no layer, and for those without a result. */
 bool solver_shared_step(const struct solver *s, const struct vertex *v, struct shared_step *out);
+/* A directory that a step of this run has kept (EXEC_MOUNT_CACHE), if all builders can tell which.
+ */
+struct shared_mount {
+    struct digest store_key; /* lib/store/cache_mount.h */
+    struct digest key;       /* the same for all builders */
+    const char *title;       /* for people; borrowed */
+};
+typedef void shared_mount_fn(void *arg, const struct shared_mount *mount);
+/* Calls `fn` for each, once. */
+void solver_each_used_mount(const struct solver *s, shared_mount_fn *fn, void *arg);
 /* What others have told, and is in the store now with all layers, is remembered like steps of our
  * own: the next build need not ask. */
 int solver_remember_shared(struct solver *s, struct error *err) MUST_CHECK;

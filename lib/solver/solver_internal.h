@@ -120,8 +120,8 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
 int image_run(struct solver *s, const struct vertex *v, unsigned progress,
               struct error *err) MUST_CHECK;
 
-/* Layers that others have told of: the result of `vertex`, and what is below of those it rests on.
- */
+/* Layers that others have told of: the result of `vertex`, and what is below of those it rests on;
+ * NULL: the content of a directory that steps keep. */
 struct shared_stack {
     const struct vertex *vertex;
     struct shared_answer answer;
@@ -132,6 +132,17 @@ void shared_stack_free(struct shared_stack *stack);
 void ask_shared(const struct solver *s, const struct vertex *const *missed, size_t count);
 /* Has another builder run `v`? Sets its result if so. */
 bool find_shared(struct solver *s, const struct vertex *v);
+/* The stack that `answer` means, of `count` layers; it is the solver's. NULL: it does not fit. */
+struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t count,
+                               const struct shared_answer *answer);
+/* Which kept directory mount `index` of `v` is. */
+void kept_mount_key(const struct solver *s, const struct vertex *v, size_t index,
+                    struct digest *out);
+/* Asks others for those that steps of the plan will make. */
+void find_shared_mounts(struct solver *s);
+/* What others have told of the directory `store_key`, or NULL. */
+const struct shared_stack *shared_mount_stack(const struct solver *s,
+                                              const struct digest *store_key);
 /* Appends a layer to a result; `created` (may be NULL) is copied. */
 void result_add(struct result *r, const char *id, const char *created);
 

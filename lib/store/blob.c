@@ -6,6 +6,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/store/use.h"
 
 /* The disk begins with a large blob while the rest of it is made: what ends a build has less to
  * wait for. */
@@ -23,6 +24,8 @@ int blob_open(const struct store *store, const struct digest *digest, int *out_f
                          "open blob sha256:%s", hex);
     if (fstat(fd, &st) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "stat blob sha256:%s", hex);
+    if (!store_use(store, store->blobs_fd, hex, &st))
+        return error_set(err, ERROR_NOT_FOUND, ENOENT, "open blob sha256:%s", hex);
     if (out_size)
         *out_size = (uint64_t)st.st_size;
     *out_fd = take_fd(&fd);
@@ -35,7 +38,8 @@ bool blob_exists(const struct store *store, const struct digest *digest, uint64_
     struct stat st;
     digest_hex(digest, hex);
     return fstatat(store->blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           (size == 0 || (uint64_t)st.st_size == size);
+           (size == 0 || (uint64_t)st.st_size == size) &&
+           store_use(store, store->blobs_fd, hex, &st);
 }
 
 int blob_read(const struct store *store, const struct digest *digest, size_t limit,
@@ -111,15 +115,18 @@ static int give_name(const struct blob_writer *w, const struct digest *digest, s
     struct stat st;
     digest_hex(digest, hex);
     snprintf(from, sizeof from, "/proc/self/fd/%d", w->fd);
-    /* Twice: a file of another size was torn by a power cut. */
-    for (int tries = 0; tries < 2; tries++) {
+    /* Again: a file of another size was torn by a power cut, an old one may just be swept. */
+    for (int tries = 0; tries < 3; tries++) {
         if (linkat(AT_FDCWD, from, w->store->blobs_fd, hex, AT_SYMLINK_FOLLOW) == 0)
             return 0;
         if (errno != EEXIST)
             break;
         if (fstatat(w->store->blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            (uint64_t)st.st_size == w->size)
-            return 0;
+            (uint64_t)st.st_size == w->size) {
+            if (store_use(w->store, w->store->blobs_fd, hex, &st))
+                return 0;
+            continue;
+        }
         (void)!unlinkat(w->store->blobs_fd, hex, 0);
     }
     return error_set(err, ERROR_SYSTEM, errno, "commit blob sha256:%s", hex);

@@ -12,6 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
+#include "lib/fs/tree_usage.h"
 #include "lib/store/record.h"
 
 #define REPLACED_PREFIX '~'
@@ -142,6 +143,7 @@ static int try_take(const struct store *store, int folder, const char *name, boo
     int data = openat(dir, "data", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (data < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open a cache in %s", store->path);
+    (void)!futimens(lock, NULL); /* when it was last used */
     *out = (struct cache_mount){ data, take_fd(&lock) };
     *how = TAKEN;
     return 0;
@@ -198,6 +200,19 @@ int cache_mount_open(const struct store *store, const struct cache_mount_request
                      PRIVATE_MAX);
 }
 
+int cache_mount_find(const struct store *store, const struct digest *key, struct cache_mount *out,
+                     bool *out_found, struct error *err)
+{
+    char name[DIGEST_HEX_SIZE];
+    enum taken how = GONE;
+    auto_close int folder = -1;
+    TRY(open_folder(store, &folder, err));
+    digest_hex(key, name);
+    TRY(try_take(store, folder, name, false, out, &how, err));
+    *out_found = how == TAKEN;
+    return 0;
+}
+
 int cache_mount_renew(const struct store *store, const struct digest *key, struct error *err)
 {
     char first[DIGEST_HEX_SIZE];
@@ -221,14 +236,17 @@ void cache_mount_close(struct cache_mount *m)
         close(take_fd(&m->lock_fd));
 }
 
-static void sweep_one(const struct store *store, int folder, const char *name)
+/* False: somebody uses it, or has since `since_s`. */
+static bool sweep_one(const struct store *store, int folder, const char *name, int64_t since_s)
 {
+    struct stat st;
     auto_(error) struct error ignored = { 0 };
     auto_free char *path = xasprintf("%s/lock", name);
     auto_close int lock = openat(folder, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0)
-        return;
-    (void)!store_discard(store, folder, name, &ignored);
+    if (lock >= 0 && (flock(lock, LOCK_EX | LOCK_NB) < 0 || fstat(lock, &st) < 0 ||
+                      st.st_mtim.tv_sec >= since_s))
+        return false;
+    return store_discard(store, folder, name, &ignored) == 0;
 }
 
 void cache_mount_sweep(const struct store *store)
@@ -241,18 +259,47 @@ void cache_mount_sweep(const struct store *store)
         return;
     for (size_t i = 0; i < names.count; i++) {
         if (names.items[i][0] == REPLACED_PREFIX)
-            sweep_one(store, folder, names.items[i]);
+            (void)sweep_one(store, folder, names.items[i], INT64_MAX);
     }
 }
 
-int cache_mount_remove_all(const struct store *store, size_t *out_count, struct error *err)
+int cache_mount_remove_unused(const struct store *store, int64_t since_s, size_t *out_count,
+                              struct error *err)
+{
+    auto_(strvec) struct strvec names = { 0 };
+    auto_close int folder = -1;
+    *out_count = 0;
+    TRY(open_folder(store, &folder, err));
+    TRY(dir_list(folder, "mounts", &names, err));
+    for (size_t i = 0; i < names.count; i++)
+        *out_count += sweep_one(store, folder, names.items[i], since_s);
+    return 0;
+}
+
+static void tell(int folder, const char *name, cache_mount_fn *fn, void *arg)
+{
+    struct stat st;
+    struct tree_usage usage = { 0 };
+    auto_(error) struct error ignored = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(js) js *body = NULL;
+    auto_close int dir = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0 || fstatat(dir, "lock", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fd_read_file(dir, "mount.json", TITLE_MAX, &text, &ignored) < 0 ||
+        js_parse(text.buf, text.len, "mount.json", &body, &ignored) < 0)
+        return;
+    const char *title = js_text(js_member(body, "title"));
+    (void)!tree_usage(dir, &usage, &ignored);
+    fn(arg, &(struct cache_mount_info){ title ? title : name, st.st_mtim.tv_sec, usage.bytes });
+}
+
+int cache_mount_each(const struct store *store, cache_mount_fn *fn, void *arg, struct error *err)
 {
     auto_(strvec) struct strvec names = { 0 };
     auto_close int folder = -1;
     TRY(open_folder(store, &folder, err));
     TRY(dir_list(folder, "mounts", &names, err));
     for (size_t i = 0; i < names.count; i++)
-        TRY(store_discard(store, folder, names.items[i], err));
-    *out_count = names.count;
+        tell(folder, names.items[i], fn, arg);
     return 0;
 }

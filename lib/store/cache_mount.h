@@ -62,17 +62,33 @@ struct cache_mount {
 int cache_mount_open(const struct store *store, const struct cache_mount_request *request,
                      const struct cancel *cancel, struct cache_mount *out,
                      struct error *err) MUST_CHECK;
+/* Takes the one that is there, as CACHE_MOUNT_SHARED; *out_found is false if there is none, or if
+ * it is in use in another way. */
+int cache_mount_find(const struct store *store, const struct digest *key, struct cache_mount *out,
+                     bool *out_found, struct error *err) MUST_CHECK;
 /* The next one that opens it, or another one of the same key, finds a new one; whoever has the old
  * one keeps it. */
 int cache_mount_renew(const struct store *store, const struct digest *key,
                       struct error *err) MUST_CHECK;
 /* Frees the lock. A closed one is fine. */
 void cache_mount_close(struct cache_mount *m);
+DEFINE_AUTO(cache_mount, struct cache_mount, cache_mount_close(value))
 
 /* Moves to trash what was replaced and is no longer used. Never fails. */
 void cache_mount_sweep(const struct store *store);
-/* Moves all to trash. The caller holds store_lock_for_gc. */
-int cache_mount_remove_all(const struct store *store, size_t *out_count,
-                           struct error *err) MUST_CHECK;
+/* Moves those to trash that nobody uses now, nor has since `since_s` (seconds of the real-time
+ * clock). */
+int cache_mount_remove_unused(const struct store *store, int64_t since_s, size_t *out_count,
+                              struct error *err) MUST_CHECK;
+
+struct cache_mount_info {
+    const char *title; /* what the Dockerfile calls it */
+    int64_t used_s;
+    uint64_t bytes; /* on disk */
+};
+typedef void cache_mount_fn(void *arg, const struct cache_mount_info *info);
+/* Calls `fn` for each. The caller is root of the build's namespace. */
+int cache_mount_each(const struct store *store, cache_mount_fn *fn, void *arg,
+                     struct error *err) MUST_CHECK;
 
 #endif

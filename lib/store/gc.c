@@ -3,140 +3,221 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
 
-#include "lib/base/fd.h"
-#include "lib/base/map.h"
 #include "lib/base/mem.h"
-#include "lib/codec/json.h"
 #include "lib/fs/dir.h"
-#include "lib/store/image_store.h"
-#include "lib/store/packed_layer.h"
+#include "lib/store/inventory.h"
+#include "lib/store/use.h"
 
-enum { RECORD_MAX = 4 * 1024 * 1024 };
-
-struct marks {
+struct collection {
     const struct store *store;
-    struct map layers; /* ids; what a key leads to says nothing */
-    struct map blobs;  /* hex digits */
+    const struct gc_policy *policy;
+    struct sweep sweep;
+    struct inventory inventory;
+    struct inventory_item **candidates; /* that may go */
+    size_t count, cap;
+    uint64_t total;     /* bytes of all that no image needs */
+    int64_t until_s;    /* what was used since stays, */
+    int64_t hints_s;    /* of hints likewise */
+    uint64_t to_free;   /* bytes and */
+    uint64_t to_free_n; /* inodes that have to go; UINT64_MAX: all */
+    struct gc_result *result;
 };
 
-static void mark_blob(struct marks *m, const struct digest *d)
+static bool has_limits(const struct gc_policy *p)
 {
-    char hex[DIGEST_HEX_SIZE];
-    digest_hex(d, hex);
-    map_set(&m->blobs, hex, m);
+    return p->max_used || p->min_free || p->min_free_inodes || p->reserved;
 }
 
-static int mark_image(void *arg, const struct image_record *image, struct error *err)
+static uint64_t missing(uint64_t wanted, uint64_t there)
 {
-    struct marks *m = arg;
-    (void)err;
-    mark_blob(m, &image->config);
-    if (image->has_manifest)
-        mark_blob(m, &image->manifest);
-    for (size_t i = 0; i < image->layer_count; i++) {
-        struct packed_layer packed;
-        map_set(&m->layers, image->layers[i].id, m);
-        if (packed_layer_find(m->store, image->layers[i].id, &packed))
-            mark_blob(m, &packed.blob);
-        if (image->layers[i].has_blob)
-            mark_blob(m, &image->layers[i].blob);
+    return wanted > there ? wanted - there : 0;
+}
+
+/* How much the file system lacks; nothing if that cannot be told. */
+static void find_shortage(const struct store *store, const struct gc_policy *p, uint64_t *out_bytes,
+                          uint64_t *out_inodes)
+{
+    struct statvfs fs;
+    *out_bytes = *out_inodes = 0;
+    if (fstatvfs(store->fd, &fs) < 0)
+        return;
+    *out_bytes = missing(p->min_free, (uint64_t)fs.f_bavail * fs.f_frsize);
+    *out_inodes = fs.f_files ? missing(p->min_free_inodes, fs.f_favail) : 0;
+}
+
+bool gc_is_short(const struct store *store, const struct gc_policy *policy)
+{
+    uint64_t bytes = 0;
+    uint64_t inodes = 0;
+    find_shortage(store, policy, &bytes, &inodes);
+    return bytes || inodes;
+}
+
+/* As buildkit does: as much as may be used, less what the file system lacks, but the reserve. */
+static void find_goal(struct collection *c)
+{
+    const struct gc_policy *p = c->policy;
+    uint64_t lack = 0;
+    c->to_free = c->to_free_n = UINT64_MAX;
+    if (!has_limits(p))
+        return;
+    find_shortage(c->store, p, &lack, &c->to_free_n);
+    uint64_t keep = p->max_used || !p->reserved || p->min_free || p->min_free_inodes ? c->total : 0;
+    if (p->max_used && keep > p->max_used)
+        keep = p->max_used;
+    keep = missing(c->total, lack) < keep ? missing(c->total, lack) : keep;
+    keep = keep < p->reserved ? p->reserved : keep;
+    c->to_free = missing(c->total, keep);
+    if (c->total <= p->reserved)
+        c->to_free_n = 0;
+}
+
+static void consider(void *arg, struct inventory_item *item)
+{
+    struct collection *c = arg;
+    if (item->images)
+        return;
+    c->total += item->bytes;
+    if (sweep_spares(&c->sweep, item->used_s) || item->used_s >= c->until_s)
+        return;
+    GROW(c->candidates, c->count, c->cap);
+    c->candidates[c->count++] = item;
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct inventory_item *left = *(struct inventory_item *const *)a;
+    const struct inventory_item *right = *(struct inventory_item *const *)b;
+    return left->used_s < right->used_s ? -1 : left->used_s > right->used_s;
+}
+
+static void choose(struct collection *c)
+{
+    struct gc_result *r = c->result;
+    inventory_each(&c->inventory, consider, c);
+    find_goal(c);
+    if (c->count)
+        qsort(c->candidates, c->count, sizeof *c->candidates, by_age);
+    size_t i = 0;
+    for (; i < c->count && (r->bytes < c->to_free || r->inodes < c->to_free_n); i++) {
+        struct inventory_item *item = c->candidates[i];
+        item->is_swept = true;
+        r->bytes += item->bytes;
+        r->inodes += item->inodes;
     }
-    return 0;
+    r->kept_bytes = c->total - r->bytes;
+    /* A hint that is older than what went leads nowhere, or to what will go next. */
+    c->hints_s = !has_limits(c->policy) ? c->until_s : i ? c->candidates[i - 1]->used_s : INT64_MIN;
 }
 
-static int sweep_layers(const struct store *store, const struct marks *m, struct gc_result *out,
-                        struct error *err)
+static bool hint_goes(const struct collection *c, int64_t used_s)
 {
-    auto_(strvec) struct strvec names = { 0 };
-    TRY(dir_list(store->layers_fd, "layers", &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        if (map_find(&m->layers, names.items[i]))
+    return used_s < c->hints_s && !sweep_spares(&c->sweep, used_s);
+}
+
+static int remove_layers(const struct collection *c, struct error *err)
+{
+    for (size_t i = 0; i < c->inventory.layers.count; i++) {
+        const struct inventory_item *item = c->inventory.layers.entries[i].value;
+        if (!item->is_swept || !item->has_tree)
             continue;
-        TRY(store_discard(store, store->layers_fd, names.items[i], err));
-        out->layers++;
+        TRY(store_discard(c->store, c->store->layers_fd, item->name, err));
+        c->result->layers++;
     }
     return 0;
 }
 
-static int sweep_blobs(const struct store *store, const struct marks *m, struct gc_result *out,
-                       struct error *err)
+static int remove_blobs(const struct collection *c, struct error *err)
 {
-    auto_(strvec) struct strvec names = { 0 };
-    TRY(dir_list(store->blobs_fd, "blobs", &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        struct stat st;
-        if (map_find(&m->blobs, names.items[i]) ||
-            fstatat(store->blobs_fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+    for (size_t i = 0; i < c->inventory.blobs.count; i++) {
+        const struct inventory_blob *blob = c->inventory.blobs.entries[i].value;
+        const char *hex = c->inventory.blobs.entries[i].key;
+        if (!blob->item->is_swept)
             continue;
-        if (unlinkat(store->blobs_fd, names.items[i], 0) < 0)
-            return error_set(err, ERROR_SYSTEM, errno, "remove blob %s", names.items[i]);
-        out->blobs++;
-        out->blob_bytes += (uint64_t)st.st_size;
+        TRY(store_discard(c->store, c->store->blobs_fd, hex, err));
+        c->result->blobs++;
     }
     return 0;
 }
 
-/* A record is about one layer; without that layer it leads nowhere. */
-static bool record_is_needed(const struct store *store, const char *name, const struct marks *m)
+/* Is there anything left that the record or index of this layer could lead to? */
+static bool is_left(const struct inventory_item *layer)
 {
-    auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_(error) struct error ignored = { 0 };
-    auto_(js) js *body = NULL;
-    if (fd_read_file(store->cache_fd, name, RECORD_MAX, &text, &ignored) < 0 ||
-        js_parse(text.buf, text.len, name, &body, &ignored) < 0)
-        return false;
-    const char *layer = js_text(js_member(body, "layer"));
-    return layer && map_find(&m->layers, layer);
+    return layer->images || (!layer->is_swept && (layer->has_tree || layer->inodes));
 }
 
-static int sweep_records(const struct store *store, const struct marks *m, struct gc_result *out,
-                         struct error *err)
+static int remove_records(const struct collection *c, struct error *err)
 {
-    auto_(strvec) struct strvec names = { 0 };
-    TRY(dir_list(store->cache_fd, "cache", &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        if (record_is_needed(store, names.items[i], m))
+    for (size_t i = 0; i < c->inventory.record_count; i++) {
+        const struct inventory_record *r = &c->inventory.records[i];
+        bool goes = r->layer ? !is_left(r->layer) && !sweep_spares(&c->sweep, r->used_s)
+                             : hint_goes(c, r->used_s);
+        if (!goes)
             continue;
-        if (unlinkat(store->cache_fd, names.items[i], 0) < 0)
-            return error_set(err, ERROR_SYSTEM, errno, "remove record %s", names.items[i]);
-        out->records++;
+        if (unlinkat(c->store->cache_fd, r->key, 0) < 0 && errno != ENOENT)
+            return error_set(err, ERROR_SYSTEM, errno, "remove record %s", r->key);
+        c->result->records++;
     }
     return 0;
 }
 
-/* Removes the files of `folder` whose names `needed` (NULL: nothing) does not have. */
-static int sweep_hints(const struct store *store, const char *folder, const struct map *needed,
-                       struct error *err)
+/* Removes the files of `folder` that are about no layer that is left. */
+static int remove_hints(const struct collection *c, const char *folder, struct error *err)
 {
     auto_(strvec) struct strvec names = { 0 };
-    auto_close int fd = openat(store->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_close int fd = openat(c->store->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open %s", folder);
     TRY(dir_list(fd, folder, &names, err));
     for (size_t i = 0; i < names.count; i++) {
-        if (!needed || !map_find(needed, names.items[i]))
+        struct stat st;
+        const struct inventory_item *layer = map_find(&c->inventory.layers, names.items[i]);
+        if ((!layer || !is_left(layer)) &&
+            fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            hint_goes(c, st.st_mtim.tv_sec))
             unlinkat(fd, names.items[i], 0);
     }
     return 0;
 }
 
-int gc_run(const struct store *store, struct gc_result *out, struct error *err)
+static int collect(struct collection *c, struct error *err)
 {
-    struct marks m = { .store = store };
+    TRY(sweep_begin(c->store, c->policy->own_counts, &c->sweep, err));
+    c->result->was_beside = c->sweep.has_others;
+    TRY(inventory_read(c->store, &c->inventory, err));
+    choose(c);
+    TRY(remove_records(c, err));
+    TRY(remove_layers(c, err));
+    TRY(remove_blobs(c, err));
+    TRY(remove_hints(c, "contexts", err));
+    return remove_hints(c, "indexes", err);
+}
+
+/* What the layers take is found out before the lock is held. */
+static int measure(const struct store *store, struct error *err)
+{
+    auto_(inventory) struct inventory inventory = { 0 };
+    TRY(inventory_read(store, &inventory, err));
+    inventory_measure(store, &inventory, false);
+    return 0;
+}
+
+int gc_run(const struct store *store, const struct gc_policy *policy, struct gc_result *out,
+           struct error *err)
+{
+    struct collection c = {
+        .store = store, .policy = policy, .sweep.lock_fd = -1, .until_s = INT64_MAX, .result = out
+    };
     *out = (struct gc_result){ 0 };
-    int rc = image_store_each(store, mark_image, &m, err);
-    if (rc == 0)
-        rc = sweep_records(store, &m, out, err);
-    if (rc == 0)
-        rc = sweep_layers(store, &m, out, err);
-    if (rc == 0)
-        rc = sweep_blobs(store, &m, out, err);
-    if (rc == 0)
-        rc = sweep_hints(store, "contexts", NULL, err);
-    if (rc == 0)
-        rc = sweep_hints(store, "indexes", &m.layers, err);
-    map_release(&m.layers);
-    map_release(&m.blobs);
+    if (policy->unused_for_s)
+        c.until_s = (int64_t)time(NULL) - policy->unused_for_s;
+    TRY(measure(store, err));
+    int rc = collect(&c, err);
+    sweep_end(&c.sweep);
+    inventory_release(&c.inventory);
+    free(c.candidates);
     return rc;
 }

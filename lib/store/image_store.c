@@ -8,6 +8,9 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/store/blob.h"
+#include "lib/store/layer.h"
+#include "lib/store/packed_layer.h"
 #include "lib/store/record.h"
 
 enum { RECORD_MAX = 1024 * 1024, NAME_MAX_ESCAPED = 200 };
@@ -102,12 +105,30 @@ int image_record_load(const struct store *store, int dir_fd, const char *file,
     return 0;
 }
 
+/* Somebody may remove the tag, and sweep, while we still work with the image. */
+static void use_image(const struct store *store, const struct image_record *image)
+{
+    (void)blob_exists(store, &image->config, 0);
+    if (image->has_manifest)
+        (void)blob_exists(store, &image->manifest, image->manifest_size);
+    for (size_t i = 0; i < image->layer_count; i++) {
+        const struct image_record_layer *layer = &image->layers[i];
+        struct packed_layer packed;
+        bool has_tree = layer_use(store, layer->id);
+        bool has_blob = layer->has_blob && blob_exists(store, &layer->blob, layer->blob_size);
+        if (!has_tree && !has_blob)
+            (void)packed_layer_find(store, layer->id, &packed);
+    }
+}
+
 int image_store_find(const struct store *store, const char *name, struct image_record *out,
                      struct error *err)
 {
     auto_free char *file = file_name(name);
-    if (image_record_load(store, store->images_fd, file, out, err) == 0)
+    if (image_record_load(store, store->images_fd, file, out, err) == 0) {
+        use_image(store, out);
         return 0;
+    }
     if (err->kind != ERROR_NOT_FOUND)
         return error_wrap(err, "image %s", name);
     error_clear(err);

@@ -45,7 +45,7 @@ static inline bool image_record_has_name(const struct image_record *image)
 void image_record_release(struct image_record *image);
 DEFINE_AUTO(image_record, struct image_record, image_record_release(value))
 
-/* Errors: NOT_FOUND, CORRUPT, SYSTEM. */
+/* What is there of the image is used by that (use.h). Errors: NOT_FOUND, CORRUPT, SYSTEM. */
 int image_store_find(const struct store *store, const char *name, struct image_record *out,
                      struct error *err) MUST_CHECK;
 int image_store_put(const struct store *store, const struct image_record *image,

@@ -8,6 +8,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/store/record.h"
+#include "lib/store/use.h"
 
 enum { INFO_MAX = 64 * 1024 };
 
@@ -97,6 +98,15 @@ static void parse_info(const js *body, struct layer_info *out)
     }
 }
 
+bool layer_use(const struct store *store, const char *id)
+{
+    struct stat st;
+    char path[LAYER_SCRATCH_SIZE + DIGEST_HEX_SIZE];
+    snprintf(path, sizeof path, "%s/layer.json", id);
+    return fstatat(store->layers_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           store_use(store, store->layers_fd, path, &st);
+}
+
 int layer_find(const struct store *store, const char *id, bool *out_present, struct layer_info *out,
                struct error *err)
 {
@@ -115,7 +125,7 @@ int layer_find(const struct store *store, const char *id, bool *out_present, str
         error_clear(err);
         return 0;
     }
-    *out_present = record_is_durable(store, body);
+    *out_present = record_is_durable(store, body) && layer_use(store, id);
     if (*out_present && out)
         parse_info(body, out);
     return 0;

@@ -44,6 +44,8 @@ void layer_abandon(const struct store *store, const char *scratch);
  * releases it. A missing layer is no error: *out_present is false. */
 int layer_find(const struct store *store, const char *id, bool *out_present, struct layer_info *out,
                struct error *err) MUST_CHECK;
+/* It will be needed, if it is there (use.h); whether it is whole is not asked. */
+bool layer_use(const struct store *store, const char *id);
 /* Moves a layer that nobody has been told of to trash. */
 void layer_remove(const struct store *store, const char *id);
 /* Opens `layers/<id>/fs`. */

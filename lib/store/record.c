@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/store/record.h"
 
+#include <fcntl.h>
+
 #include "lib/base/atomic_file.h"
 #include "lib/base/fd.h"
+#include "lib/store/use.h"
 
 enum { RECORD_MAX = 4 * 1024 * 1024 };
 
@@ -22,10 +25,14 @@ bool record_is_durable(const struct store *store, const js *body)
 js *record_find(const struct store *store, const struct digest *key)
 {
     char hex[DIGEST_HEX_SIZE];
+    struct stat st;
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     auto_(error) struct error ignored = { 0 };
     auto_(js) js *body = NULL;
     digest_hex(key, hex);
+    if (fstatat(store->cache_fd, hex, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !store_use(store, store->cache_fd, hex, &st))
+        return NULL;
     if (fd_read_file(store->cache_fd, hex, RECORD_MAX, &text, &ignored) < 0 ||
         js_parse(text.buf, text.len, hex, &body, &ignored) < 0 || !record_is_durable(store, body))
         return NULL;

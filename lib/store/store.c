@@ -12,6 +12,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
+#include "lib/base/str.h"
 #include "lib/fs/dir.h"
 
 #define STORE_VERSION "1\n"
@@ -38,6 +39,16 @@ int store_default_path(char **out, struct error *err)
     }
     error_set(err, ERROR_USER, 0, "no place for the store: HOME is not set");
     return error_hint(err, "set MLBUILD_STORE to a directory of your own");
+}
+
+/* Tests cannot wait for an hour. */
+static int64_t use_period(void)
+{
+    uint64_t period_s = USE_PERIOD_S;
+    const char *forced = getenv("MLBUILD_TEST_USE_PERIOD");
+    if (forced)
+        (void)str_to_u64(str_of(forced), 10, USE_PERIOD_S, &period_s);
+    return (int64_t)period_s;
 }
 
 /* mkdir -p with mode 0700 for what is missing. */
@@ -155,8 +166,8 @@ int store_open(struct store *store, const char *path, struct error *err)
                              .tmp_fd = -1,
                              .trash_fd = -1,
                              .lease_fd = -1,
-                             .gc_fd = -1,
-                             .scratch_fd = -1 };
+                             .scratch_fd = -1,
+                             .use_period_s = use_period() };
     auto_free char *cwd = getcwd(NULL, 0);
     store->path = path_absolute(cwd ? cwd : "/", path);
     TRY(make_directories(store->path, err));
@@ -181,9 +192,9 @@ static void end_lease(const struct store *store)
 
 void store_close(struct store *store)
 {
-    int *all[] = { &store->fd,         &store->blobs_fd, &store->layers_fd, &store->images_fd,
-                   &store->cache_fd,   &store->tmp_fd,   &store->trash_fd,  &store->lease_fd,
-                   &store->scratch_fd, &store->gc_fd };
+    int *all[] = { &store->fd,        &store->blobs_fd, &store->layers_fd,
+                   &store->images_fd, &store->cache_fd, &store->tmp_fd,
+                   &store->trash_fd,  &store->lease_fd, &store->scratch_fd };
     if (!store->path)
         return;
     if (store->lease_fd >= 0)
@@ -203,6 +214,19 @@ void store_random_id(char id[static LEASE_SIZE])
     snprintf(id, LEASE_SIZE, "%016lx%016lx", random[0], random[1]);
 }
 
+int store_lock_gc(const struct store *store, int how, int *out_fd, struct error *err)
+{
+    int rc = -1;
+    auto_close int fd = openat(store->fd, "gc.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    do {
+        rc = fd < 0 ? -1 : flock(fd, how);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "lock %s", store->path);
+    *out_fd = take_fd(&fd);
+    return 0;
+}
+
 /* A janitor may bury a lease between its creation and its lock: then there is another. */
 static int take_lease(struct store *store, struct error *err)
 {
@@ -218,6 +242,7 @@ static int take_lease(struct store *store, struct error *err)
             fstat(store->lease_fd, &st) < 0)
             return error_set(err, ERROR_SYSTEM, errno, "take a lease in %s", store->path);
     }
+    store->lease_start_s = st.st_mtim.tv_sec;
     return 0;
 }
 
@@ -225,9 +250,8 @@ int store_lease(struct store *store, struct error *err)
 {
     if (store->lease_fd >= 0)
         return 0;
-    store->gc_fd = openat(store->fd, "gc.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (store->gc_fd < 0 || flock(store->gc_fd, LOCK_SH) < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "lock %s", store->path);
+    auto_close int lock = -1;
+    TRY(store_lock_gc(store, LOCK_SH, &lock, err));
     TRY(take_lease(store, err));
     if (mkdirat(store->tmp_fd, store->lease, 0700) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "create tmp/%s in %s", store->lease,
@@ -272,16 +296,6 @@ int store_reopen(struct store *store, struct error *err)
         TRY(reopen(folders[i].fd, path, err));
     }
     return 0;
-}
-
-int store_lock_for_gc(struct store *store, struct error *err)
-{
-    if (flock(store->gc_fd, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    if (errno != EWOULDBLOCK)
-        return error_set(err, ERROR_SYSTEM, errno, "lock %s", store->path);
-    error_set(err, ERROR_LOCKED, 0, "the store %s is in use by another mlbuild", store->path);
-    return error_hint(err, "try again when its builds have ended");
 }
 
 bool store_is_durable(const struct store *store, const char *boot_id, const char *lease)

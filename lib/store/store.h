@@ -23,9 +23,11 @@
 #ifndef LIB_STORE_STORE_H
 #define LIB_STORE_STORE_H
 
+#include <stdint.h>
+
 #include "lib/base/error.h"
 
-enum { LEASE_SIZE = 33, BOOT_ID_SIZE = 37 };
+enum { LEASE_SIZE = 33, BOOT_ID_SIZE = 37, USE_PERIOD_S = 3600 };
 
 struct store {
     char *path;
@@ -34,7 +36,8 @@ struct store {
     char boot_id[BOOT_ID_SIZE];
     char lease[LEASE_SIZE]; /* "" until store_lease */
     int lease_fd;           /* the locked file, or -1 */
-    int gc_fd;              /* gc.lock: shared by whoever has a lease, whole while prune sweeps */
+    int64_t lease_start_s;  /* seconds of the real-time clock */
+    int64_t use_period_s;   /* see use.h: USE_PERIOD_S, but in tests */
     int scratch_fd;         /* tmp/<lease>, or -1 */
 };
 
@@ -55,9 +58,9 @@ int store_lease(struct store *store, struct error *err) MUST_CHECK;
  * takes only what belongs to the namespace of the caller. */
 int store_reopen(struct store *store, struct error *err) MUST_CHECK;
 
-/* Keeps every other lease out until store_close: nothing that is in use is swept. Errors: LOCKED.
- */
-int store_lock_for_gc(struct store *store, struct error *err) MUST_CHECK;
+/* flock of gc.lock, LOCK_SH or LOCK_EX, on a descriptor of its own: *out_fd is the caller's to
+ * close, soon. Why and when, says use.h. */
+int store_lock_gc(const struct store *store, int how, int *out_fd, struct error *err) MUST_CHECK;
 
 /* 32 random hex digits: a lease, a layer id, a temporary name. */
 void store_random_id(char id[static LEASE_SIZE]);

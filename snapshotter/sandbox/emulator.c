@@ -56,7 +56,6 @@ static bool is_native(const struct platform *host, const struct platform *p)
     static const struct {
         const char *host, *arch;
     } also[] = { { "amd64", "386" }, { "arm64", "arm" } };
-
     if (strcmp(host->os, p->os) != 0)
         return false;
     for (size_t i = 0; i < COUNT(also); i++) {
@@ -123,7 +122,6 @@ static bool byte_at(const char *hex, size_t index, unsigned char *out)
 static bool is_match(const struct entry *e, const unsigned char header[static HEADER_SIZE])
 {
     size_t count = e->magic ? strlen(e->magic) / 2 : 0;
-
     if (count < EI_NIDENT || count + e->offset > HEADER_SIZE)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -153,7 +151,6 @@ static enum finding search(DIR *dir, const unsigned char header[static HEADER_SI
 {
     enum finding best = FOUND_NONE;
     const struct dirent *d;
-
     while ((d = readdir(dir)) && best != FOUND_USABLE) {
         auto_(error) struct error ignored = { 0 };
         auto_(strbuf) struct strbuf text = STRBUF_INIT;
@@ -176,7 +173,6 @@ static bool is_switched_on(const char *binfmt_dir)
     auto_(error) struct error ignored = { 0 };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
     auto_free char *path = xasprintf("%s/status", binfmt_dir);
-
     return fd_read_file(AT_FDCWD, path, ENTRY_MAX, &text, &ignored) == 0 &&
            str_starts_with(text.buf, "enabled");
 }
@@ -185,7 +181,6 @@ static bool is_switched_on(const char *binfmt_dir)
 static const char *what_is_missing(const char *binfmt_dir, const struct platform *p, int root_fd)
 {
     unsigned char header[HEADER_SIZE];
-
     if (strcmp(p->os, "linux") != 0 || !make_header(p->arch, header))
         return "nothing emulates it";
     if (!is_switched_on(binfmt_dir))
@@ -209,7 +204,6 @@ int emulator_check(const char *binfmt_dir, const struct platform *host, const st
 {
     char wanted[PLATFORM_TEXT_SIZE];
     char here[PLATFORM_TEXT_SIZE];
-
     if (is_native(host, p))
         return 0;
     const char *missing = what_is_missing(binfmt_dir, p, root_fd);
@@ -222,4 +216,15 @@ int emulator_check(const char *binfmt_dir, const struct platform *host, const st
     return error_hint(err, "as root, install qemu-user-static and binfmt-support; or run the step "
                            "on this host's platform and copy what it makes: "
                            "FROM --platform=$BUILDPLATFORM");
+}
+
+void emulator_list(const char *binfmt_dir, const struct platform *host, struct strvec *out)
+{
+    for (size_t i = 0; i < COUNT(machines); i++) {
+        auto_(error) struct error not_here = { 0 };
+        struct platform p = { .os = "linux" };
+        snprintf(p.arch, sizeof p.arch, "%s", machines[i].arch);
+        if (emulator_check(binfmt_dir, host, &p, -1, &not_here) == 0)
+            strvec_pushf(out, "linux/%s", p.arch);
+    }
 }

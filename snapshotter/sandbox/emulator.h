@@ -8,6 +8,7 @@
 #define SNAPSHOTTER_SANDBOX_EMULATOR_H
 
 #include "lib/base/error.h"
+#include "lib/base/strvec.h"
 #include "lib/oci/platform.h"
 
 #define EMULATOR_BINFMT_DIR "/proc/sys/fs/binfmt_misc"
@@ -17,5 +18,7 @@
  * is missing. */
 int emulator_check(const char *binfmt_dir, const struct platform *host, const struct platform *p,
                    int root_fd, struct error *err) MUST_CHECK;
+/* The platforms whose programs run whatever the root is. */
+void emulator_list(const char *binfmt_dir, const struct platform *host, struct strvec *out);
 
 #endif

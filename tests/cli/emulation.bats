@@ -14,4 +14,5 @@ END
     same platform "$(image config out.tar | json "d['architecture']")" arm64
     ok mlb --platform linux/arm64 -t img "$CTX"
     says "CACHED"
+    "$MLBUILD" doctor | grep -q "^platforms .* linux/arm64"
 }

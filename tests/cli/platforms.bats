@@ -74,6 +74,7 @@ COPY program /program
 RUN ["/program"]
 END
     if [ "$(uname -m)" = x86_64 ]; then
+        "$MLBUILD" doctor | grep -q "^platforms .*linux/386 linux/amd64"
         ok mlb --platform linux/386 -o out.tar "$CTX"
         same made "$(image cat out.tar made)" /made
     else

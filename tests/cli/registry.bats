@@ -141,6 +141,32 @@ END
     same layers "$(image layers img.tar)" "$(image layers "$BASE")"
 }
 
+@test "FROM an image of several platforms: each is looked up once, and --pull takes the newer one" {
+    python3 "$HERE/../registry/make_layout.py" layout
+    skopeo copy --all --quiet --dest-tls-verify=false oci:layout "docker://$HUB/team/both:1"
+    dockerfile << END
+FROM $HUB/team/both:1
+COPY file /file
+END
+    for arch in amd64 arm64; do ok mlb --platform linux/$arch -t "mine-$arch" "$CTX"; done
+    : > hub.log
+    for arch in amd64 arm64; do
+        ok mlb --platform linux/$arch --pull=never -o $arch.tar "$CTX"
+        same hello "$(image cat $arch.tar hello)" $arch
+    done
+    same requests "$(cat hub.log)" ""
+    ok "$MLBUILD" images
+    python3 "$HERE/../registry/make_layout.py" newer latest 5000
+    skopeo copy --all --quiet --dest-tls-verify=false oci:newer "docker://$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull -t newer "$CTX"
+    ok mlb --platform linux/arm64 -o again.tar "$CTX"
+    [ "$(image cat again.tar noise | wc -c)" -eq 5000 ]
+    export MLBUILD_STORE=$PWD/elsewhere
+    ok "$MLBUILD" pull --platform linux/arm64 "$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull=never -o pulled.tar "$CTX"
+    cmp again.tar pulled.tar
+}
+
 @test "--pull asks again and takes the newer image" {
     put_base
     dockerfile << END
@@ -306,4 +332,71 @@ print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
     local start=$SECONDS
     wait $build || true
     [ $((SECONDS - start)) -lt 5 ]
+}
+
+# blobs_of REPOSITORY: how many uploads the hub has finished
+blobs_of() { grep -c "\"PUT /v2/$1/blobs/uploads/[^ ]* HTTP/1.1\" 201" hub.log || true; }
+
+# waiting_build NAME STEP: in the background, a build whose first layer is done long before STEP, which
+# waits for the file signals/go
+waiting_build() {
+    mkdir -p signals
+    head -c 3000000 /dev/urandom > "$CTX/file"
+    dockerfile << END
+FROM base
+COPY file /file
+RUN while [ ! -e /signals/go ]; do sleep 0.1; done; $2
+END
+    mlb_in_background -v "$PWD/signals:/signals:ro" -t "$HUB/$1" --push "$CTX"
+    build=$!
+    wait_until 20 sent_to "${1%:*}"
+}
+sent_to() { [ "$(blobs_of "$1")" -ge 1 ]; }
+
+@test "--push: a finished layer is sent while later steps run; at the end it is there" {
+    waiting_build app:1 "echo made > /made"
+    kill -0 $build
+    same status "$(curl -s -o /dev/null -w '%{http_code}' "http://$HUB/v2/app/manifests/1")" 404
+    touch signals/go
+    wait $build
+    local copied=$(skopeo inspect --raw --tls-verify=false "docker://$HUB/app:1" | json "d['layers'][-2]['digest']")
+    same "how often it was sent" "$(grep -c "\"PUT /v2/app/blobs/uploads/.*${copied#sha256:}.* HTTP/1.1\" 201" hub.log)" 1
+    skopeo copy --quiet --src-tls-verify=false "docker://$HUB/app:1" oci:pulled:x
+    same made "$(image cat pulled made)" made
+}
+
+@test "--push: a build that fails, and one that is stopped, leave no tag" {
+    waiting_build failed:1 false
+    touch signals/go
+    ! wait $build
+    grep -q "did not complete successfully" log
+    same status "$(curl -s -o /dev/null -w '%{http_code}' "http://$HUB/v2/failed/manifests/1")" 404
+    rm signals/go
+    waiting_build stopped:1 false
+    kill -TERM $build
+    local code=0
+    wait $build || code=$?
+    same "exit code" $code 143
+    same status "$(curl -s -o /dev/null -w '%{http_code}' "http://$HUB/v2/stopped/manifests/1")" 404
+}
+
+@test "--push: credentials that a helper gives are asked for by the caller, not in the build" {
+    start_closed
+    mkdir -p bin "$HOME/.docker" signals
+    cat > bin/docker-credential-fake << END
+#!/bin/sh
+cat /proc/self/uid_map >> "$PWD/asked"
+echo '{"Username": "user", "Secret": "secret"}'
+END
+    chmod +x bin/docker-credential-fake
+    PATH=$PWD/bin:$PATH
+    echo '{"credsStore": "fake"}' > "$HOME/.docker/config.json"
+    dockerfile << END
+FROM base
+COPY file /file
+RUN sleep 1
+END
+    ok mlb -t "$closed/app:1" --push "$CTX"
+    [ "$(wc -l < asked)" -ge 1 ]
+    same "the namespace" "$(sort -u asked)" "$(cat /proc/self/uid_map)"
 }

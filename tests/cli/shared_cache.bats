@@ -160,6 +160,43 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     same id "$(on three id_of img)" "$(on one id_of "$(on one mlb -q "$CTX" | cut -c8-30)" 2> /dev/null || on one mlb -q "$CTX")"
 }
 
+@test "mounts=true: what RUN --mount=type=cache keeps goes along, and is what a new one begins with" {
+    dockerfile << 'END'
+FROM base
+ARG N
+RUN --mount=type=cache,target=/var/kept,uid=7,mode=0750 --mount=type=cache,id=other,target=/o \
+    echo "$N: $(cat /var/kept/list) $(stat -c '%u %a' /var/kept)"; echo "$N" >> /var/kept/list; mkdir -p /o/dir && ln -sf x /o/dir/link
+END
+    ok on one mlb --build-arg N=1 --cache-to "type=registry,ref=$CACHE,mounts=true" "$CTX"
+    ok on two mlb --build-arg N=2 --cache-from "type=registry,ref=$CACHE" "$CTX"
+    says "2:  7 750"
+    ok on three mlb --build-arg N=3 --cache-from "type=registry,ref=$CACHE,mounts=true" --cache-to type=local,dest=c,mounts=true "$CTX"
+    says "3: 1 7 750"
+    ok on four mlb --build-arg N=4 --cache-from type=local,src=c,mounts=true "$CTX"
+    says "4: 1"
+    ok on four mlb --build-arg N=5 --cache-from type=local,src=c,mounts=true "$CTX"
+    says "5: 1"
+    ok on four mlb --build-arg N=5 --no-cache --cache-from type=local,src=c,mounts=true "$CTX"
+    says "5:  7 750"
+    local blob
+    for blob in c/blobs/sha256/*; do grep -q mlbuild.cache "$blob" || userns truncate -s 10 "$blob"; done
+    ok on five mlb --build-arg N=6 --cache-from type=local,src=c,mounts=true "$CTX"
+    says "6:  7 750"
+}
+
+@test "a registry that wants a password: the builder writes with what the user's files say" {
+    start_closed
+    mkdir -p "$HOME/.docker"
+    echo "{\"auths\": {\"$closed\": {\"auth\": \"$(basic user:secret)\"}}}" > "$HOME/.docker/config.json"
+    ok on one mlb --cache-to "type=registry,ref=$closed/x/cache" "$CTX"
+    ok on two mlb --cache-from "$closed/x/cache" "$CTX"
+    cached
+    rm "$HOME/.docker/config.json"
+    fails 4 on three mlb --cache-to "type=registry,ref=$closed/x/cache" "$CTX"
+    ok on four mlb --cache-from "$closed/x/cache" "$CTX"
+    says "WARNING: the cache in $closed/x/cache:latest is left alone" "not authorised"
+}
+
 @test "what can be said wrong about caches" {
     fails 2 mlb --cache-to type=gha "$CTX"
     says "hint: use the registry beside it"

@@ -260,7 +260,7 @@ static void torn(void **state)
     }
 }
 
-static void remove_all(void **state)
+static void remove_unused(void **state)
 {
     size_t count = 0;
     struct error err = { 0 };
@@ -268,10 +268,14 @@ static void remove_all(void **state)
     const struct cache_mount_request b = request("b", CACHE_MOUNT_LOCKED);
     struct cache_mount m = open_it(*state, &a);
     struct cache_mount n = open_it(*state, &b);
-    cache_mount_close(&m);
     cache_mount_close(&n);
-    assert_ok(cache_mount_remove_all(*state, &count, &err), &err);
-    assert_int_equal(count, 2);
+    assert_ok(cache_mount_remove_unused(*state, time(NULL) - 60, &count, &err), &err);
+    assert_int_equal(count, 0);
+    assert_ok(cache_mount_remove_unused(*state, INT64_MAX, &count, &err), &err);
+    assert_int_equal(count, 1);
+    assert_int_equal(count_in(*state, "mounts"), 1);
+    cache_mount_close(&m);
+    assert_ok(cache_mount_remove_unused(*state, INT64_MAX, &count, &err), &err);
     assert_int_equal(count_in(*state, "mounts"), 0);
 }
 
@@ -324,7 +328,7 @@ int main(void)
         STORE_TEST(locked_waits),    STORE_TEST(a_wait_can_be_cancelled),
         STORE_TEST(fresh),           STORE_TEST(all_of_a_key_are_renewed),
         STORE_TEST(initial_content), STORE_TEST(torn),
-        STORE_TEST(remove_all),      STORE_TEST(one_at_a_time),
+        STORE_TEST(remove_unused),   STORE_TEST(one_at_a_time),
     };
     return cmocka_run_group_tests_name("cache_mount", tests, NULL, NULL);
 }

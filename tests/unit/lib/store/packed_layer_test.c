@@ -52,6 +52,7 @@ static void prune_keeps_what_an_image_needs(void **state)
     };
     struct store *store = *state;
     struct error err = { 0 };
+    const struct gc_policy everything = { 0 };
     struct gc_result result;
     struct packed_layer found;
     struct packed_layer layer = { .layout = "tar-1", .tar_size = 5 };
@@ -70,7 +71,7 @@ static void prune_keeps_what_an_image_needs(void **state)
     assert_ok(blob_put(store, "{}", 2, &image.config, &err), &err);
     snprintf(needed.id, sizeof needed.id, "%s", ids[0]);
     assert_ok(image_store_put(store, &image, &err), &err);
-    assert_ok(gc_run(store, &result, &err), &err);
+    assert_ok(gc_run(store, &everything, &result, &err), &err);
     assert_true(packed_layer_find(store, ids[0], &found));
     assert_false(packed_layer_find(store, ids[1], &found));
     assert_int_equal(files_in(store, "indexes"), 1);
