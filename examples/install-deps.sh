@@ -13,7 +13,7 @@ declare -A packages=(
         apache2-utils busybox-static uidmap python3 openssl curl attr acl libcap2-bin util-linux
         bsdutils procps xz-utils bzip2 zstd openssh-client binutils clang libclang-rt-14-dev clang-format clang-tidy
         e2fsprogs mount iproute2 qemu-user-static binfmt-support
-        python3-yaml python3-jsonschema golang-github-opencontainers-image-spec-dev"
+        python3-yaml python3-h2 python3-jsonschema golang-github-opencontainers-image-spec-dev"
 )
 [ "$(dpkg --print-architecture)" != amd64 ] || packages[build]+=" libisal-dev"
 

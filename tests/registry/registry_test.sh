@@ -295,6 +295,17 @@ secure_fault=127.0.0.1:$(cat "$work/fault.port.tls")
 check "server: a token server without https" 1 "names a token server without https" env SSL_CERT_FILE="$work/cert.pem" \
     "$probe" resolve "$secure_fault/realm-plain" # 112
 
+# HTTP/2; Debian's python has the module
+/usr/bin/python3 "$here/h2_front.py" "$work/h2.port" "$work/h2.log" "$fault" "$work/key.pem" "$work/cert.pem" &
+servers+=($!)
+wait_for_file "$work/h2.port"
+for kind in good h2-goaway h2-goodbye h2-refused h2-reset; do
+    n=$((n + 1))
+    check "HTTP/2: $kind" 0 "sha256:" env SSL_CERT_FILE="$work/cert.pem" timeout 60 \
+        "$probe" pull "127.0.0.1:$(cat "$work/h2.port")/$kind:latest" "$work/fault$n"
+    [ $kind = good ] || check "... it was" 0 "$kind" cat "$work/h2.log"
+done
+
 # 118: a server with a public address may not send us to a private one
 public() { # NAME EXPECTED-EXIT EXPECTED-WORDS
     check "public server: $1" "$2" "$3" env PROBE_INSECURE="$public" PATH="$PATH:/usr/sbin" \
