@@ -12,6 +12,7 @@
 #include "cmd/builder.h"
 #include "cmd/call.h"
 #include "cmd/command.h"
+#include "cmd/engine.h"
 #include "cmd/export.h"
 #include "cmd/keeper.h"
 #include "cmd/metadata.h"
@@ -86,6 +87,8 @@ static int add_output(struct build *b, const char *text, struct error *err)
     b->outputs = xreallocarray(b->outputs, b->output_count + 1, sizeof *b->outputs);
     TRY(output_parse(text, &b->packing, &b->outputs[b->output_count], err));
     struct output *o = &b->outputs[b->output_count++];
+    if (o->type == OUTPUT_LOAD)
+        TRY(engine_find(&o->dest, err));
     struct str rest = str_of(o->name ? o->name : "");
     while (rest.len) {
         struct str one = str_cut(&rest, ',');
@@ -106,6 +109,8 @@ static int read_names(struct build *b, struct error *err)
         TRY(add_output(b, v->outputs.items[i], err));
     if (v->push)
         TRY(add_output(b, "type=registry", err));
+    if (v->load)
+        TRY(add_output(b, "type=docker", err));
     for (size_t i = 0; i < b->output_count; i++) {
         if (b->outputs[i].type == OUTPUT_REGISTRY && b->names.count == 0) {
             error_set(err, ERROR_USAGE, 0, "tag is needed when pushing to registry");
@@ -255,10 +260,12 @@ static bool any_output(const struct build *b, bool (*wants)(const struct output 
 static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
     const struct output *first = NULL;
+    const struct output *load = NULL;
     *out = b->packing;
     for (size_t i = 0; i < b->output_count; i++) {
         const struct output *o = &b->outputs[i];
-        if (!output_needs_blobs(o))
+        load = o->type == OUTPUT_LOAD ? o : load;
+        if (!output_needs_blobs(o) || o == load)
             continue;
         if (first && (o->packing.compression != first->packing.compression ||
                       o->packing.level != first->packing.level ||
@@ -268,6 +275,12 @@ static int choose_packing(const struct build *b, struct packing *out, struct err
         }
         first = o;
         *out = o->packing;
+    }
+    if (load && !first) {
+        *out = load->packing;
+        /* It would be compressed here to be decompressed there. */
+        if (!b->values->compression)
+            out->compression = COMPRESSION_NONE;
     }
     return 0;
 }

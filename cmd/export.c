@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cmd/builder.h"
+#include "cmd/engine.h"
 #include "cmd/push.h"
 #include "cmd/write_out.h"
 #include "lib/base/atomic_file.h"
@@ -49,6 +50,7 @@ static char *title_of(const struct output *o, const struct strvec *names)
 {
     switch (o->type) {
     case OUTPUT_REGISTRY: return xasprintf("pushing %s", names->count ? names->items[0] : "");
+    case OUTPUT_LOAD: return xasprintf("loading into %s", o->dest);
     case OUTPUT_OCI: return xasprintf("exporting to oci image format: %s", o->dest);
     case OUTPUT_OCI_DIR: return xasprintf("exporting to oci image layout: %s", o->dest);
     case OUTPUT_LOCAL: return xasprintf("exporting to client directory: %s", o->dest);
@@ -85,9 +87,10 @@ int export_image(struct session *s, struct image_record *image, const struct str
     auto_free char *note = xasprintf("exporting manifest %s", digest);
     progress_note(s->progress, v, note);
     meter_start(&meter, s->progress, v, "writing", packed_size(image));
-    int rc = output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
-             : output->type == OUTPUT_OCI_DIR
-                 ? write_layout_dir(&e, output->dest, err)
+    int rc = output->type == OUTPUT_OCI       ? write_out(s, output->dest, &archive, err)
+             : output->type == OUTPUT_OCI_DIR ? write_layout_dir(&e, output->dest, err)
+             : output->type == OUTPUT_LOAD
+                 ? engine_load(s, output->dest, image, names, &archive, err)
                  : push_image_record(s, image, names, output->by_digest, v, err);
     if (rc == 0)
         meter_end(&meter);

@@ -215,6 +215,21 @@ END
     says "is a directory" "pack it first: tar -C"
 }
 
+@test "Ctrl-C ends it while nothing comes" {
+    mkfifo pipe
+    "$MLBUILD" load < pipe > log 2>&1 3>&- &
+    local load=$!
+    exec 4> pipe
+    head -c 1000 img.tar >&4
+    wait_until 20 grep -q "load -" log
+    sleep 0.2
+    kill -TERM $load
+    local code=0
+    wait $load || code=$?
+    exec 4>&-
+    same "exit code" "$code" 143
+}
+
 @test "memory does not grow with the image" {
     head -c 300000000 /dev/zero > "$CTX/zeros"
     printf 'FROM base\nCOPY zeros /\n' > "$CTX/Dockerfile"
