@@ -133,6 +133,24 @@ static void set_layers(struct base_image *image)
     r->provider = source->provider;
 }
 
+/* A name stands for one image in the store. What it means for another platform than this host's is
+ * kept beside, by its digest, so that builds for several do not take turns in displacing it. The
+ * caller frees the name. */
+static char *foreign_name(const char *name, const struct digest *manifest)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    digest_print(manifest, digest);
+    return xasprintf("%s@%s", name, digest);
+}
+
+static char *name_of_record(const struct image_source *source, const char *name)
+{
+    const struct platform host = platform_host();
+    bool is_ours = platform_match(&host, &source->config.platform) != 0;
+    return is_ours || strchr(name, '@') ? xstrdup(name)
+                                        : foreign_name(name, &source->descriptor.digest);
+}
+
 /* The documents and the record, so that the next build asks nobody. */
 static int record(struct session *s, const struct image_source *source, const char *name,
                   struct error *err)
@@ -142,7 +160,8 @@ static int record(struct session *s, const struct image_source *source, const ch
     struct digest manifest;
     TRY(blob_put(&s->store, source->config_text.buf, source->config_text.len, &config, err));
     TRY(blob_put(&s->store, source->manifest_text.buf, source->manifest_text.len, &manifest, err));
-    image_source_record(source, &config, name, &image);
+    auto_free char *kept = name_of_record(source, name);
+    image_source_record(source, &config, kept, &image);
     return image_store_put(&s->store, &image, err);
 }
 
@@ -245,7 +264,7 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
     r->provider = &image->later;
 }
 
-static int of_record(struct base_images *b, const struct image_record *record,
+static int of_record(struct base_images *b, const char *name, const struct image_record *record,
                      struct base_image **out, struct error *err)
 {
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
@@ -253,27 +272,19 @@ static int of_record(struct base_images *b, const struct image_record *record,
     image_config_init(&config);
     TRY(blob_read(&b->session->store, &record->config, OCI_CONFIG_MAX, &text, err));
     TRY(image_config_parse(text.buf, text.len, &config, err));
-    *out = image_new(b, record->name);
+    *out = image_new(b, name);
     (*out)->resolved.config = config;
     image_config_init(&config);
     set_recorded_layers(*out, record);
     return 0;
 }
 
-/* *out stays NULL if the store has no such image, or has it for another platform. */
-static int from_store(struct base_images *b, const char *name, const struct platform *platform,
-                      struct base_image **out, struct error *err)
+/* *out stays NULL if the recorded image is for another platform. */
+static int from_record(struct base_images *b, const char *name, const struct image_record *found,
+                       const struct platform *platform, struct base_image **out, struct error *err)
 {
-    auto_(image_record) struct image_record found = { 0 };
-    auto_(error) struct error missing = { 0 };
     struct base_image *image = NULL;
-    if (image_store_find(&b->session->store, name, &found, &missing) < 0) {
-        if (missing.kind == ERROR_NOT_FOUND)
-            return 0;
-        error_move(err, &missing);
-        return -1;
-    }
-    TRY(of_record(b, &found, &image, err));
+    TRY(of_record(b, name, found, &image, err));
     if (platform_match(platform, &image->resolved.config.platform) == 0)
         image_free(image);
     else
@@ -285,10 +296,58 @@ int base_images_recorded(struct base_images *b, const struct image_record *recor
                          const struct resolved_image **out, struct error *err)
 {
     struct base_image *image = NULL;
-    TRY(of_record(b, record, &image, err));
+    TRY(of_record(b, record->name, record, &image, err));
     map_set(&b->found, record->name, image);
     *out = &image->resolved;
     return 0;
+}
+
+struct foreign_search {
+    struct base_images *owner;
+    const char *name;
+    const struct platform *platform;
+    struct base_image *best;
+    char *created; /* of the best */
+};
+
+static int look_at_foreign(void *arg, const struct image_record *image, struct error *err)
+{
+    struct foreign_search *search = arg;
+    struct base_image *found = NULL;
+    auto_free char *name = foreign_name(search->name, &image->manifest);
+    if (!image->has_manifest || strcmp(image->name, name) != 0 ||
+        (search->created && strcmp(image->created, search->created) < 0))
+        return 0;
+    TRY(from_record(search->owner, search->name, image, search->platform, &found, err));
+    if (!found)
+        return 0;
+    if (search->best)
+        image_free(search->best);
+    free(search->created);
+    search->best = found;
+    search->created = xstrdup(image->created);
+    return 0;
+}
+
+/* *out stays NULL if the store has no such image, or has it for other platforms. */
+static int from_store(struct base_images *b, const char *name, const struct platform *platform,
+                      struct base_image **out, struct error *err)
+{
+    auto_(image_record) struct image_record found = { 0 };
+    auto_(error) struct error missing = { 0 };
+    struct foreign_search search = { .owner = b, .name = name, .platform = platform };
+    if (image_store_find(&b->session->store, name, &found, &missing) == 0) {
+        TRY(from_record(b, name, &found, platform, out, err));
+    } else if (missing.kind != ERROR_NOT_FOUND) {
+        error_move(err, &missing);
+        return -1;
+    }
+    if (*out)
+        return 0;
+    int rc = image_store_each(&b->session->store, look_at_foreign, &search, err);
+    free(search.created);
+    *out = search.best;
+    return rc;
 }
 
 /* docker-image://scratch: no layers, nothing configured. */
@@ -474,16 +533,16 @@ static int pull_blobs(const struct image_source *source, unsigned v, struct erro
     return rc;
 }
 
-int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err)
+int base_image_pull(struct session *s, const char *ref, const struct platform *platform,
+                    struct error *err)
 {
     auto_(image_source) struct image_source source;
-    struct platform host = platform_host();
     auto_free char *full = normalise(ref);
     auto_free char *title = xasprintf("pull %s", full ? full : ref);
     unsigned v = progress_start(s->progress, title);
     image_source_init(&source);
-    int rc = resolve_remote(s, full ? full : ref, &host, &source, err);
-    if (rc == 0 && blobs)
+    int rc = resolve_remote(s, full ? full : ref, platform, &source, err);
+    if (rc == 0)
         rc = pull_blobs(&source, v, err);
     if (rc == 0)
         rc = record(s, &source, full, err);

@@ -3,8 +3,9 @@
  * base_image: where FROM's images come from: named contexts, then the store, then the registry
  * (`--pull` asks the registry first). Implements lib/graph/image_resolver.h.
  *
- * An image that was resolved from a registry is recorded in the store by its full name, and not
- * asked for again; its blobs come when somebody needs them.
+ * An image that was resolved from a registry is recorded in the store by its full name (one for
+ * another platform than this host's by name and digest), and not asked for again; its blobs come
+ * when somebody needs them.
  */
 #ifndef CMD_BASE_IMAGE_H
 #define CMD_BASE_IMAGE_H
@@ -34,7 +35,8 @@ DEFINE_AUTO(base_images, struct base_images *, base_images_close(*value))
 int base_images_recorded(struct base_images *b, const struct image_record *record,
                          const struct resolved_image **out, struct error *err) MUST_CHECK;
 
-/* Pulls `ref` into the store: its documents, its record, and with `blobs` all its layers. */
-int base_image_pull(struct session *s, const char *ref, bool blobs, struct error *err) MUST_CHECK;
+/* Pulls `ref` for `platform` into the store: its documents, its record, all its layers. */
+int base_image_pull(struct session *s, const char *ref, const struct platform *platform,
+                    struct error *err) MUST_CHECK;
 
 #endif

@@ -6,20 +6,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "cmd/base_image.h"
-#include "cmd/build_context.h"
-#include "cmd/build_options.h"
+#include "cmd/build_internal.h"
 #include "cmd/builder.h"
-#include "cmd/call.h"
 #include "cmd/command.h"
 #include "cmd/engine.h"
 #include "cmd/export.h"
 #include "cmd/keeper.h"
 #include "cmd/metadata.h"
-#include "cmd/secrets.h"
-#include "cmd/size_text.h"
+#include "cmd/push_ahead.h"
 #include "cmd/storage_policy.h"
-#include "frontend/dockerfile/lower.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -27,36 +22,12 @@
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
-/* One build on its way. */
-struct build {
-    struct session *session;
-    const struct build_values *values;
-    struct strvec names; /* full references */
-    struct output *outputs;
-    size_t output_count;
-    struct build_contexts contexts;
-    struct dockerfile *dockerfile;
-    struct report_source report;
-    struct base_images *bases;
-    struct definition definition;
-    struct solver *solver;
-    struct image_request request;
-    struct image_record image;
-    enum pull_policy pull;
-    size_t jobs;
-    struct packing packing; /* of outputs that do not say so themselves */
-    struct build_call_options call;
-    struct lint lint;
-    struct map annotations; /* of the manifest */
-    struct run_settings settings;
-    struct secrets secrets;
-    struct gc_policy storage;
-    bool wrote; /* the store has something new */
-};
-
 static void build_release(struct build *b)
 {
     solver_free(b->solver);
+    shared_cache_free(b->shared);
+    cache_options_release(&b->caches);
+    claims_release(&b->packing_layers);
     definition_release(&b->definition);
     base_images_close(b->bases);
     dockerfile_free(b->dockerfile);
@@ -103,6 +74,7 @@ static int read_names(struct build *b, struct error *err)
     const struct build_values *v = b->values;
     TRY(output_read_packing(v->compression, v->compression_level, v->force_compression, &b->packing,
                             err));
+    TRY(cache_options_read(&v->cache_from, &v->cache_to, &b->packing, &b->caches, err));
     for (size_t i = 0; i < v->tags.count; i++)
         TRY(add_name(b, v->tags.items[i], err));
     for (size_t i = 0; i < v->outputs.count; i++)
@@ -256,32 +228,37 @@ static bool any_output(const struct build *b, bool (*wants)(const struct output 
     return false;
 }
 
-/* One image has one set of layers. */
+/* One image has one set of layers. `first` is the packing that was asked for before, or NULL. */
+static int agree_on_packing(const struct packing **first, const struct packing *wanted,
+                            struct error *err)
+{
+    const struct packing *p = *first ? *first : wanted;
+    *first = p;
+    if (p->compression == wanted->compression && p->level == wanted->level &&
+        p->force == wanted->force)
+        return 0;
+    error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
+    return error_hint(err, "build once for each; the second time everything is cached");
+}
+
 static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
-    const struct output *first = NULL;
+    const struct packing *first = NULL;
     const struct output *load = NULL;
-    *out = b->packing;
     for (size_t i = 0; i < b->output_count; i++) {
         const struct output *o = &b->outputs[i];
         load = o->type == OUTPUT_LOAD ? o : load;
-        if (!output_needs_blobs(o) || o == load)
-            continue;
-        if (first && (o->packing.compression != first->packing.compression ||
-                      o->packing.level != first->packing.level ||
-                      o->packing.force != first->packing.force)) {
-            error_set(err, ERROR_USAGE, 0, "outputs of one build with different compression");
-            return error_hint(err, "build once for each; the second time everything is cached");
-        }
-        first = o;
-        *out = o->packing;
+        if (output_needs_blobs(o) && o != load)
+            TRY(agree_on_packing(&first, &o->packing, err));
     }
-    if (load && !first) {
-        *out = load->packing;
-        /* It would be compressed here to be decompressed there. */
-        if (!b->values->compression)
-            out->compression = COMPRESSION_NONE;
+    for (size_t i = 0; i < b->caches.to_count; i++) {
+        if (b->caches.to_options[i].type != CACHE_INLINE)
+            TRY(agree_on_packing(&first, &b->caches.to_options[i].packing, err));
     }
+    *out = first ? *first : load ? load->packing : b->packing;
+    /* It would be compressed here to be decompressed there. */
+    if (load && !first && !b->values->compression)
+        out->compression = COMPRESSION_NONE;
     return 0;
 }
 
@@ -292,26 +269,60 @@ static int export_trees(struct build *b, const struct solver_workers *workers, s
     TRY(solver_unpack(b->solver, layers, workers, err));
     for (size_t i = 0; i < b->output_count; i++) {
         if (output_needs_trees(&b->outputs[i]))
-            TRY(export_rootfs(b->session, workers->snapshotter, layers, &b->outputs[i],
-                              &b->request.faces.diff, err));
+            TRY(export_rootfs(b->session, workers, layers, &b->outputs[i], &b->request.faces.diff,
+                              err));
     }
     return 0;
 }
 
-/* What is not cached runs, and the image's record is left for the planner. */
-static int run_steps(struct session *s, const struct solver_workers *workers, void *arg,
-                     struct error *err)
+/* Who hears of a step that has ended. */
+struct listeners {
+    struct image_ahead *ahead;
+    struct cache_export *cache; /* NULL: none is written */
+};
+
+/* From any thread of the builder. */
+static void take_result(void *arg, const struct vertex *v, bool is_of_target)
 {
-    struct build *b = arg;
+    const struct listeners *l = arg;
+    if (is_of_target)
+        image_ahead_result(l->ahead, v);
+    if (l->cache)
+        cache_export_step(l->cache, v, is_of_target);
+}
+
+/* What the target needs runs, what has run is shared. */
+static int run_steps(struct build *b, const struct solver_workers *workers, struct error *err)
+{
+    struct image_request shared = b->request;
+    const struct cache_export_options options = { &shared, b->caches.to,
+                                                  b->caches.destination_count };
+    shared.faces.cancel = &b->session->interrupt;
+    auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
+    struct listeners listeners = { ahead, NULL };
+    if (options.destination_count)
+        listeners.cache = cache_export_start(&options);
+    solver_on_result(b->solver, take_result, &listeners);
+    int rc = solver_run(b->solver, b->definition.target, workers, err);
+    if (!listeners.cache)
+        return rc;
+    struct error of_cache = { 0 };
+    if (cache_export_finish(listeners.cache, rc == 0, &of_cache) < 0)
+        rc = error_first(err, &of_cache);
+    return rc;
+}
+
+/* What is not cached runs, and the image's record is left for the planner. */
+static int make_image(struct session *s, const struct solver_workers *workers, struct build *b,
+                      struct error *err)
+{
     bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
-    if (b->definition.target) {
-        auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request, b->solver);
-        solver_on_layer(b->solver, image_ahead_layer, ahead);
-        TRY(solver_run(b->solver, b->definition.target, workers, err));
-    }
+    if (b->definition.target)
+        TRY(run_steps(b, workers, err));
     TRY(image_assemble(&b->request, &b->image, &found, err));
+    TRY(solver_remember_shared(b->solver, err));
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
@@ -321,10 +332,59 @@ static int run_steps(struct session *s, const struct solver_workers *workers, vo
 static int run(struct session *s, const struct solver_workers *workers, void *arg,
                struct error *err)
 {
-    const struct build *b = arg;
+    struct build *b = arg;
     struct keeper *keeper = keeper_start(s, &b->storage);
-    int rc = run_steps(s, workers, arg, err);
+    int rc = make_image(s, workers, b, err);
     keeper_stop(keeper);
+    return rc;
+}
+
+/* Then the registry may have, or get from a repository of its own, what others have made; and the
+ * store's names lead there. */
+static bool is_only_pushed(const struct build *b)
+{
+    size_t pushes = 0;
+    for (size_t i = 0; i < b->output_count; i++)
+        pushes += b->outputs[i].type == OUTPUT_REGISTRY && !b->outputs[i].packing.force;
+    return pushes && pushes == b->output_count;
+}
+
+static int open_caches(struct build *b, struct error *err)
+{
+    struct cache_options *c = &b->caches;
+    TRY(cache_options_open(c, b->session, err));
+    const struct shared_cache_options options = { .locations = c->from,
+                                                  .location_count = c->from_count,
+                                                  .platform = &b->definition.config.platform,
+                                                  .progress = b->session->progress };
+    if (c->from_count)
+        b->shared = shared_cache_new(&options);
+    return 0;
+}
+
+static void begin_push(void *arg)
+{
+    const struct build *b = arg;
+    if (b->push_ahead)
+        push_ahead_begin(b->push_ahead);
+}
+
+static bool is_push(const struct output *o)
+{
+    return o->type == OUTPUT_REGISTRY;
+}
+
+static int run_in_builder(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (any_output(b, is_push)) {
+        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
+        b->request.on_blob = push_ahead_blob;
+        b->request.on_blob_arg = b->push_ahead;
+    }
+    cache_options_prepare(&b->caches);
+    int rc = builder_run_beside(s, run, begin_push, b, &b->report, err);
+    push_ahead_end(b->push_ahead, rc == 0);
     return rc;
 }
 
@@ -332,12 +392,15 @@ static int solve(struct build *b, struct error *err)
 {
     struct session *s = b->session;
     bool complete = true;
+    TRY(open_caches(b, err));
     struct solver_options options = { .graph = &b->definition.graph,
                                       .store = &s->store,
                                       .contexts = b->contexts.items,
                                       .context_count = b->contexts.count,
                                       .lent = &b->secrets.lent,
                                       .faces = &b->request.faces,
+                                      .shared = b->shared,
+                                      .shares_mounts = b->caches.mounts,
                                       .target_is_mounted = any_output(b, output_needs_trees),
                                       .jobs = b->jobs,
                                       .progress = s->progress,
@@ -346,14 +409,17 @@ static int solve(struct build *b, struct error *err)
     b->request.progress = s->progress;
     b->request.faces.store = &s->store;
     b->request.faces.cancel = &s->cancel;
+    b->request.faces.claims = &b->packing_layers;
+    b->request.tells_steps = b->caches.is_inline;
     b->request.faces.pack = any_output(b, output_needs_blobs) || b->annotations.count;
-    b->request.faces.fetch = b->names.count > 0;
+    b->request.faces.fetch = (b->names.count || b->request.faces.pack) && !is_only_pushed(b);
     b->solver = solver_new(&options);
+    b->request.solver = b->solver;
     if (b->definition.target) {
         TRY(solver_plan(b->solver, b->definition.target, &complete, err));
         b->request.result = solver_result(b->solver, b->definition.target);
     }
-    if (complete && !any_output(b, output_needs_trees)) {
+    if (complete && !any_output(b, output_needs_trees) && b->caches.destination_count == 0) {
         bool found = false;
         TRY(image_assemble(&b->request, &b->image, &found, err));
         if (found)
@@ -361,7 +427,7 @@ static int solve(struct build *b, struct error *err)
     }
     b->wrote = true;
     TRY(storage_policy_from_environment(&s->store, &b->storage, err));
-    TRY(builder_run(s, run, b, &b->report, err));
+    TRY(run_in_builder(b, err));
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
 
@@ -396,7 +462,7 @@ static int finish(struct build *b, struct error *err)
     if (b->wrote && b->names.count)
         TRY(layout_refresh_store(&s->store, err));
     for (size_t i = 0; i < b->output_count; i++)
-        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], err));
+        TRY(export_image(s, &b->image, &b->names, &b->outputs[i], b->solver, err));
     if (b->values->iidfile) {
         char id[DIGEST_TEXT_SIZE];
         digest_print(&b->image.config, id);
@@ -411,42 +477,6 @@ static int finish(struct build *b, struct error *err)
     }
     /* A build that was cached whole leaves the disk alone. */
     return b->wrote ? sync_store(s, err) : 0;
-}
-
-static void summarise(const struct build *b)
-{
-    char id[DIGEST_TEXT_SIZE];
-    char size[SIZE_TEXT];
-    uint64_t own = 0;
-    uint64_t base = 0;
-    digest_print(&b->image.config, id);
-    if (b->values->quiet) {
-        printf("%s\n", id);
-        return;
-    }
-    if (b->session->is_raw_progress)
-        return;
-    for (size_t i = 0; i < b->image.layer_count; i++) {
-        own += b->image.layers[i].tar_size;
-        base += b->image.layers[i].tar_size ? 0 : b->image.layers[i].blob_size;
-    }
-    size_print(own, size);
-    fprintf(stderr, "image  %s\n", id);
-    fprintf(stderr, "layers %zu, %s made by this Dockerfile", b->image.layer_count, size);
-    size_print(base, size);
-    fprintf(stderr, base ? ", %s (packed) from the base\n" : "\n", size);
-    for (size_t i = 0; i < b->names.count; i++) {
-        auto_(error) struct error ignored = { 0 };
-        auto_(reference) struct reference ref = { 0 };
-        (void)!reference_parse(b->names.items[i], &ref, &ignored);
-        auto_free char *name = reference_print_short(&ref);
-        fprintf(stderr, "named  %s\n", name);
-        if (i == 0 && b->output_count == 0)
-            fprintf(stderr, "next   mlbuild save -o image.tar %s    or    mlbuild push %s\n", name,
-                    name);
-    }
-    if (b->names.count == 0 && b->output_count == 0)
-        fprintf(stderr, "no name: the result is only cached; add -t NAME to keep it\n");
 }
 
 static int record_timings(const struct build *b, struct error *err)
@@ -490,51 +520,14 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(solve(b, err));
     TRY(finish(b, err));
     session_finish_progress(s);
-    summarise(b);
-    return 0;
-}
-
-/* What the checks have found, at the end of a build. */
-static void tell_findings(const struct build *b)
-{
-    struct session *s = b->session;
-    bool is_wanted = b->call.call == CALL_BUILD && !b->values->quiet && b->report.text;
-    for (size_t i = 0; is_wanted && s->is_raw_progress && i < b->lint.count; i++) {
-        const struct lint_warning *w = &b->lint.warnings[i];
-        auto_free char *text =
-            xasprintf("%s: %s (line %d)", lint_rule_text(w->rule)->name, w->detail, w->where.line);
-        progress_warning(s->progress, text);
-    }
-    session_finish_progress(s);
-    if (is_wanted && !s->is_raw_progress)
-        call_print_warnings(stderr, &b->lint, &b->report, b->values->debug);
-}
-
-/* Where the time went, also when the build has failed. */
-static int tell_timings(const struct build *b, struct error *err)
-{
-    struct session *s = b->session;
-    auto_(account) struct account account = { 0 };
-    auto_(strbuf) struct strbuf table = STRBUF_INIT;
-    auto_(strbuf) struct strbuf trace = STRBUF_INIT;
-    if (!s->timings)
-        return 0;
-    TRY(timings_read(s->timings, &account, err));
-    timings_print_table(&account, &table);
-    if (b->values->timings)
-        fprintf(stderr, "\n%s", table.buf);
-    if (!b->values->trace)
-        return 0;
-    timings_print_trace(&account, &trace);
-    fflush(stdout); /* "-" goes there, too */
-    if (export_text(s, b->values->trace, trace.buf, err) < 0)
-        return error_wrap(err, "--trace");
+    build_summarise(b);
     return 0;
 }
 
 static int build_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     struct build b = { .session = s, .values = values, .annotations.free_value = free };
+    claims_init(&b.packing_layers);
     b.contexts.ignore_file = b.values->ignore_file;
     if (args->count != 1) {
         error_set(err, ERROR_USAGE, 0,
@@ -546,11 +539,11 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
         strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
     auto_(error) struct error untold = { 0 };
     int rc = build(&b, args->items[0], err);
-    tell_findings(&b);
+    build_tell_findings(&b);
     if (rc == 0)
-        rc = tell_timings(&b, err);
+        rc = build_tell_timings(&b, err);
     else
-        (void)!tell_timings(&b, &untold);
+        (void)!build_tell_timings(&b, &untold);
     if (rc < 0 && s->child_status == 0 && !s->reported) {
         report_error(err, b.report.text ? &b.report : NULL);
         s->reported = true;

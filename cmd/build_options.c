@@ -58,12 +58,16 @@ const struct option build_options[] = {
     { "no-cache", 0, OPTION_FLAG, VALUE(no_cache), NULL, "run every step anew" },
     { "no-cache-filter", 0, OPTION_LIST, VALUE(no_cache_filter), "STAGE",
       "run the steps of this stage anew" },
+    { "cache-from", 0, OPTION_LIST, VALUE(cache_from), "SOURCE",
+      "steps of other builders: type=registry,ref=NAME or type=local,src=DIR" },
+    { "cache-to", 0, OPTION_LIST, VALUE(cache_to), "DEST",
+      "share steps: type=registry,ref=NAME, type=local,dest=DIR, type=inline; mode=min|max" },
     { "pull", 0, OPTION_WORD, VALUE(pull), "always",
       "ask the registry for newer base images; =missing (default), =never" },
     { "jobs", 0, OPTION_TEXT, VALUE(jobs), "N",
       "RUN steps at a time (default: four for each core; 0: all that are ready)" },
     { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
-      "platform of the image (this host's only)" },
+      "platform of the image (default: this host's)" },
     { "network", 0, OPTION_TEXT, VALUE(network), "MODE",
       "network of RUN steps: default, host or none" },
     { "secret", 0, OPTION_LIST, VALUE(secrets), "id=ID[,src=FILE|env=NAME]",
@@ -122,8 +126,6 @@ const struct option build_options[] = {
     HOLDS("disable-content-trust", "signatures are not checked"),
     REFUSED("attest", NO_ATTESTATIONS),
     REFUSED("builder", "there is no builder instance: the build runs in this process"),
-    REFUSED("cache-from", "steps are cached in the local store only"),
-    REFUSED("cache-to", "steps are cached in the local store only"),
     REFUSED("cache-ttl", "cached steps do not age; see mlbuild prune"),
     REFUSED("policy", "source policies are not evaluated"),
     REFUSED("source-policy-file", "source policies are not evaluated"),
@@ -144,7 +146,7 @@ const struct option build_options[] = {
     REFUSED("userns", ONE_ISOLATION),
     REFUSED("runtime", "steps run in a sandbox of mlbuild's own, not in an OCI runtime"),
     REFUSED("format", "images are OCI images; docker, podman and containerd all read them"),
-    REFUSED("manifest", "an index is not made"),
+    REFUSED("manifest", "put the images under one name with mlbuild index create"),
     REFUSED("all-platforms", "a build is for one platform"),
     REFUSED("arch", "use --platform OS/ARCH"),
     REFUSED("os", "use --platform OS/ARCH"),
@@ -242,7 +244,8 @@ int build_read_annotations(const struct strvec *texts, struct map *out, struct e
                           "platform export",
                           text, elsewhere[k]);
                 return error_hint(err, "an image of one platform has a manifest and no index: "
-                                       "KEY=VALUE or manifest:KEY=VALUE annotates the manifest");
+                                       "KEY=VALUE or manifest:KEY=VALUE annotates the manifest; "
+                                       "mlbuild index create makes and annotates an index");
             }
         }
         strvec_push(&plain, str_starts_with(text, "manifest:") ? text + type.len + 1 : text);
@@ -287,24 +290,21 @@ int build_read_network(const char *text, enum network_mode *out, struct error *e
 
 int build_read_platform(const char *text, struct platform *out, bool *out_given, struct error *err)
 {
-    char host_text[PLATFORM_TEXT_SIZE];
-    struct platform host = platform_host();
     if (!text)
         text = getenv("DOCKER_DEFAULT_PLATFORM");
-    *out = host;
+    *out = platform_host();
     *out_given = text && *text;
     if (!*out_given || strcmp(text, "local") == 0)
         return 0;
     if (strchr(text, ',')) {
         error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: a build is for one platform", text);
-        return error_hint(err, "build once for each");
+        return error_hint(err, "build once for each, with names of their own, and put them under "
+                               "one name: mlbuild index create -t NAME NAME-amd64 NAME-arm64");
     }
     TRY(platform_parse(text, out, err));
-    if (platform_match(&host, out))
+    if (strcmp(out->os, "linux") == 0)
         return 0;
-    platform_print(&host, host_text);
-    return error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: this host builds for %s", text,
-                     host_text);
+    return error_set(err, ERROR_UNSUPPORTED, 0, "--platform %s: images are built for linux", text);
 }
 
 int build_read_pull(const char *text, enum pull_policy *out, struct error *err)

@@ -16,7 +16,7 @@
 /* Texts as they were given; borrowed from argv. */
 struct build_values {
     struct strvec tags, build_args, build_arg_files, build_contexts, labels, annotations, outputs,
-        insecure, no_cache_filter, secrets, ssh;
+        insecure, no_cache_filter, secrets, ssh, cache_from, cache_to;
     struct run_setting_texts run;
     const char *file, *target, *network, *progress, *platform, *jobs, *compression,
         *compression_level, *iidfile, *epoch, *pull, *call, *metadata_file, *ignore_file, *trace;

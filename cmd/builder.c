@@ -15,6 +15,7 @@ enum { THREADS_MAX = 64 };
 struct builder {
     struct session *session;
     builder_fn *fn;
+    void (*beside)(void *arg); /* or NULL */
     void *arg;
     const struct report_source *source;
 };
@@ -87,15 +88,30 @@ static int check_end(struct session *s, struct error *err)
                              : -1;
 }
 
-int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
-                struct error *err)
+static void run_beside(void *arg)
+{
+    const struct builder *b = arg;
+    if (b->beside)
+        b->beside(b->arg);
+}
+
+int builder_run_beside(struct session *s, builder_fn *fn, void (*beside)(void *arg), void *arg,
+                       const struct report_source *source, struct error *err)
 {
     auto_(id_map) struct id_map map = { 0 };
-    struct builder b = { s, fn, arg, source };
+    struct builder b = { s, fn, beside, arg, source };
+    const struct userns_job job = { child_main, run_beside, &b };
     TRY(id_map_for_user(geteuid(), getegid(), &map, err));
     fflush(stdout);
     fflush(stderr);
-    TRY(userns_run(&map, child_main, &b, &s->cancel, &s->child_status, err));
+    /* The child has a copy of `cancel` that wakes us too: an error of its own is no signal. */
+    TRY(userns_run(&map, &job, &s->interrupt, &s->child_status, err));
     session_forget_progress(s);
     return s->child_status == 0 ? 0 : check_end(s, err);
+}
+
+int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
+                struct error *err)
+{
+    return builder_run_beside(s, fn, NULL, arg, source, err);
 }

@@ -19,5 +19,9 @@ typedef int builder_fn(struct session *s, const struct solver_workers *workers, 
  * is not. */
 int builder_run(struct session *s, builder_fn *fn, void *arg, const struct report_source *source,
                 struct error *err) MUST_CHECK;
+/* The same; `beside` is called here with the same argument once the builder has begun, and must not
+ * wait. */
+int builder_run_beside(struct session *s, builder_fn *fn, void (*beside)(void *arg), void *arg,
+                       const struct report_source *source, struct error *err) MUST_CHECK;
 
 #endif

@@ -19,6 +19,6 @@ struct command {
 extern const struct command command_build, command_images, command_inspect, command_du,
     command_history, command_push, command_pull, command_save, command_load, command_import,
     command_export, command_cp, command_tag, command_rmi, command_prune, command_doctor,
-    command_parse, command_login, command_logout;
+    command_parse, command_login, command_logout, command_index;
 
 #endif

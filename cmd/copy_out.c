@@ -25,11 +25,13 @@ static const struct option export_options[] = {
     { .name = NULL },
 };
 
+static const struct diff_options own_times = { 0 };
+
 static int write_rootfs(struct session *s, struct snapshotter *snapshotter,
                         const struct layer_list *layers, void *arg, struct error *err)
 {
-    const struct diff_options own_times = { 0 };
-    return export_rootfs(s, snapshotter, layers, arg, &own_times, err);
+    const struct solver_workers workers = { .snapshotter = snapshotter };
+    return export_rootfs(s, &workers, layers, arg, &own_times, err);
 }
 
 static int export_run(struct session *s, void *values, const struct strvec *args, struct error *err)
@@ -128,13 +130,13 @@ static int open_dest(struct copy_out *c, int *out_fd, struct error *err)
 
 struct entry_tar {
     const struct rootfs_entry *entry;
-    const struct cancel *cancel;
+    const struct rootfs_options *options;
 };
 
 static int write_entry(const void *arg, struct writer *out, struct error *err)
 {
     const struct entry_tar *t = arg;
-    return rootfs_entry_write_tar(t->entry, t->cancel, out, err);
+    return rootfs_entry_write_tar(t->entry, t->options, out, err);
 }
 
 static int copy_from(struct session *s, struct copy_out *c, int root_fd, struct error *err)
@@ -142,6 +144,7 @@ static int copy_from(struct session *s, struct copy_out *c, int root_fd, struct 
     auto_(resolved) struct resolved source = { 0 };
     auto_close int dest = -1;
     struct rootfs_entry entry = { 0 };
+    const struct rootfs_options options = { .diff = &own_times, .cancel = &s->cancel };
     TRY(find_source(c, root_fd, &source, err));
     auto_close int dir = beneath_open_parent(root_fd, source.path, &entry.name);
     if (dir < 0)
@@ -149,13 +152,13 @@ static int copy_from(struct session *s, struct copy_out *c, int root_fd, struct 
     entry.dir_fd = dir;
     umask(s->umask);
     if (strcmp(c->dest, "-") == 0) {
-        const struct entry_tar tar = { &entry, &s->cancel };
+        const struct entry_tar tar = { &entry, &options };
         entry.as = c->name;
         return write_out(s, "-", &(struct out_content){ write_entry, &tar, NULL }, err);
     }
     TRY(open_dest(c, &dest, err));
     entry.as = c->name;
-    return rootfs_entry_write_dir(&entry, &s->cancel, dest, err);
+    return rootfs_entry_write_dir(&entry, &options, dest, err);
 }
 
 static int copy_out(struct session *s, struct snapshotter *snapshotter,

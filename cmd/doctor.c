@@ -7,6 +7,7 @@
 #include "cmd/command.h"
 #include "cmd/size_text.h"
 #include "snapshotter/id_map.h"
+#include "snapshotter/sandbox/emulator.h"
 
 static uint64_t count_ids(const struct id_extents *list)
 {
@@ -32,6 +33,17 @@ static int print_ids(struct error *err)
                hint);
     }
     return 0;
+}
+
+static void print_platforms(void)
+{
+    const struct platform host = platform_host();
+    auto_(strvec) struct strvec list = { 0 };
+    emulator_list(EMULATOR_BINFMT_DIR, &host, &list);
+    printf("platforms   ");
+    for (size_t i = 0; i < list.count; i++)
+        printf(" %s", list.items[i]);
+    printf("\n");
 }
 
 static void print_store(const struct store *store)
@@ -66,6 +78,7 @@ static int doctor_run(struct session *s, void *values, const struct strvec *args
     if (uname(&host) == 0)
         printf("kernel       %s %s %s\n", host.sysname, host.release, host.machine);
     print_store(&s->store);
+    print_platforms();
     TRY(print_ids(err));
     return builder_run(s, print_workers, NULL, NULL, err);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "cmd/base_image.h"
 #include "cmd/builder.h"
 #include "cmd/engine.h"
 #include "cmd/push.h"
@@ -69,12 +70,50 @@ static uint64_t packed_size(const struct image_record *image)
     return size;
 }
 
-int export_image(struct session *s, struct image_record *image, const struct strvec *names,
+static int write_output(struct session *s, const struct layout_export *e,
+                        const struct output *output, struct error *err)
+{
+    const struct out_content archive = { write_layout, e, e->meter };
+    if (output->type == OUTPUT_LOAD)
+        return engine_load(s, output->dest, e->image, e->names, &archive, err);
+    return output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
+                                      : write_layout_dir(e, output->dest, err);
+}
+
+static int end_step(struct session *s, unsigned v, int rc, const struct error *err)
+{
+    progress_end(s->progress, v,
+                 rc == 0                        ? PROGRESS_DONE
+                 : err->kind == ERROR_CANCELLED ? PROGRESS_CANCELLED
+                                                : PROGRESS_FAILED,
+                 rc < 0 ? err->message : NULL);
+    return rc;
+}
+
+int export_index(struct session *s, const struct layout_index *index, const struct strvec *names,
                  const struct output *output, struct error *err)
 {
     struct meter meter;
-    struct layout_export e = { &s->store, image, names, &meter, &s->cancel };
-    const struct out_content archive = { write_layout, &e, &meter };
+    const struct layout_export e = {
+        .store = &s->store, .index = index, .names = names, .meter = &meter, .cancel = &s->cancel
+    };
+    auto_free char *title = title_of(output, names);
+    umask(s->umask);
+    unsigned v = progress_start(s->progress, title);
+    meter_start(&meter, s->progress, v, "writing", 0);
+    int rc = write_output(s, &e, output, err);
+    if (rc == 0)
+        meter_end(&meter);
+    return end_step(s, v, rc, err);
+}
+
+int export_image(struct session *s, struct image_record *image, const struct strvec *names,
+                 const struct output *output, const struct solver *solver, struct error *err)
+{
+    struct meter meter;
+    const struct layout_export e = {
+        .store = &s->store, .image = image, .names = names, .meter = &meter, .cancel = &s->cancel
+    };
     auto_free char *title = title_of(output, names);
     char digest[DIGEST_TEXT_SIZE];
     if (!output_needs_blobs(output))
@@ -87,31 +126,23 @@ int export_image(struct session *s, struct image_record *image, const struct str
     auto_free char *note = xasprintf("exporting manifest %s", digest);
     progress_note(s->progress, v, note);
     meter_start(&meter, s->progress, v, "writing", packed_size(image));
-    int rc = output->type == OUTPUT_OCI       ? write_out(s, output->dest, &archive, err)
-             : output->type == OUTPUT_OCI_DIR ? write_layout_dir(&e, output->dest, err)
-             : output->type == OUTPUT_LOAD
-                 ? engine_load(s, output->dest, image, names, &archive, err)
-                 : push_image_record(s, image, names, output->by_digest, v, err);
+    int rc = output->type == OUTPUT_REGISTRY
+                 ? push_image_record(s, image, names, solver, output->by_digest, v, err)
+                 : write_output(s, &e, output, err);
     if (rc == 0)
         meter_end(&meter);
-    progress_end(s->progress, v,
-                 rc == 0                        ? PROGRESS_DONE
-                 : err->kind == ERROR_CANCELLED ? PROGRESS_CANCELLED
-                                                : PROGRESS_FAILED,
-                 rc < 0 ? err->message : NULL);
-    return rc;
+    return end_step(s, v, rc, err);
 }
 
 struct rootfs_export {
     int root_fd;
-    const struct diff_options *diff;
-    const struct cancel *cancel;
+    struct rootfs_options options;
 };
 
 static int write_rootfs(const void *arg, struct writer *out, struct error *err)
 {
     const struct rootfs_export *x = arg;
-    return rootfs_write_tar(x->root_fd, x->diff, x->cancel, out, err);
+    return rootfs_write_tar(x->root_fd, &x->options, out, err);
 }
 
 static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, struct error *err)
@@ -121,13 +152,14 @@ static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, str
     auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_USER, errno, "open %s", dest);
-    return rootfs_write_dir(x->root_fd, x->diff, x->cancel, fd, err);
+    return rootfs_write_dir(x->root_fd, &x->options, fd, err);
 }
 
-int export_rootfs(struct session *s, struct snapshotter *snapshotter,
+int export_rootfs(struct session *s, const struct solver_workers *workers,
                   const struct layer_list *layers, const struct output *output,
                   const struct diff_options *diff, struct error *err)
 {
+    struct snapshotter *snapshotter = workers->snapshotter;
     struct snapshot *view = NULL;
     struct strvec none = { 0 };
     auto_free char *title = title_of(output, &none);
@@ -136,7 +168,7 @@ int export_rootfs(struct session *s, struct snapshotter *snapshotter,
     int rc = snapshotter->ops->view(snapshotter, layers, &view, err);
     if (rc == 0) {
         struct meter meter;
-        struct rootfs_export x = { view->root_fd, diff, &s->cancel };
+        struct rootfs_export x = { view->root_fd, { diff, &s->cancel, workers->pool, &meter } };
         const struct out_content archive = { write_rootfs, &x, &meter };
         meter_start(&meter, s->progress, v, "writing", 0);
         rc = output->type == OUTPUT_TAR ? write_out(s, output->dest, &archive, err)
@@ -231,4 +263,54 @@ int export_find(struct session *s, const char *name, struct image_record *out, s
         return 0;
     error_move(err, &by_name);
     return error_hint(err, "mlbuild images lists what is there");
+}
+
+static int fetch_layers(struct session *s, const struct image_record *image,
+                        const struct resolved_image *from, struct error *err)
+{
+    auto_free char *title = xasprintf("fetching layers of %s", image->name);
+    unsigned vertex = 0;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < from->layer_count; i++) {
+        const struct descriptor *blob = &from->layers[i].blob;
+        if (blob->size == 0 || blob_exists(&s->store, &blob->digest, blob->size))
+            continue;
+        vertex = vertex ? vertex : progress_start(s->progress, title);
+        rc = from->provider->fetch(from->provider, blob, vertex, err);
+    }
+    if (vertex)
+        progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
+                     rc < 0 ? err->message : NULL);
+    return rc;
+}
+
+/* An image that was pushed, or looked up for FROM, may have left layers where they were. */
+static int fetch_missing(struct session *s, const struct image_record *image, struct error *err)
+{
+    const struct strvec none = { 0 };
+    const struct resolved_image *from = NULL;
+    auto_(base_images) struct base_images *bases = NULL;
+    if (!image->has_manifest)
+        return 0;
+    TRY(base_images_open(s, &none, PULL_MISSING, &bases, err));
+    TRY(base_images_recorded(bases, image, &from, err));
+    return fetch_layers(s, image, from, err);
+}
+
+int export_find_packed(struct session *s, const char *name, struct image_record *out,
+                       struct error *err)
+{
+    TRY(export_find(s, name, out, err));
+    auto_free char *full = xstrdup(out->name);
+    TRY(fetch_missing(s, out, err));
+    if (!image_is_packed(out, &s->store)) {
+        TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
+        free(out->name);
+        out->name = take_ptr(full);
+        out->has_manifest = false;
+    }
+    if (!out->has_manifest)
+        TRY(image_put_manifest(out, &s->store, NULL, err));
+    TRY(image_store_put(&s->store, out, err));
+    return layout_refresh_store(&s->store, err);
 }

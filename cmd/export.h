@@ -5,14 +5,20 @@
 
 #include "cmd/output.h"
 #include "cmd/session.h"
+#include "lib/exporter/oci_layout.h"
 #include "lib/store/image_store.h"
 
-/* Writes a packed image to `output` (not local, not tar); `names` are full references. */
+/* Writes a packed image to `output` (not local, not tar); `names` are full references. `solver` as
+ * in push_image_record. */
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
+                 const struct output *output, const struct solver *solver,
+                 struct error *err) MUST_CHECK;
+/* Writes an index and all that it lists to an output that is a file or a layout. */
+int export_index(struct session *s, const struct layout_index *index, const struct strvec *names,
                  const struct output *output, struct error *err) MUST_CHECK;
 /* Writes the merged files of `layers`, whose trees are there, to a local or tar output. Runs in the
- * builder. */
-int export_rootfs(struct session *s, struct snapshotter *snapshotter,
+ * builder; without a pool files are written one after the other. */
+int export_rootfs(struct session *s, const struct solver_workers *workers,
                   const struct layer_list *layers, const struct output *output,
                   const struct diff_options *diff, struct error *err) MUST_CHECK;
 /* Writes `text` as file `dest`, as an output is written. */
@@ -24,6 +30,9 @@ int export_pack(struct session *s, struct image_record *image, struct packing pa
 /* A recorded image by the name a person typed, or by the id (or its first digits). */
 int export_find(struct session *s, const char *name, struct image_record *out,
                 struct error *err) MUST_CHECK;
+/* The same, packed and recorded with a manifest. */
+int export_find_packed(struct session *s, const char *name, struct image_record *out,
+                       struct error *err) MUST_CHECK;
 
 /* A record's name as a person writes it, "<none>" without one; the caller frees it. */
 char *export_short_name(const struct image_record *image);

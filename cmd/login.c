@@ -130,14 +130,20 @@ static int read_credential(struct session *s, const struct login_values *v, stru
     return *out->secret ? 0 : error_set(err, ERROR_USAGE, 0, "the password is empty");
 }
 
+static bool is_same(const char *found, const char *wanted)
+{
+    return found && strcmp(found, wanted) == 0;
+}
+
 /* Another place may know better, and wins. */
 static int warn_if_hidden(const struct credential_places *places, const char *host,
                           const struct credential *c, struct error *err)
 {
     auto_(credential) struct credential found = { 0 };
     TRY(credentials_find(places, host, "", &found, err));
-    bool is_it = found.username && found.secret && strcmp(found.username, c->username) == 0 &&
-                 strcmp(found.secret, c->secret) == 0;
+    bool is_it = c->identity_token
+                     ? is_same(found.identity_token, c->identity_token)
+                     : is_same(found.username, c->username) && is_same(found.secret, c->secret);
     if (!is_it && found.source)
         fprintf(stderr, "WARNING: the credentials for %s in %s come first\n", host, found.source);
     return 0;

@@ -10,7 +10,7 @@ static const struct command *const commands[] = {
     &command_build,  &command_history, &command_du,    &command_images, &command_inspect,
     &command_pull,   &command_push,    &command_save,  &command_load,   &command_import,
     &command_export, &command_cp,      &command_tag,   &command_rmi,    &command_prune,
-    &command_parse,  &command_doctor,  &command_login, &command_logout,
+    &command_parse,  &command_doctor,  &command_login, &command_logout, &command_index,
 };
 
 static const struct command *find_command(const char *word)

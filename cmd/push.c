@@ -16,6 +16,8 @@ struct mount_search {
     const struct push_image *what;
     struct push_mount *found;
     size_t count, cap;
+    const struct solver *solver; /* who knows layers that others made; NULL: all are in the store */
+    struct blob_provider others;
 };
 
 static bool is_target_host(const struct push_image *what, const struct reference *other)
@@ -36,6 +38,14 @@ static bool has_blob(const struct image_record *image, const struct digest *blob
     return false;
 }
 
+static void add_mount(struct mount_search *search, const struct reference *ref,
+                      const struct digest *blob)
+{
+    GROW(search->found, search->count, search->cap);
+    search->found[search->count++] =
+        (struct push_mount){ xstrdup(ref->host), xstrdup(ref->repository), *blob };
+}
+
 static int collect_mounts(void *arg, const struct image_record *other, struct error *err)
 {
     struct mount_search *search = arg;
@@ -48,11 +58,40 @@ static int collect_mounts(void *arg, const struct image_record *other, struct er
         const struct image_record_layer *layer = &other->layers[i];
         if (!layer->has_blob || !has_blob(search->image, &layer->blob))
             continue;
-        GROW(search->found, search->count, search->cap);
-        search->found[search->count++] =
-            (struct push_mount){ xstrdup(ref.host), xstrdup(ref.repository), layer->blob };
+        add_mount(search, &ref, &layer->blob);
     }
     return 0;
+}
+
+/* Brings a blob from where its layer was found. */
+static int fetch_others(struct blob_provider *provider, const struct descriptor *blob,
+                        unsigned vertex, struct error *err)
+{
+    const struct mount_search *search =
+        (void *)((char *)provider - offsetof(struct mount_search, others));
+    for (size_t i = 0; i < search->image->layer_count; i++) {
+        const struct resolved_image *from = NULL;
+        const struct image_record_layer *layer = &search->image->layers[i];
+        if (layer->has_blob && digest_equal(&layer->blob, &blob->digest) &&
+            solver_find_layer(search->solver, layer->id, &from) && from->provider)
+            return from->provider->fetch(from->provider, blob, vertex, err);
+    }
+    return 0;
+}
+
+/* Layers that others made may be in the repository where they were found, and not in the store. */
+static void collect_others(struct mount_search *search)
+{
+    for (size_t i = 0; search->solver && i < search->image->layer_count; i++) {
+        auto_(error) struct error no_name = { 0 };
+        auto_(reference) struct reference ref = { 0 };
+        const struct resolved_image *from = NULL;
+        const struct image_record_layer *layer = &search->image->layers[i];
+        if (!solver_find_layer(search->solver, layer->id, &from) || !layer->has_blob)
+            continue;
+        if (reference_parse(from->name, &ref, &no_name) == 0 && is_target_host(search->what, &ref))
+            add_mount(search, &ref, &layer->blob);
+    }
 }
 
 static void mount_search_release(struct mount_search *search)
@@ -65,20 +104,24 @@ static void mount_search_release(struct mount_search *search)
 }
 DEFINE_AUTO(mount_search, struct mount_search, mount_search_release(value))
 
-static int push(struct session *s, const struct image_record *image, struct push_image *what,
-                unsigned vertex, struct error *err)
+static int push(struct session *s, const struct image_record *image, const struct solver *solver,
+                struct push_image *what, unsigned vertex, struct error *err)
 {
     auto_(manifest) struct manifest m = { 0 };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
-    auto_(mount_search) struct mount_search search = { .image = image, .what = what };
+    auto_(mount_search) struct mount_search search = {
+        .image = image, .what = what, .solver = solver, .others = { .fetch = fetch_others }
+    };
     TRY(blob_read(&s->store, &image->manifest, OCI_DOCUMENT_MAX, &text, err));
     TRY(manifest_parse(text.buf, text.len, media_type_parse(image->manifest_type), &m, err));
+    collect_others(&search);
     TRY(image_store_each(&s->store, collect_mounts, &search, err));
     what->manifest = &m;
     what->text = text.buf;
     what->len = text.len;
     what->mounts = search.found;
     what->mount_count = search.count;
+    what->provider = solver ? &search.others : NULL;
     struct thread_pool *pool = thread_pool_new(PUSH_THREADS);
     int rc = registry_push(session_registry(s), what, pool, vertex, err);
     thread_pool_free(pool);
@@ -86,8 +129,8 @@ static int push(struct session *s, const struct image_record *image, struct push
 }
 
 int push_image_record(struct session *s, const struct image_record *image,
-                      const struct strvec *names, bool by_digest, unsigned vertex,
-                      struct error *err)
+                      const struct strvec *names, const struct solver *solver, bool by_digest,
+                      unsigned vertex, struct error *err)
 {
     auto_free struct reference *targets = xcalloc(names->count, sizeof *targets);
     struct push_image what = { .targets = targets };
@@ -99,7 +142,7 @@ int push_image_record(struct session *s, const struct image_record *image,
             free(take_ptr(target->tag));
     }
     if (rc == 0)
-        rc = push(s, image, &what, vertex, err);
+        rc = push(s, image, solver, &what, vertex, err);
     for (size_t i = 0; i < what.target_count; i++)
         reference_release(&targets[i]);
     return rc;

@@ -10,7 +10,7 @@
 #include "lib/base/mem.h"
 
 /* What a signal handler can reach. */
-static struct cancel *interrupted;
+static struct session *interrupted;
 static volatile sig_atomic_t interrupted_by;
 static volatile sig_atomic_t is_builder;
 
@@ -22,7 +22,8 @@ static void on_signal(int signal)
         _exit(128 + signal);
     if (!interrupted_by)
         interrupted_by = signal;
-    cancel_raise(interrupted);
+    cancel_raise(&interrupted->cancel);
+    cancel_raise(&interrupted->interrupt);
 }
 
 int session_signal(void)
@@ -35,11 +36,11 @@ void session_enter_builder(void)
     is_builder = 1;
 }
 
-static void catch_signals(struct cancel *cancel)
+static void catch_signals(struct session *s)
 {
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action = { .sa_handler = on_signal };
-    interrupted = cancel;
+    interrupted = s;
     for (size_t i = 0; i < COUNT(signals); i++) {
         struct sigaction old;
         sigaction(signals[i], NULL, &old);
@@ -62,9 +63,10 @@ static void raise_file_limit(void)
 
 int session_init(struct session *s, struct error *err)
 {
-    *s = (struct session){ .cancel.fd = -1, .umask = umask(077) };
+    *s = (struct session){ .cancel.fd = -1, .interrupt.fd = -1, .umask = umask(077) };
     TRY(cancel_init(&s->cancel, err));
-    catch_signals(&s->cancel);
+    TRY(cancel_init(&s->interrupt, err));
+    catch_signals(s);
     raise_file_limit();
     return 0;
 }
@@ -72,6 +74,7 @@ int session_init(struct session *s, struct error *err)
 void session_release(struct session *s)
 {
     registry_client_free(s->registry);
+    registry_client_free(s->cache_registry);
     store_close(&s->store);
     if (s->progress) {
         s->progress->sink->free(s->progress->sink);
@@ -79,6 +82,7 @@ void session_release(struct session *s)
     }
     strvec_release(&s->insecure_hosts);
     cancel_release(&s->cancel);
+    cancel_release(&s->interrupt);
 }
 
 int session_open_store(struct session *s, struct error *err)
@@ -132,17 +136,32 @@ static void explain(void *arg, const char *text)
     fprintf(stderr, "DEBUG: %s\n", text);
 }
 
+struct registry_options session_registry_options(struct session *s)
+{
+    return (struct registry_options){ .places = credential_places_from_environment(),
+                                      .config = registry_places_from_environment(),
+                                      .insecure_hosts = &s->insecure_hosts,
+                                      .progress = s->progress,
+                                      .cancel = &s->cancel,
+                                      .explain = s->debug ? explain : NULL,
+                                      .store = &s->store };
+}
+
 struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {
-        struct registry_options options = { .places = credential_places_from_environment(),
-                                            .config = registry_places_from_environment(),
-                                            .insecure_hosts = &s->insecure_hosts,
-                                            .progress = s->progress,
-                                            .cancel = &s->cancel,
-                                            .explain = s->debug ? explain : NULL,
-                                            .store = &s->store };
+        struct registry_options options = session_registry_options(s);
         s->registry = registry_client_new(&options);
     }
     return s->registry;
+}
+
+struct registry_client *session_cache_registry(struct session *s)
+{
+    if (!s->cache_registry) {
+        struct registry_options options = session_registry_options(s);
+        options.cancel = &s->interrupt;
+        s->cache_registry = registry_client_new(&options);
+    }
+    return s->cache_registry;
 }

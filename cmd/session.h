@@ -15,12 +15,13 @@
 #include "snapshotter/sandbox/sandbox.h"
 
 struct session {
-    struct store store; /* open after session_open_store */
-    struct cancel cancel;
+    struct store store;        /* open after session_open_store */
+    struct cancel cancel;      /* raised by a signal, and by the first error of a build */
+    struct cancel interrupt;   /* by a signal alone: for what goes on when a build has failed */
     struct progress *progress; /* in memory that the builder process shares */
     struct timings *timings;   /* the sink of `progress`, if they are recorded; else NULL */
     bool is_raw_progress;      /* rawjson: nothing else is said on standard error but errors */
-    struct registry_client *registry;
+    struct registry_client *registry, *cache_registry;
     struct strvec insecure_hosts;
     bool debug;                            /* say whose credentials are used, and the like */
     const struct sandbox_options *sandbox; /* of RUN steps; NULL: the default */
@@ -47,5 +48,9 @@ void session_finish_progress(struct session *s);
 /* The builder, which began with a copy of what there was to show, has shown it. */
 void session_forget_progress(struct session *s);
 struct registry_client *session_registry(struct session *s);
+/* Another one, that an error of the build does not stop. */
+struct registry_client *session_cache_registry(struct session *s);
+/* What that client is made of, for one more. */
+struct registry_options session_registry_options(struct session *s);
 
 #endif

@@ -4,24 +4,37 @@
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/str.h"
-#include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
 struct transfer_values {
-    const char *progress, *output, *format;
-    bool quiet, debug;
+    const char *progress, *output, *format, *platform;
+    bool quiet, debug, all_tags;
     struct strvec insecure;
 };
 
 #define VALUE(member) offsetof(struct transfer_values, member)
-static const struct option network_options[] = {
-    { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the digest and nothing else" },
-    { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },
-    { "insecure-registry", 0, OPTION_LIST, VALUE(insecure), "HOST",
-      "registry that may speak http" },
-    { "debug", 'D', OPTION_FLAG, VALUE(debug), NULL, "say whose credentials are used, and why" },
+#define NETWORK_OPTIONS                                                                            \
+    { "quiet", 'q', OPTION_FLAG, VALUE(quiet), NULL, "print the digest and nothing else" },        \
+        { "progress", 0, OPTION_TEXT, VALUE(progress), "MODE", "auto, plain, tty, quiet" },        \
+        { "insecure-registry", 0,      OPTION_LIST,                                                \
+          VALUE(insecure),     "HOST", "registry that may speak http" },                           \
+    {                                                                                              \
+        "debug", 'D', OPTION_FLAG, VALUE(debug), NULL, "say whose credentials are used, and why"   \
+    }
+
+static const struct option pull_options[] = {
+    { "platform", 0, OPTION_TEXT, VALUE(platform), "OS/ARCH",
+      "platform of the image (default: this host's)" },
+    NETWORK_OPTIONS,
+    { .name = NULL },
+};
+static const struct option push_options[] = {
+    { "all-tags", 'a', OPTION_FLAG, VALUE(all_tags), NULL,
+      "push all images of the store with that name" },
+    NETWORK_OPTIONS,
     { .name = NULL },
 };
 static const struct option save_options[] = {
@@ -48,9 +61,13 @@ static int one_name(const struct strvec *args, const char *usage, struct error *
 
 static int pull_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
+    const struct transfer_values *v = values;
+    struct platform platform = platform_host();
     TRY(one_name(args, "mlbuild pull IMAGE", err));
-    TRY(open_session(s, values, err));
-    TRY(base_image_pull(s, args->items[0], true, err));
+    if (v->platform)
+        TRY(platform_parse(v->platform, &platform, err));
+    TRY(open_session(s, v, err));
+    TRY(base_image_pull(s, args->items[0], &platform, err));
     TRY(layout_refresh_store(&s->store, err));
     session_finish_progress(s);
     return store_sync(&s->store, err);
@@ -60,28 +77,10 @@ const struct command command_pull = {
     .name = "pull",
     .usage = "IMAGE",
     .summary = "bring an image into the store, for builds without network",
-    .options = network_options,
+    .options = pull_options,
     .values_size = sizeof(struct transfer_values),
     .run = pull_run,
 };
-
-/* Finds, packs and records the image that `name` means. */
-static int load_packed(struct session *s, const char *name, struct image_record *out,
-                       struct error *err)
-{
-    TRY(export_find(s, name, out, err));
-    auto_free char *full = xstrdup(out->name);
-    if (!image_is_packed(out, &s->store)) {
-        TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
-        free(out->name);
-        out->name = take_ptr(full);
-        out->has_manifest = false;
-    }
-    if (!out->has_manifest)
-        TRY(image_put_manifest(out, &s->store, NULL, err));
-    TRY(image_store_put(&s->store, out, err));
-    return layout_refresh_store(&s->store, err);
-}
 
 static int no_name_to_push(const char *id, struct error *err)
 {
@@ -97,7 +96,7 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
     auto_(image_record) struct image_record image = { 0 };
     auto_(reference) struct reference typed = { 0 };
     auto_(error) struct error no_name = { 0 };
-    TRY(load_packed(s, name, &image, err));
+    TRY(export_find_packed(s, name, &image, err));
     /* By id: the image goes out without a name, or as what it is tagged. */
     bool by_name = reference_parse(name, &typed, &no_name) == 0;
     auto_free char *full = by_name ? reference_print(&typed) : NULL;
@@ -105,7 +104,7 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
         strvec_push(&names, full && strcmp(full, image.name) == 0 ? full : image.name);
     else if (output->type == OUTPUT_REGISTRY)
         return no_name_to_push(name, err);
-    TRY(export_image(s, &image, &names, output, err));
+    TRY(export_image(s, &image, &names, output, NULL, err));
     session_finish_progress(s);
     TRY(store_sync(&s->store, err));
     digest_print(&image.manifest, digest);
@@ -116,14 +115,53 @@ static int export_as(struct session *s, const struct transfer_values *v, const c
     return 0;
 }
 
+struct tag_search {
+    const struct reference *wanted;
+    struct strvec *found;
+};
+
+static int collect_tag(void *arg, const struct image_record *image, struct error *err)
+{
+    struct tag_search *search = arg;
+    auto_(error) struct error no_name = { 0 };
+    auto_(reference) struct reference ref = { 0 };
+    (void)err;
+    if (reference_parse(image->name, &ref, &no_name) == 0 && ref.tag && !ref.digest &&
+        strcmp(ref.host, search->wanted->host) == 0 &&
+        strcmp(ref.repository, search->wanted->repository) == 0)
+        strvec_push(search->found, image->name);
+    return 0;
+}
+
+/* The names of the store that differ from `name` in the tag alone. */
+static int find_tags(struct session *s, const char *name, struct strvec *out, struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    struct tag_search search = { .wanted = &ref, .found = out };
+    TRY(reference_parse(name, &ref, err));
+    if (ref.digest || strchr(path_base(name), ':')) {
+        error_set(err, ERROR_USAGE, 0, "%s: tag can't be used with --all-tags/-a", name);
+        return error_hint(err, "mlbuild push -a NAME, without a tag");
+    }
+    TRY(image_store_each(&s->store, collect_tag, &search, err));
+    if (out->count == 0)
+        return error_set(err, ERROR_NOT_FOUND, 0, "no image %s in the store, of any tag", name);
+    return 0;
+}
+
 static int push_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
+    const struct transfer_values *v = values;
     struct output output = { .type = OUTPUT_REGISTRY };
+    auto_(strvec) struct strvec tags = { 0 };
     if (args->count == 0)
         return error_set(err, ERROR_USAGE, 0, "mlbuild push IMAGE...");
-    TRY(open_session(s, values, err));
-    for (size_t i = 0; i < args->count; i++)
-        TRY(export_as(s, values, args->items[i], &output, err));
+    TRY(open_session(s, v, err));
+    for (size_t i = 0; v->all_tags && i < args->count; i++)
+        TRY(find_tags(s, args->items[i], &tags, err));
+    const struct strvec *names = v->all_tags ? &tags : args;
+    for (size_t i = 0; i < names->count; i++)
+        TRY(export_as(s, v, names->items[i], &output, err));
     return 0;
 }
 
@@ -131,7 +169,7 @@ const struct command command_push = {
     .name = "push",
     .usage = "IMAGE...",
     .summary = "push images to the registries that their names say",
-    .options = network_options,
+    .options = push_options,
     .values_size = sizeof(struct transfer_values),
     .run = push_run,
 };

@@ -12,7 +12,8 @@ declare -A packages=(
     [test]="libcmocka-dev bats skopeo umoci buildah podman runc crun docker.io docker-registry
         apache2-utils busybox-static uidmap python3 openssl curl attr acl libcap2-bin util-linux
         bsdutils procps xz-utils bzip2 zstd openssh-client binutils clang libclang-rt-14-dev clang-format clang-tidy
-        e2fsprogs mount"
+        e2fsprogs mount iproute2 qemu-user-static binfmt-support
+        python3-yaml python3-jsonschema golang-github-opencontainers-image-spec-dev"
 )
 [ "$(dpkg --print-architecture)" != amd64 ] || packages[build]+=" libisal-dev"
 

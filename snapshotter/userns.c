@@ -355,10 +355,10 @@ static int start(struct child *c, const sigset_t *mask, struct error *err)
     return 0;
 }
 
-int userns_run(const struct id_map *map, int (*fn)(void *arg), void *arg, struct cancel *cancel,
+int userns_run(const struct id_map *map, const struct userns_job *job, struct cancel *cancel,
                int *out_status, struct error *err)
 {
-    struct child c = { map, fn, arg, -1, -1 };
+    struct child c = { map, job->fn, job->arg, -1, -1 };
     struct wait_state w = { 0 };
     sigset_t stop;
     sigset_t before;
@@ -369,6 +369,8 @@ int userns_run(const struct id_map *map, int (*fn)(void *arg), void *arg, struct
     if (rc == 0) {
         rc = enter(&c, err);
         close(c.fd); /* a child that still prepares itself ends on this */
+        if (rc == 0 && job->beside)
+            job->beside(job->arg);
         if (rc == 0)
             child_wait(&c, signal_fd, cancel, &w);
         /* What a child that never got to `fn` ended with is no status of `fn`. */

@@ -24,11 +24,19 @@
 #include "lib/base/error.h"
 #include "snapshotter/id_map.h"
 
-/* Runs `fn` as described and waits. 0 with *out_status = what fn returned (its low 8 bits), or
+/* What runs: `fn` in the child; `beside`, if it is not NULL, in the planner once the child is on
+ * its way: threads that it starts are none of the child's. */
+struct userns_job {
+    int (*fn)(void *arg);
+    void (*beside)(void *arg);
+    void *arg; /* of both */
+};
+
+/* Runs it as described and waits. 0 with *out_status = what fn returned (its low 8 bits), or
  * 128 + the signal that killed the child; -1 if the namespace could not be had (HOST, with a hint
  * that names the command which would lift it) or the child had to be killed (CANCELLED). `cancel`
  * may be NULL. The child is single-threaded even if the caller is not. */
-int userns_run(const struct id_map *map, int (*fn)(void *arg), void *arg, struct cancel *cancel,
+int userns_run(const struct id_map *map, const struct userns_job *job, struct cancel *cancel,
                int *out_status, struct error *err) MUST_CHECK;
 
 #endif

@@ -34,7 +34,7 @@ struct lower_options {
     const struct map *labels;     /* --label: char * values, set last. NULL: none */
     const char *target;           /* a stage's name or number; NULL: the last stage */
     struct platform platform;     /* to build for */
-    bool platform_given;          /* by the caller: a base image for another one is a fault */
+    bool platform_given;          /* by the caller: the image is called so whatever its base is */
     struct image_resolver *resolver;
     struct source_fetcher *fetcher;    /* of ADD's URLs and git repositories */
     enum network_mode network;         /* of a RUN that does not choose */

@@ -69,11 +69,12 @@ int from_source(struct lowering *l, struct stage_state *s, const struct instruct
     return 0;
 }
 
-static void set_platform(struct stage_state *s)
+static void set_platform(const struct lowering *l, struct stage_state *s)
 {
     struct platform *p = &s->config.platform;
+    bool is_given = s->platform_given || l->options->platform_given;
     bool other = strcmp(p->os, s->platform.os) != 0 || strcmp(p->arch, s->platform.arch) != 0;
-    if (!p->os[0] || !p->arch[0] || (s->platform_given && (other || s->platform.variant[0])))
+    if (!p->os[0] || !p->arch[0] || (is_given && (other || s->platform.variant[0])))
         *p = s->platform;
 }
 
@@ -91,7 +92,7 @@ static void begin_with_defaults(struct lowering *l, struct stage_state *s)
     char *dir = path_absolute("/", stage_working_dir(s));
     free(s->config.working_dir);
     s->config.working_dir = dir;
-    set_platform(s);
+    set_platform(l, s);
 }
 
 /* What an image's or a stage's config must not pass on. */

@@ -150,6 +150,7 @@ int lower_run(struct lowering *l, struct stage_state *s, const struct instructio
         .private_env = l->private_env,
         .cwd = arena_strdup(l->arena, stage_working_dir(s)),
         .user = arena_strdup(l->arena, s->config.user ? s->config.user : ""),
+        .platform = s->config.platform,
         .network = network_of(l, &flags),
         .insecure = flags.insecure,
         .mounts = mounts.items,

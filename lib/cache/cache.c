@@ -118,6 +118,15 @@ void cache_key_add_text(struct cache_key *k, const char *what, const char *text)
     strvec_pushf(&k->recipe, "%s %s", what, text);
 }
 
+void cache_key_add_input(struct cache_key *k, const char *name, const struct digest *key)
+{
+    char text[DIGEST_TEXT_SIZE];
+    digest_print(key, text);
+    hasher_add_text(k->hasher, "input");
+    hasher_add_text(k->hasher, text);
+    strvec_pushf(&k->recipe, "input %s %s", text, name);
+}
+
 void cache_key_finish(struct cache_key *k, struct digest *out)
 {
     hasher_finish(k->hasher, out);

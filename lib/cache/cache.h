@@ -52,6 +52,9 @@ struct cache_key {
 struct cache_key cache_key_begin(const char *kind);
 void cache_key_add_digest(struct cache_key *k, const char *what, const struct digest *d);
 void cache_key_add_text(struct cache_key *k, const char *what, const char *text);
+/* What a step rests on: `name`, which may change while it stays the same, is in the recipe alone.
+ */
+void cache_key_add_input(struct cache_key *k, const char *name, const struct digest *key);
 void cache_key_finish(struct cache_key *k, struct digest *out);
 void cache_key_release(struct cache_key *k);
 DEFINE_AUTO(cache_key, struct cache_key, cache_key_release(value))

@@ -145,9 +145,14 @@ int js_get_u64(const js *object, const char *key, bool required, uint64_t *out, 
             return error_set(err, ERROR_CORRUPT, 0, "\"%s\" is missing", key);
         return 0;
     }
+    return js_to_u64(value, out, err) < 0 ? error_wrap(err, "\"%s\"", key) : 0;
+}
+
+int js_to_u64(const js *value, uint64_t *out, struct error *err)
+{
     json_int_t number = json_integer_value(value);
     if (!json_is_integer(value) || number < 0 || number > JS_INTEGER_MAX)
-        return error_set(err, ERROR_CORRUPT, 0, "\"%s\" is not a whole number from 0 to 2^53", key);
+        return error_set(err, ERROR_CORRUPT, 0, "not a whole number from 0 to 2^53");
     *out = (uint64_t)number;
     return 0;
 }

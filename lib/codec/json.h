@@ -50,6 +50,8 @@ int js_get_digest(const js *object, const char *key, struct digest *out,
 /* A number that is an integer from 0 to 2^53. */
 int js_get_u64(const js *object, const char *key, bool required, uint64_t *out,
                struct error *err) MUST_CHECK;
+/* The value itself, that of an array. */
+int js_to_u64(const js *value, uint64_t *out, struct error *err) MUST_CHECK;
 
 /* An integer of any sign; *out is left alone when it is missing. */
 int js_get_i64(const js *object, const char *key, int64_t *out, struct error *err) MUST_CHECK;

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/exporter/cache_table.h"
 #include "lib/store/blob.h"
 
 /* One layer on its way into the record; layer->has_epoch is what its times are clamped to. */
@@ -10,7 +11,7 @@ struct layer_job {
     const struct image_request *request;
     const struct face_options *faces;
     struct image_record_layer *layer;
-    const struct image_layer *base; /* of a base image, or NULL */
+    const struct image_layer *base; /* as others made it, or NULL */
     struct blob_provider *provider;
     unsigned progress;
     bool found;
@@ -41,14 +42,14 @@ static bool is_packed_otherwise(const struct layer_job *job)
     return now != job->faces->packing.compression;
 }
 
-/* A base layer that came packed passes to the output bit for bit, unless that is not wanted. */
+/* A layer that came packed passes to the output bit for bit, unless that is not wanted. */
 static int base_face(struct layer_job *job, struct error *err)
 {
     const struct face_options *o = job->faces;
     job->layer->diff_id = job->base->diff_id;
     set_blob(job->layer, &job->base->blob);
-    bool is_wanted = o->pack || o->fetch;
-    job->found = !is_wanted || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
+    job->layer->tar_size = job->base->tar_size;
+    job->found = !o->fetch || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
     if (!job->found && o->snapshotter) {
         job->found = true;
         TRY(job->provider->fetch(job->provider, &job->base->blob, job->progress, err));
@@ -90,26 +91,27 @@ static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *po
     return rc;
 }
 
-static int make_layers(const struct image_request *r, struct image_record *image, unsigned progress,
-                       bool *out_found, struct error *err)
+int image_make_layers(const struct image_request *request, struct image_record *out,
+                      unsigned progress, bool *out_found, struct error *err)
 {
-    const struct layer_list *layers = &r->result->layers;
+    const struct layer_list *layers = &request->result->layers;
     auto_free struct layer_job *jobs = xcalloc(layers->count, sizeof *jobs);
-    image->layer_count = layers->count;
-    image->layers = xcalloc(layers->count, sizeof *image->layers);
+    out->layer_count = layers->count;
+    out->layers = xcalloc(layers->count, sizeof *out->layers);
     for (size_t i = 0; i < layers->count; i++) {
-        jobs[i] = (struct layer_job){
-            .request = r, .faces = &r->faces, .progress = progress, .layer = &image->layers[i]
-        };
-        snprintf(image->layers[i].id, sizeof image->layers[i].id, "%s", layers->ids[i]);
+        jobs[i] = (struct layer_job){ .request = request,
+                                      .faces = &request->faces,
+                                      .progress = progress,
+                                      .layer = &out->layers[i] };
+        snprintf(out->layers[i].id, sizeof out->layers[i].id, "%s", layers->ids[i]);
         const struct resolved_image *origin = NULL;
-        jobs[i].base = graph_find_layer(&r->definition->graph, layers->ids[i], &origin);
+        jobs[i].base = solver_find_layer(request->solver, layers->ids[i], &origin);
         jobs[i].provider = origin ? origin->provider : NULL;
-        image->layers[i].has_epoch =
-            jobs[i].base ? jobs[i].base->has_epoch : r->faces.diff.has_epoch;
-        image->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : r->faces.diff.epoch_s;
+        out->layers[i].has_epoch =
+            jobs[i].base ? jobs[i].base->has_epoch : request->faces.diff.has_epoch;
+        out->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : request->faces.diff.epoch_s;
     }
-    return run_jobs(jobs, layers->count, r->faces.pool, out_found, err);
+    return run_jobs(jobs, layers->count, request->faces.pool, out_found, err);
 }
 
 /* Entries that this build added get times: the epoch if there is one; else a layer's own, others
@@ -145,6 +147,20 @@ static void fill_times(const struct image_request *r, struct image_config *confi
         xstrdup(config->history_count ? config->history[config->history_count - 1].created : start);
 }
 
+/* The text with what other builders may want to know. */
+static int tell_steps(const struct image_request *r, const struct image_record *image,
+                      struct strbuf *text, struct error *err)
+{
+    auto_(shared_table) struct shared_table table = { 0 };
+    auto_(js) js *document = NULL;
+    TRY(js_parse(text->buf, text->len, "the configuration", &document, err));
+    cache_table_add_all(&table, r, image);
+    shared_table_print(&table, document);
+    strbuf_clear(text);
+    js_print_in_order(document, 0, text);
+    return 0;
+}
+
 static int put_config(const struct image_request *r, struct image_record *image, struct error *err)
 {
     auto_(image_config) struct image_config config;
@@ -155,6 +171,8 @@ static int put_config(const struct image_request *r, struct image_record *image,
         image_config_add_diff_id(&config, &image->layers[i].diff_id);
     fill_times(r, &config);
     image_config_print(&config, &text);
+    if (r->tells_steps && r->result)
+        TRY(tell_steps(r, image, &text, err));
     image->created = xstrdup(config.created);
     return blob_put(r->faces.store, text.buf, text.len, &image->config, err);
 }
@@ -172,7 +190,7 @@ int image_assemble(const struct image_request *request, struct image_record *out
     metered.faces.meter = &meter;
     *out_found = true;
     if (request->result)
-        rc = make_layers(&metered, &image, progress, out_found, err);
+        rc = image_make_layers(&metered, &image, progress, out_found, err);
     if (rc == 0 && *out_found)
         rc = put_config(request, &image, err);
     if (rc == 0)

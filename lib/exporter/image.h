@@ -11,19 +11,29 @@
 #include "lib/solver/solver.h"
 #include "lib/store/image_store.h"
 
+/* Told of a blob of the image that is in the store, before the image is done. Any thread. */
+typedef void image_blob_fn(void *arg, const struct descriptor *blob);
+
 struct image_request {
     const struct definition *definition;
+    const struct solver *solver; /* of `result` */
     const struct result *result; /* NULL: an image without layers */
     struct face_options faces;
+    bool tells_steps; /* the configuration says which steps made it, for a shared cache */
     struct progress *progress;
+    image_blob_fn *on_blob; /* of layers that this build has packed; NULL: nobody wants to know */
+    void *on_blob_arg;
 };
 
 /* Makes the record (without a name) and stores the configuration. *out_found is false if something
- * is not known yet and faces.snapshotter is NULL. With faces.pack every layer has a blob in the
- * store: base layers are fetched as they are, ours are packed, side by side; with faces.fetch the
- * base layers have, so that a named image does not depend on where its base came from. */
+ * is not known yet and faces.snapshotter is NULL. With faces.pack our layers have a blob in the
+ * store: they are packed, side by side; with faces.fetch those of others have (of the base, of a
+ * shared cache), so that a named image does not depend on where they came from. */
 int image_assemble(const struct image_request *request, struct image_record *out, bool *out_found,
                    struct error *err) MUST_CHECK;
+/* Of that the layers alone, as request->faces says. */
+int image_make_layers(const struct image_request *request, struct image_record *out,
+                      unsigned progress, bool *out_found, struct error *err) MUST_CHECK;
 
 /* Packs the layers of a recorded image that have no blob. */
 int image_pack(struct image_record *image, const struct face_options *faces,

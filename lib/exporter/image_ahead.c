@@ -17,20 +17,29 @@ struct ahead_job {
     char id[LAYER_ID_SIZE]; /* to be packed */
 };
 
+/* Packs a layer, and tells of it. */
+static void pack_layer(const struct image_request *request, const char *id)
+{
+    auto_(error) struct error ignored = { 0 };
+    struct layer_face face = { 0 };
+    bool found = false;
+    if (layer_face_get(&request->faces, id, &face, &found, &ignored) == 0 && found &&
+        face.has_blob && request->on_blob)
+        request->on_blob(request->on_blob_arg, &face.blob);
+}
+
 static void run_job(void *arg)
 {
     auto_free struct ahead_job *job = arg;
     const struct face_options *faces = &job->ahead->request->faces;
     auto_(error) struct error ignored = { 0 };
-    struct layer_face face;
-    bool found = false;
     if (cancel_is_raised(faces->cancel))
         return;
     if (job->base) {
         (void)!job->provider->fetch(job->provider, &job->base->blob, job->ahead->progress,
                                     &ignored);
     } else {
-        (void)!layer_face_get(faces, job->id, &face, &found, &ignored);
+        pack_layer(job->ahead->request, job->id);
     }
 }
 
@@ -52,8 +61,7 @@ static void fetch_base(struct image_ahead *a, const struct resolved_image *image
     }
 }
 
-struct image_ahead *image_ahead_start(const struct image_request *request,
-                                      const struct solver *solver)
+struct image_ahead *image_ahead_start(const struct image_request *request)
 {
     struct image_ahead *a = xcalloc(1, sizeof *a);
     const struct vertex *v = request->definition->target;
@@ -61,18 +69,18 @@ struct image_ahead *image_ahead_start(const struct image_request *request,
     job_group_init(&a->group, request->faces.pool);
     while (v && v->kind != OP_IMAGE)
         v = v->inputs[0];
-    if (v && !solver_will_run(solver, v) && v->image.image->provider &&
-        (request->faces.pack || request->faces.fetch))
+    if (v && !solver_will_run(request->solver, v) && v->image.image->provider &&
+        request->faces.fetch)
         fetch_base(a, v->image.image);
     return a;
 }
 
-void image_ahead_layer(void *arg, const char *id)
+void image_ahead_result(struct image_ahead *a, const struct vertex *v)
 {
-    struct image_ahead *a = arg;
+    const struct layer_list *layers = &solver_result(a->request->solver, v)->layers;
     struct ahead_job *job = xcalloc(1, sizeof *job);
     *job = (struct ahead_job){ .ahead = a };
-    snprintf(job->id, sizeof job->id, "%s", id);
+    snprintf(job->id, sizeof job->id, "%s", layers->ids[layers->count - 1]);
     job_group_submit(&a->group, run_job, job);
 }
 

@@ -4,7 +4,7 @@
  * fetched from the start, a finished layer is packed (or hashed) at once. image_assemble then finds
  * it all. What goes wrong here is not told: image_assemble meets it again.
  *
- *     image_ahead_start -> image_ahead_layer, from any thread ... -> image_ahead_wait
+ *     image_ahead_start -> image_ahead_result, from any thread ... -> image_ahead_wait
  */
 #ifndef LIB_EXPORTER_IMAGE_AHEAD_H
 #define LIB_EXPORTER_IMAGE_AHEAD_H
@@ -13,12 +13,11 @@
 
 struct image_ahead;
 
-/* `request` is borrowed, and complete but for its result; `solver` has a plan: what it will unpack
- * it fetches itself. */
-struct image_ahead *image_ahead_start(const struct image_request *request,
-                                      const struct solver *solver);
-/* The image will have the layer `id`, which is there. `arg` is the struct image_ahead. */
-void image_ahead_layer(void *arg, const char *id);
+/* `request` is borrowed, and complete but for its result; its solver has a plan: what that will
+ * unpack it fetches itself. */
+struct image_ahead *image_ahead_start(const struct image_request *request);
+/* The image will have the layer that `v` has made. */
+void image_ahead_result(struct image_ahead *a, const struct vertex *v);
 /* Waits for all, and frees it. */
 void image_ahead_wait(struct image_ahead *a);
 DEFINE_AUTO(image_ahead, struct image_ahead *, image_ahead_wait(*value))

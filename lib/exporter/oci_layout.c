@@ -14,14 +14,24 @@
 
 static const char layout_file[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
-static void add_entry(struct index *index, const struct image_record *image, const char *name)
+static struct descriptor manifest_of(const struct image_record *image)
+{
+    return (struct descriptor){ media_type_parse(image->manifest_type), image->manifest,
+                                image->manifest_size };
+}
+
+static struct descriptor root_of(const struct layout_export *e)
+{
+    return e->image ? manifest_of(e->image) : e->index->descriptor;
+}
+
+static void add_entry(struct index *index, const struct descriptor *root, const char *name)
 {
     auto_(error) struct error ignored = { 0 };
     auto_(reference) struct reference ref = { 0 };
     index->entries = xreallocarray(index->entries, index->count + 1, sizeof *index->entries);
     struct index_entry *e = &index->entries[index->count++];
-    *e = (struct index_entry){ .descriptor = { media_type_parse(image->manifest_type),
-                                               image->manifest, image->manifest_size } };
+    *e = (struct index_entry){ .descriptor = *root };
     if (!name)
         return;
     e->image_name = xstrdup(name);
@@ -29,13 +39,20 @@ static void add_entry(struct index *index, const struct image_record *image, con
         e->ref_name = xstrdup(ref.tag);
 }
 
+/* One entry for each name, or one without. */
+static void add_entries(struct index *index, const struct layout_export *e)
+{
+    struct descriptor root = root_of(e);
+    for (size_t i = 0; i < e->names->count; i++)
+        add_entry(index, &root, e->names->items[i]);
+    if (e->names->count == 0)
+        add_entry(index, &root, NULL);
+}
+
 static void print_index(const struct layout_export *e, struct strbuf *out)
 {
     auto_(index) struct index index = { 0 };
-    for (size_t i = 0; i < e->names->count; i++)
-        add_entry(&index, e->image, e->names->items[i]);
-    if (e->names->count == 0)
-        add_entry(&index, e->image, NULL);
+    add_entries(&index, e);
     index_print(&index, out);
 }
 
@@ -65,8 +82,7 @@ static void print_docker_manifest(const struct layout_export *e, struct strbuf *
     js_print(list, 0, out);
 }
 
-/* All blobs of the image, sorted by name, each once; the caller frees them. */
-static struct digest *all_blobs(const struct image_record *image, size_t *out_count)
+static struct digest *blobs_of(const struct image_record *image, size_t *out_count)
 {
     size_t count = 0;
     struct digest *blobs = xcalloc(image->layer_count + 2, sizeof *blobs);
@@ -74,13 +90,30 @@ static struct digest *all_blobs(const struct image_record *image, size_t *out_co
     blobs[count++] = image->config;
     for (size_t i = 0; i < image->layer_count; i++)
         blobs[count++] = image->layers[i].blob;
-    for (size_t i = 1; i < count; i++) {
-        for (size_t k = i; k > 0 && memcmp(&blobs[k - 1], &blobs[k], sizeof *blobs) > 0; k--) {
-            struct digest swap = blobs[k];
-            blobs[k] = blobs[k - 1];
-            blobs[k - 1] = swap;
-        }
-    }
+    *out_count = count;
+    return blobs;
+}
+
+static struct digest *blobs_of_index(const struct layout_index *index, size_t *out_count)
+{
+    struct digest *blobs = xcalloc(index->blob_count + 1, sizeof *blobs);
+    blobs[0] = index->descriptor.digest;
+    memcpy(blobs + 1, index->blobs, index->blob_count * sizeof *blobs);
+    *out_count = index->blob_count + 1;
+    return blobs;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct digest));
+}
+
+/* All blobs that leave, sorted by name, each once; the caller frees them. */
+static struct digest *all_blobs(const struct layout_export *e, size_t *out_count)
+{
+    size_t count = 0;
+    struct digest *blobs = e->image ? blobs_of(e->image, &count) : blobs_of_index(e->index, &count);
+    qsort(blobs, count, sizeof *blobs, by_bytes);
     size_t unique = 0;
     for (size_t i = 0; i < count; i++) {
         if (unique == 0 || !digest_equal(&blobs[unique - 1], &blobs[i]))
@@ -122,7 +155,7 @@ int layout_write_tar(const struct layout_export *e, struct writer *out, struct e
 {
     size_t count = 0;
     struct tar_writer tar = tar_writer_init(out);
-    auto_free struct digest *blobs = all_blobs(e->image, &count);
+    auto_free struct digest *blobs = all_blobs(e, &count);
     auto_(strbuf) struct strbuf index = STRBUF_INIT;
     auto_(strbuf) struct strbuf docker = STRBUF_INIT;
     TRY(tar_directory(&tar, "blobs", err));
@@ -130,9 +163,11 @@ int layout_write_tar(const struct layout_export *e, struct writer *out, struct e
     for (size_t i = 0; i < count; i++)
         TRY(tar_blob(e, &tar, &blobs[i], err));
     print_index(e, &index);
-    print_docker_manifest(e, &docker);
     TRY(tar_text(&tar, "index.json", index.buf, index.len, err));
-    TRY(tar_text(&tar, "manifest.json", docker.buf, docker.len, err));
+    if (e->image) {
+        print_docker_manifest(e, &docker);
+        TRY(tar_text(&tar, "manifest.json", docker.buf, docker.len, err));
+    }
     TRY(tar_text(&tar, "oci-layout", layout_file, sizeof layout_file - 1, err));
     return tar_writer_finish(&tar, err);
 }
@@ -172,7 +207,8 @@ static bool is_replaced(const struct index_entry *old, const struct layout_expor
         if (old->image_name && strcmp(old->image_name, e->names->items[i]) == 0)
             return true;
     }
-    return digest_equal(&old->descriptor.digest, &e->image->manifest) &&
+    struct descriptor root = root_of(e);
+    return digest_equal(&old->descriptor.digest, &root.digest) &&
            (!old->image_name || e->names->count == 0);
 }
 
@@ -197,10 +233,7 @@ static int merge_index(const struct layout_export *e, int dir_fd, struct strbuf 
         merged.entries[merged.count++] = old.entries[i];
         old.entries[i].ref_name = old.entries[i].image_name = NULL;
     }
-    for (size_t i = 0; i < e->names->count; i++)
-        add_entry(&merged, e->image, e->names->items[i]);
-    if (e->names->count == 0)
-        add_entry(&merged, e->image, NULL);
+    add_entries(&merged, e);
     index_print(&merged, out);
     index_release(&merged);
     return 0;
@@ -211,7 +244,7 @@ int layout_write_dir(const struct layout_export *e, int dir_fd, struct error *er
     size_t count = 0;
     auto_close int blobs = -1;
     auto_close int sha256 = -1;
-    auto_free struct digest *list = all_blobs(e->image, &count);
+    auto_free struct digest *list = all_blobs(e, &count);
     auto_(strbuf) struct strbuf index = STRBUF_INIT;
     TRY(open_dir(dir_fd, "blobs", &blobs, err));
     TRY(open_dir(blobs, "sha256", &sha256, err));
@@ -232,8 +265,10 @@ static int refresh_image(void *arg, const struct image_record *image, struct err
     struct refresh *r = arg;
     (void)err;
     if (image->has_manifest && blob_exists(r->store, &image->manifest, image->manifest_size) &&
-        image_is_packed(image, r->store))
-        add_entry(&r->index, image, image_record_has_name(image) ? image->name : NULL);
+        image_is_packed(image, r->store)) {
+        struct descriptor manifest = manifest_of(image);
+        add_entry(&r->index, &manifest, image_record_has_name(image) ? image->name : NULL);
+    }
     return 0;
 }
 

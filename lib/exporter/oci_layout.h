@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci_layout: a packed image with a manifest leaves the store as an OCI image layout: a directory,
- * one tarball, or the index of the store itself. The tarball is a hybrid: with `manifest.json`
- * beside, so that docker load, podman load, skopeo (oci-archive:, docker-archive:) and ctr read it
- * (spec 6.7).
+ * oci_layout: a packed image with a manifest, or an index of several, leaves the store as an OCI
+ * image layout: a directory, one tarball, or the index of the store itself. An image's tarball is a
+ * hybrid: with `manifest.json` beside, so that docker load, podman load, skopeo (oci-archive:,
+ * docker-archive:) and ctr read it (spec 6.7).
  *
  * The same image and names give the same bytes.
  */
@@ -12,14 +12,23 @@
 
 #include "lib/base/cancel.h"
 #include "lib/base/strvec.h"
+#include "lib/oci/descriptor.h"
 #include "lib/store/image_store.h"
+
+/* An index, whose text is in the store, and the blobs of all that it lists. */
+struct layout_index {
+    struct descriptor descriptor;
+    const struct digest *blobs;
+    size_t blob_count;
+};
 
 struct layout_export {
     const struct store *store;
-    const struct image_record *image; /* packed, has_manifest */
-    const struct strvec *names;       /* full references it is known by; may be empty */
-    struct meter *meter;              /* of what is copied into a directory; may be NULL */
-    const struct cancel *cancel;      /* asked while that is copied; may be NULL */
+    const struct image_record *image; /* packed, has_manifest; or NULL: */
+    const struct layout_index *index;
+    const struct strvec *names;  /* full references it is known by; may be empty */
+    struct meter *meter;         /* of what is copied into a directory; may be NULL */
+    const struct cancel *cancel; /* asked while that is copied; may be NULL */
 };
 
 /* Writes the tarball to `out`. */

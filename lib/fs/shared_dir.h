@@ -21,6 +21,9 @@ struct shared_dir {
  * SYSTEM. */
 int shared_dir_of(const struct walk_item *item, struct shared_dir **last, struct shared_dir **out,
                   struct error *err) MUST_CHECK;
+/* The same for the directory of an entry `path` below `root_fd`, no links on the way. */
+int shared_dir_below(int root_fd, const char *path, struct shared_dir **last,
+                     struct shared_dir **out, struct error *err) MUST_CHECK;
 /* From any thread; NULL is allowed. */
 void shared_dir_drop(struct shared_dir *dir);
 

@@ -39,6 +39,9 @@ static void hash_exec(struct hasher *h, const struct op_exec *op)
     hash_list(h, op->env);
     hasher_add_text(h, op->cwd);
     hasher_add_text(h, op->user);
+    hasher_add_text(h, op->platform.os);
+    hasher_add_text(h, op->platform.arch);
+    hasher_add_text(h, op->platform.variant);
     hasher_add_u64(h, (uint64_t)op->network);
     hasher_add_u64(h, op->insecure);
     hasher_add_text(h, op->settings);

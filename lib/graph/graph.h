@@ -84,6 +84,7 @@ struct op_exec {
     const char *const *private_env; /* the same, but in no cache key (proxies); may be NULL */
     const char *cwd;                /* absolute */
     const char *user;               /* "user[:group]" as written, "" is root */
+    struct platform platform;       /* of the programs; no `arch`: whatever this host runs */
     enum network_mode network;
     bool insecure;                   /* --security=insecure: all capabilities, nothing masked */
     const struct exec_mount *mounts; /* by target, parents first; each target once */

@@ -6,6 +6,7 @@
 #ifndef LIB_GRAPH_IMAGE_RESOLVER_H
 #define LIB_GRAPH_IMAGE_RESOLVER_H
 
+#include "lib/codec/pack.h"
 #include "lib/oci/blob_provider.h"
 #include "lib/oci/image_config.h"
 
@@ -17,7 +18,10 @@ struct image_layer {
     char id[LAYER_ID_SIZE];
     struct digest diff_id;
     struct descriptor blob; /* as it was delivered; size 0: this layer has never been packed */
-    bool has_epoch;         /* never packed: its diff_id is that of the files clamped to: */
+    uint64_t tar_size;      /* bytes of the plain tar; 0: not known */
+    char
+        layout[PACK_LAYOUT_SIZE]; /* of the blob's bytes, if we have packed it somewhere; else "" */
+    bool has_epoch;               /* never packed: its diff_id is that of the files clamped to: */
     int64_t epoch_s;
 };
 

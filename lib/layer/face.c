@@ -155,20 +155,37 @@ static int make(const struct face_options *o, const char *id, const struct diges
     return layer_face_put(o, &o->packing, id, out, err);
 }
 
-int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
-                   bool *out_found, struct error *err)
+static bool find(const struct face_options *o, const char *id, struct layer_face *out)
 {
     struct packed_layer packed;
     *out = (struct layer_face){ 0 };
-    *out_found = find_diff_id(o, id, out) && (!o->pack || find_blob(o, id, out));
-    if (*out_found)
+    return (find_diff_id(o, id, out) && (!o->pack || find_blob(o, id, out))) ||
+           (packed_layer_find(o->store, id, &packed) && find_packed(o, id, &packed, out));
+}
+
+static int find_or_make(const struct face_options *o, const char *id, struct layer_face *out,
+                        struct error *err)
+{
+    struct packed_layer packed;
+    if (find(o, id, out))
         return 0;
     bool is_packed = packed_layer_find(o->store, id, &packed);
-    *out_found = is_packed && find_packed(o, id, &packed, out);
+    return make(o, id, is_packed ? &packed.blob : NULL, out, err);
+}
+
+int layer_face_get(const struct face_options *o, const char *id, struct layer_face *out,
+                   bool *out_found, struct error *err)
+{
+    *out_found = find(o, id, out);
     if (*out_found || !o->snapshotter)
         return 0;
     *out_found = true;
-    return make(o, id, is_packed ? &packed.blob : NULL, out, err);
+    if (!o->claims)
+        return find_or_make(o, id, out, err);
+    claims_take(o->claims, id);
+    int rc = find_or_make(o, id, out, err);
+    claims_drop(o->claims, id);
+    return rc;
 }
 
 int layer_face_repack(const struct face_options *o, const char *id, const struct descriptor *blob,

@@ -7,6 +7,7 @@
 #define LIB_LAYER_FACE_H
 
 #include "lib/base/cancel.h"
+#include "lib/base/claims.h"
 #include "lib/base/meter.h"
 #include "lib/base/thread_pool.h"
 #include "lib/layer/packing.h"
@@ -19,11 +20,12 @@ struct face_options {
     struct snapshotter *snapshotter; /* NULL: only look up */
     struct thread_pool *pool;
     const struct cancel *cancel;
-    struct meter *meter; /* of the tars that are made, or NULL */
+    struct claims *claims; /* ids of layers that threads are packing; NULL: there is one thread */
+    struct meter *meter;   /* of the tars that are made, or NULL */
     struct diff_options diff;
     struct packing packing; /* of blobs */
     bool pack;              /* a blob is wanted, not only the diff_id */
-    bool fetch;             /* blobs of base layers are wanted in the store */
+    bool fetch;             /* blobs of layers that others made are wanted in the store */
 };
 
 struct layer_face {

@@ -22,15 +22,35 @@ static bool ipv4_is_private(uint32_t address)
     return false;
 }
 
+/* IPv6 addresses that lead to an IPv4 one: where that begins, or 0. */
+static size_t ipv4_within(const struct in6_addr *a)
+{
+    static const struct {
+        unsigned char prefix[12];
+        size_t len, at;
+    } rows[] = {
+        { { [10] = 0xff, [11] = 0xff }, 12, 12 }, /* mapped */
+        { { 0 }, 12, 12 },                        /* compatible; "::" and "::1" too are private */
+        { { 0x00, 0x64, 0xff, 0x9b }, 12, 12 },   /* NAT64 */
+        { { 0x20, 0x02 }, 2, 2 },                 /* 6to4 */
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (memcmp(a->s6_addr, rows[i].prefix, rows[i].len) == 0)
+            return rows[i].at;
+    return 0;
+}
+
 static bool ipv6_is_private(const struct in6_addr *a)
 {
-    if (IN6_IS_ADDR_V4MAPPED(a)) {
+    size_t at = ipv4_within(a);
+
+    if (at > 0) {
         uint32_t v4;
-        memcpy(&v4, a->s6_addr + 12, sizeof v4);
+        memcpy(&v4, a->s6_addr + at, sizeof v4);
         return ipv4_is_private(ntohl(v4));
     }
-    return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a) ||
-           IN6_IS_ADDR_MULTICAST(a) || (a->s6_addr[0] & 0xfe) == 0xfc;
+    return IN6_IS_ADDR_LINKLOCAL(a) || IN6_IS_ADDR_MULTICAST(a) || (a->s6_addr[0] & 0xfe) == 0xfc;
 }
 
 bool address_is_private(const struct sockaddr *address)

@@ -488,8 +488,12 @@ static int explain(const struct http_library *curl, const struct transfer *t, CU
     }
     if (code == CURLE_OUT_OF_MEMORY) /* what libcurl says of a header line above 100 KB */
         return error_set(err, ERROR_REMOTE, 0, "malformed answer");
-    if (code == CURLE_UNSUPPORTED_PROTOCOL)
-        return error_set(err, ERROR_REMOTE, 0, "only https is allowed here");
+    if (code == CURLE_UNSUPPORTED_PROTOCOL) { /* also what libcurl says of an answer of HTTP/0.9 */
+        return error_set(err, ERROR_REMOTE, 0, "%s",
+                         t->request->allow_http || str_starts_with(t->request->url, "https:")
+                             ? "the answer is not HTTP"
+                             : "only https is allowed here");
+    }
     if (code == CURLE_URL_MALFORMAT)
         kind = ERROR_REMOTE;
     error_set(err, kind, 0, "%s", reason);
@@ -543,6 +547,8 @@ int http_perform(struct http_client *client, const struct http_request *request,
     struct curl_slist *headers = make_headers(curl, request->headers);
     forget_headers(response);
     strbuf_clear(&response->body);
+    free(response->url);
+    response->url = xstrdup(request->url);
     set_transfer(curl, handle->easy, &t);
     set_method(curl, handle->easy, &t);
     curl->easy_setopt(handle->easy, CURLOPT_HTTPHEADER, headers);
@@ -572,6 +578,7 @@ void http_trust_release(struct http_trust *trust)
 void http_response_release(struct http_response *response)
 {
     forget_headers(response);
+    free(take_ptr(response->url));
     strbuf_release(&response->body);
 }
 

@@ -51,6 +51,7 @@ enum http_header {
 };
 
 struct http_response {
+    char *url; /* of the request; what the headers say is relative to it */
     int status;
     char *headers[HTTP_HEADER_COUNT]; /* NULL if not sent */
     int64_t content_length;           /* -1: not sent */

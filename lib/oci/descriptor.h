@@ -71,6 +71,10 @@ struct manifest {
  * are UNSUPPORTED. */
 int manifest_parse(const char *text, size_t len, enum media_type expected, struct manifest *out,
                    struct error *err) MUST_CHECK;
+/* The same of an image or of something else (an attestation), to pass it on: what its blobs are
+ * does not matter. */
+int manifest_parse_any(const char *text, size_t len, enum media_type expected, struct manifest *out,
+                       struct error *err) MUST_CHECK;
 /* The document with two-space indentation, as BuildKit writes it. */
 void manifest_print(const struct manifest *m, struct strbuf *out);
 void manifest_release(struct manifest *m);

@@ -18,4 +18,12 @@ struct document_kind {
 int document_parse(const char *text, size_t len, const struct document_kind *kind, js **out,
                    struct error *err) MUST_CHECK;
 
+/* Names, of an attestation, the digest of the image that it is about. */
+extern const char document_subject_key[];
+/* What an index's entry says of it; os "" if nothing. Errors: CORRUPT. */
+int document_parse_platform(const js *entry, struct platform *out, struct error *err) MUST_CHECK;
+js *document_print_platform(const struct platform *p);
+/* Sorted by key; char * values. */
+js *document_print_annotations(const struct map *annotations);
+
 #endif

@@ -8,6 +8,7 @@ static const char ref_name_key[] = "org.opencontainers.image.ref.name";
 static const char image_name_key[] = "io.containerd.image.name";
 static const char created_key[] = "org.opencontainers.image.created";
 static const char attestation_key[] = "vnd.docker.reference.type";
+const char document_subject_key[] = "vnd.docker.reference.digest";
 
 static int parse_platform_field(const js *platform, const char *key,
                                 char field[static PLATFORM_FIELD], struct error *err)
@@ -30,18 +31,25 @@ static int parse_text(const js *object, const char *key, char **out, struct erro
     return 0;
 }
 
+int document_parse_platform(const js *entry, struct platform *out, struct error *err)
+{
+    const js *platform = js_member(entry, "platform");
+
+    if (!platform)
+        return 0;
+    if (!js_is_object(platform))
+        return error_set(err, ERROR_CORRUPT, 0, "\"platform\" is not an object");
+    TRY(parse_platform_field(platform, "os", out->os, err));
+    TRY(parse_platform_field(platform, "architecture", out->arch, err));
+    TRY(parse_platform_field(platform, "variant", out->variant, err));
+    platform_normalize(out);
+    return 0;
+}
+
 static int parse_entry(const js *object, struct index_entry *entry, struct error *err)
 {
     TRY(descriptor_parse(object, &entry->descriptor, err));
-    const js *platform = js_member(object, "platform");
-    if (platform) {
-        if (!js_is_object(platform))
-            return error_set(err, ERROR_CORRUPT, 0, "\"platform\" is not an object");
-        TRY(parse_platform_field(platform, "os", entry->platform.os, err));
-        TRY(parse_platform_field(platform, "architecture", entry->platform.arch, err));
-        TRY(parse_platform_field(platform, "variant", entry->platform.variant, err));
-        platform_normalize(&entry->platform);
-    }
+    TRY(document_parse_platform(object, &entry->platform, err));
     const js *annotations = js_member(object, "annotations");
     if (!annotations)
         return 0;
@@ -88,7 +96,7 @@ int index_parse(const char *text, size_t len, enum media_type expected, struct i
     return 0;
 }
 
-static js *print_platform(const struct platform *p)
+js *document_print_platform(const struct platform *p)
 {
     js *object = js_new_object();
 
@@ -122,7 +130,7 @@ void index_print(const struct index *index, struct strbuf *out)
         else
             js_free(annotations);
         if (entry->platform.os[0])
-            js_set_take(object, "platform", print_platform(&entry->platform));
+            js_set_take(object, "platform", document_print_platform(&entry->platform));
         js_push_take(list, object);
     }
     js_set_take(doc, "manifests", list);

@@ -39,7 +39,20 @@ int document_parse(const char *text, size_t len, const struct document_kind *kin
     return 0;
 }
 
-static int parse_layers(const js *list, struct manifest *m, struct error *err)
+static int check_layer(const js *object, const struct descriptor *layer, size_t number,
+                       struct error *err)
+{
+    const char *type = "";
+
+    TRY(js_get_text(object, "mediaType", false, &type, err));
+    if (media_type_is_layer(layer->media_type, NULL))
+        return 0;
+    return error_set(err, ERROR_UNSUPPORTED, 0,
+                     "layer %zu is of type \"%.100s\", which is not a layer mlbuild reads", number,
+                     type);
+}
+
+static int parse_layers(const js *list, bool is_image, struct manifest *m, struct error *err)
 {
     size_t count = js_count(list);
 
@@ -51,22 +64,17 @@ static int parse_layers(const js *list, struct manifest *m, struct error *err)
     m->layers = xcalloc(count ? count : 1, sizeof *m->layers);
     for (size_t i = 0; i < count; i++) {
         struct descriptor *layer = &m->layers[i];
-        const char *type = "";
         if (descriptor_parse(js_item(list, i), layer, err) < 0)
             return error_wrap(err, "layer %zu", i + 1);
-        TRY(js_get_text(js_item(list, i), "mediaType", false, &type, err));
-        if (!media_type_is_layer(layer->media_type, NULL)) {
-            return error_set(err, ERROR_UNSUPPORTED, 0,
-                             "layer %zu is of type \"%.100s\", which is not a layer mlbuild reads",
-                             i + 1, type);
-        }
+        if (is_image)
+            TRY(check_layer(js_item(list, i), layer, i + 1, err));
         m->layer_count++;
     }
     return 0;
 }
 
-int manifest_parse(const char *text, size_t len, enum media_type expected, struct manifest *out,
-                   struct error *err)
+static int parse(const char *text, size_t len, enum media_type expected, bool is_image,
+                 struct manifest *out, struct error *err)
 {
     auto_(manifest) struct manifest m = { 0 };
     auto_(js) js *doc = NULL;
@@ -81,12 +89,25 @@ int manifest_parse(const char *text, size_t len, enum media_type expected, struc
     TRY(document_parse(text, len, &kind, &doc, err));
     if (descriptor_parse(js_member(doc, "config"), &m.config, err) < 0)
         return error_wrap(err, "config of the manifest");
-    if (m.config.media_type != MEDIA_CONFIG && m.config.media_type != MEDIA_DOCKER_CONFIG)
+    if (is_image && m.config.media_type != MEDIA_CONFIG &&
+        m.config.media_type != MEDIA_DOCKER_CONFIG)
         return error_set(err, ERROR_UNSUPPORTED, 0, "not a container image but another artifact");
-    TRY(parse_layers(js_member(doc, "layers"), &m, err));
+    TRY(parse_layers(js_member(doc, "layers"), is_image, &m, err));
     *out = m;
     m = (struct manifest){ 0 };
     return 0;
+}
+
+int manifest_parse(const char *text, size_t len, enum media_type expected, struct manifest *out,
+                   struct error *err)
+{
+    return parse(text, len, expected, true, out, err);
+}
+
+int manifest_parse_any(const char *text, size_t len, enum media_type expected, struct manifest *out,
+                       struct error *err)
+{
+    return parse(text, len, expected, false, out, err);
 }
 
 static int by_key(const void *a, const void *b)
@@ -95,7 +116,7 @@ static int by_key(const void *a, const void *b)
                   (*(const struct map_entry *const *)b)->key);
 }
 
-static js *print_annotations(const struct map *annotations)
+js *document_print_annotations(const struct map *annotations)
 {
     js *out = js_new_object();
     auto_free const struct map_entry **sorted = xcalloc(annotations->count, sizeof *sorted);
@@ -119,7 +140,7 @@ void manifest_print(const struct manifest *m, struct strbuf *out)
         js_push_take(layers, descriptor_print(&m->layers[i]));
     js_set_take(doc, "layers", layers);
     if (m->annotations && m->annotations->count)
-        js_set_take(doc, "annotations", print_annotations(m->annotations));
+        js_set_take(doc, "annotations", document_print_annotations(m->annotations));
     js_print_in_order(doc, 2, out);
 }
 

@@ -156,8 +156,19 @@ static bool token_is_valid(const char *text)
     return true;
 }
 
-static int parse_token(const struct http_response *response, struct token *out, struct error *err)
+/* With host->lock held. */
+static void keep_identity(struct registry_host *host, const js *doc)
 {
+    const char *refresh = js_text(js_member(doc, "refresh_token"));
+
+    if (host->is_login && !host->credential.identity_token && token_is_valid(refresh))
+        host->credential.identity_token = xstrdup(refresh);
+}
+
+static int parse_token(const struct token_request *t, const struct http_response *response,
+                       struct error *err)
+{
+    struct token *out = t->out;
     uint64_t expires_s = 0;
     auto_(error) struct error ignored = { 0 };
     auto_(js) js *doc = NULL;
@@ -176,8 +187,11 @@ static int parse_token(const struct http_response *response, struct token *out, 
         expires_s = EXPIRES_MAX_S;
     out->text = xstrdup(text);
     out->refresh_ns = clock_monotonic_ns() + expires_s * 800000000U; /* at four fifths */
+    keep_identity(t->host, doc);
     return 0;
 }
+
+#define CLIENT_ID "mlbuild"
 
 /* How a token server is asked. Most know the first; some only OAuth2, with a password or with the
  * refresh token that a login left. */
@@ -188,12 +202,14 @@ static void fill_form(const struct token_request *t, enum grant grant, struct st
     const struct credential *c = &t->host->credential;
 
     add_scopes(t, true, form);
-    add_parameter(form, "client_id", "mlbuild");
+    add_parameter(form, "client_id", CLIENT_ID);
     if (grant == GRANT_REFRESH) {
         add_parameter(form, "grant_type", "refresh_token");
         add_parameter(form, "refresh_token", c->identity_token);
         return;
     }
+    if (t->host->is_login)
+        add_parameter(form, "access_type", "offline");
     add_parameter(form, "grant_type", "password");
     add_parameter(form, "username", c->username);
     add_parameter(form, "password", c->secret ? c->secret : "");
@@ -220,6 +236,10 @@ static int ask_token_server(const struct token_request *t, enum grant grant,
 
     if (grant == GRANT_GET) {
         add_scopes(t, false, &text);
+        if (t->host->is_login) {
+            add_parameter(&text, "offline_token", "true");
+            add_parameter(&text, "client_id", CLIENT_ID);
+        }
         if (t->is_trusted && c->username)
             strvec_push_take(&headers, basic_header(c));
         url = xasprintf("%s%s%s", realm, !text.len ? "" : t->realm.query[0] ? "&" : "?", text.buf);
@@ -252,7 +272,7 @@ static int request_token(void *arg, long *retry_after_s, struct error *err)
         auto_free char *what = xasprintf("get a token from %s", shown);
         return registry_status_error(t->host, what, &response, err);
     }
-    return parse_token(&response, t->out, err);
+    return parse_token(t, &response, err);
 }
 
 static void token_free(void *value)

@@ -136,7 +136,7 @@ static int read_answer(struct lookup *look, const struct strbuf *answer, const c
     }
     out->username = copy_member(doc, "Username");
     out->secret = copy_member(doc, "Secret");
-    if (out->username && strcmp(out->username, "<token>") == 0) {
+    if (out->username && strcmp(out->username, CREDENTIALS_TOKEN_USER) == 0) {
         out->identity_token = take_ptr(out->secret);
         free(take_ptr(out->username));
     }

@@ -9,6 +9,9 @@
 
 enum { CREDENTIALS_FILE_MAX = 1024 * 1024 };
 
+/* Whose secret is an identity token, where a helper keeps it. */
+#define CREDENTIALS_TOKEN_USER "<token>"
+
 /* What `host` is called in files and by helpers: Docker Hub has a name of its own there. */
 const char *credentials_server_of(const char *host);
 /* How well a key ("https://host/v1/", "host", "host/path") suits: 0 not at all, else its length. */

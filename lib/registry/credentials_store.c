@@ -107,8 +107,8 @@ static int store_with_helper(const struct config_file *f, const char *name, cons
     struct process_result result;
 
     js_set_text(doc, "ServerURL", server);
-    js_set_text(doc, "Username", c->username);
-    js_set_text(doc, "Secret", c->secret);
+    js_set_text(doc, "Username", c->identity_token ? CREDENTIALS_TOKEN_USER : c->username);
+    js_set_text(doc, "Secret", c->identity_token ? c->identity_token : c->secret);
     js_print_in_order(doc, 0, &input);
     int rc = credentials_run_helper(name, "store", input.buf, f->path, &result, err);
     explicit_bzero(input.buf, input.len);
@@ -128,6 +128,8 @@ static js *plain_entry(const struct credential *c)
     base64_encode(plain, strlen(plain), &encoded);
     explicit_bzero(plain, strlen(plain));
     js_set_text(entry, "auth", encoded.buf);
+    if (c->identity_token)
+        js_set_text(entry, "identitytoken", c->identity_token);
     explicit_bzero(encoded.buf, encoded.len);
     return entry;
 }

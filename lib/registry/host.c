@@ -117,7 +117,7 @@ static int make_ready(struct registry_host *host, struct error *err)
                          host->trust.certificate ? host->trust.certificate : "");
     }
     TRY(settle_scheme(host, err));
-    if (host->has_credential)
+    if (host->is_login)
         return 0;
     TRY(credentials_find(&options->places, host->name, host->repository, &host->credential, err));
     explain_credential(host);
@@ -199,7 +199,7 @@ static int ping(void *arg, long *retry_after_s, struct error *err)
     return response.status == 200 ? 0 : registry_status_error(p->host, "log in", &response, err);
 }
 
-int registry_login(struct registry_client *client, const char *name, const struct credential *c,
+int registry_login(struct registry_client *client, const char *name, struct credential *c,
                    struct error *err)
 {
     struct registry_host *host = NULL;
@@ -209,13 +209,18 @@ int registry_login(struct registry_client *client, const char *name, const struc
     host->credential = (struct credential){ .username = xstrdup(c->username),
                                             .secret = xstrdup(c->secret),
                                             .source = xstrdup(c->source) };
-    host->has_credential = true;
+    host->is_login = true;
     p.host = host;
     int rc = registry_try(client, ping, &p, NULL, err);
     if (rc == 0 && host->was_withheld) {
         rc = error_set(err, ERROR_REMOTE, 0,
                        "%s: the password was not sent: its token server belongs to another domain",
                        name);
+    }
+    if (rc == 0 && host->credential.identity_token) {
+        c->identity_token = take_ptr(host->credential.identity_token);
+        explicit_bzero(c->secret, strlen(c->secret));
+        *c->secret = '\0';
     }
     registry_host_free(host);
     return rc;

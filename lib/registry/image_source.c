@@ -68,16 +68,17 @@ static int fetch_checked(struct document_fetcher *fetcher, const struct descript
     return 0;
 }
 
-/* What kind of document is it, if nobody has said? */
-static int is_index(enum media_type type, const struct strbuf *text, bool *out, struct error *err)
+int document_settle_type(const struct strbuf *text, enum media_type *type, struct error *err)
 {
     auto_(js) js *doc = NULL;
 
-    *out = media_type_is_index(type);
-    if (type != MEDIA_UNKNOWN)
+    if (*type != MEDIA_UNKNOWN)
         return 0;
     TRY(js_parse(text->buf, text->len, "manifest", &doc, err));
-    *out = js_member(doc, "manifests") != NULL;
+    const char *stated = js_text(js_member(doc, "mediaType"));
+    *type = stated ? media_type_parse(stated) : MEDIA_UNKNOWN;
+    if (*type == MEDIA_UNKNOWN)
+        *type = js_member(doc, "manifests") ? MEDIA_INDEX : MEDIA_MANIFEST;
     return 0;
 }
 
@@ -104,9 +105,8 @@ static int descend(struct document_fetcher *fetcher, const struct platform *plat
 {
     for (unsigned depth = 0;; depth++) {
         auto_(index) struct index index = { 0 };
-        bool has_entries = false;
-        TRY(is_index(at->media_type, text, &has_entries, err));
-        if (!has_entries)
+        TRY(document_settle_type(text, &at->media_type, err));
+        if (!media_type_is_index(at->media_type))
             return 0;
         if (depth == IMAGE_INDEX_DEPTH_MAX)
             return error_set(err, ERROR_CORRUPT, 0, "indexes are nested more than %d deep",

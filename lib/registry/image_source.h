@@ -47,6 +47,11 @@ struct document_fetcher {
 
 enum { IMAGE_INDEX_DEPTH_MAX = 3 };
 
+/* Whether a document is a manifest or an index, if nobody has said (*type is MEDIA_UNKNOWN): what
+ * it says itself. Errors: CORRUPT. */
+int document_settle_type(const struct strbuf *text, enum media_type *type,
+                         struct error *err) MUST_CHECK;
+
 /* Goes from the document `root_text` (a manifest or an index, `root` says what is known of it)
  * through nested indexes to the manifest for `platform`, and fetches its configuration. Fills all
  * of *out but name and provider; *out must be initialised, and is the caller's to release in any

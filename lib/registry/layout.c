@@ -314,31 +314,72 @@ static int load(struct layout *layout, const struct layout_spec *spec,
     return image_source_load(&layout->fetcher, &root, &text, platform, out, err);
 }
 
+static struct layout *layout_new(const char *path, const struct store *store)
+{
+    struct layout *layout = xcalloc(1, sizeof *layout);
+
+    layout->fetcher.fetch = read_blob;
+    layout->provider.fetch = fetch;
+    layout->provider.open = open_stream;
+    layout->store = store;
+    layout->path = xstrdup(path);
+    layout->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return layout;
+}
+
+/* `source` takes the layout, and goes to *out. */
+static void hand_over(struct image_source *source, struct layout *layout, const char *name,
+                      struct image_source *out)
+{
+    source->name = xstrdup(name);
+    source->provider = &layout->provider;
+    source->free_provider = provider_free;
+    *out = *source;
+    image_source_init(source);
+}
+
 int layout_open(const char *spec_text, const struct platform *platform, const struct store *store,
                 struct image_source *out, struct error *err)
 {
     auto_(spec) struct layout_spec spec = { 0 };
     auto_(image_source) struct image_source source;
-    auto_(layout) struct layout *layout = xcalloc(1, sizeof *layout);
 
     image_source_init(&source);
-    layout->fd = -1;
-    layout->store = store;
-    layout->fetcher.fetch = read_blob;
-    layout->provider.fetch = fetch;
-    layout->provider.open = open_stream;
     TRY(parse_spec(spec_text, &spec, err));
-    layout->path = xstrdup(spec.directory);
-    layout->fd = open(spec.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    auto_(layout) struct layout *layout = layout_new(spec.directory, store);
     if (layout->fd < 0)
         return error_set(err, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_USER, errno,
                          "open OCI layout %s", spec.directory);
     if (load(layout, &spec, platform, &source, err) < 0)
         return error_wrap(err, "OCI layout %s", spec.directory);
-    source.name = xstrdup(spec_text);
-    source.provider = &take_ptr(layout)->provider;
-    source.free_provider = provider_free;
-    *out = source;
+    hand_over(&source, take_ptr(layout), spec_text, out);
+    return 0;
+}
+
+int layout_find(const char *path, const char *manifest, const struct platform *platform,
+                const struct store *store, struct image_source *out, bool *out_found,
+                struct error *err)
+{
+    struct descriptor root = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(image_source) struct image_source source;
+    auto_(layout) struct layout *layout = layout_new(path, store);
+
     image_source_init(&source);
+    *out_found = layout->fd >= 0 || errno != ENOENT;
+    if (*out_found && layout->fd < 0)
+        return error_set(err, ERROR_USER, errno, "open %s", path);
+    if (*out_found && fd_read_file(layout->fd, manifest, OCI_DOCUMENT_MAX, &text, err) < 0) {
+        *out_found = err->kind != ERROR_NOT_FOUND;
+        if (*out_found)
+            return -1;
+        error_clear(err);
+    }
+    if (!*out_found)
+        return 0;
+    root.size = text.len;
+    digest_of(text.buf, text.len, &root.digest);
+    TRY(image_source_load(&layout->fetcher, &root, &text, platform, &source, err));
+    hand_over(&source, take_ptr(layout), path, out);
     return 0;
 }

@@ -17,4 +17,10 @@
 int layout_open(const char *spec, const struct platform *platform, const struct store *store,
                 struct image_source *out, struct error *err) MUST_CHECK;
 
+/* The image whose manifest is the file `manifest` of the directory `path`, and whose blobs are in
+ * blobs/ there; nothing names it. That there is no such file is no error: *out_found is false. */
+int layout_find(const char *path, const char *manifest, const struct platform *platform,
+                const struct store *store, struct image_source *out, bool *out_found,
+                struct error *err) MUST_CHECK;
+
 #endif

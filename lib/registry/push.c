@@ -51,6 +51,7 @@ static int push_one(const struct blob_queue *q, const struct descriptor *blob, s
                                   .scope = q->to->scope,
                                   .mount_from = mount_source(q->to, q->image, &blob->digest),
                                   .blob = blob,
+                                  .provider = q->image->provider,
                                   .vertex = q->vertex };
 
     digest_print(&blob->digest, digest);
@@ -164,6 +165,29 @@ static int put(const struct destination *to, const struct reference *target,
     upload->to = to;
     upload->name = target->tag ? target->tag : digest_text;
     return registry_try(to->host->client, put_document, upload, NULL, err);
+}
+
+int registry_push_prepare(struct registry_client *client, const struct reference *target,
+                          struct error *err)
+{
+    struct registry_host *host = NULL;
+
+    TRY(origins_push_host(client, target, &host, err));
+    return registry_host_ready(host, err);
+}
+
+int registry_push_blob(struct registry_client *client, const struct reference *target,
+                       const struct descriptor *blob, unsigned vertex, struct error *err)
+{
+    auto_(destination) struct destination to = { 0 };
+
+    TRY(destination_open(client, target, &to, err));
+    const struct upload_order order = { .host = to.host,
+                                        .repository = to.repository,
+                                        .scope = to.scope,
+                                        .blob = blob,
+                                        .vertex = vertex };
+    return upload_blob(&order, err);
 }
 
 int registry_push_document(struct registry_client *client, const struct reference *target,

@@ -8,6 +8,7 @@
 #define LIB_REGISTRY_PUSH_H
 
 #include "lib/base/thread_pool.h"
+#include "lib/oci/blob_provider.h"
 #include "lib/oci/descriptor.h"
 #include "lib/oci/reference.h"
 #include "lib/registry/registry.h"
@@ -19,8 +20,9 @@ struct push_mount {
 };
 
 struct push_image {
-    const struct manifest *manifest; /* its blobs are in the store */
-    const char *text;                /* the manifest as it is sent: the digest is of these bytes */
+    const struct manifest *manifest;
+    struct blob_provider *provider; /* of blobs that must be sent; NULL: they are in the store */
+    const char *text;               /* the manifest as it is sent: the digest is of these bytes */
     size_t len;
     const struct reference *targets; /* any hosts and repositories; without a tag: by digest */
     size_t target_count;
@@ -33,6 +35,17 @@ struct push_image {
  * CANCELLED. */
 int registry_push(struct registry_client *client, const struct push_image *image,
                   struct thread_pool *pool, unsigned vertex, struct error *err) MUST_CHECK;
+
+/* Reads what a push to `target` takes from the user's files and credential helpers: before a fork,
+ * after which they may be out of reach. Errors: USER, NETWORK; the push meets them again. */
+int registry_push_prepare(struct registry_client *client, const struct reference *target,
+                          struct error *err) MUST_CHECK;
+
+/* One blob of the client's store, ahead of the image that will have it: registry_push finds it
+ * there. The tag of `target` does not matter. Errors: the same. */
+int registry_push_blob(struct registry_client *client, const struct reference *target,
+                       const struct descriptor *blob, unsigned vertex,
+                       struct error *err) MUST_CHECK;
 
 /* One document (an index whose manifests were pushed) under the tag of `target`, or under its own
  * digest if there is none. */

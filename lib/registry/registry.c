@@ -70,15 +70,27 @@ static int begin_route(const struct registry_host *host, const char *target, str
     return check_scheme(host, &out->url, err);
 }
 
+int registry_host_locate(const struct registry_host *host, const struct url *from,
+                         const char *location, struct url *out, struct error *err)
+{
+    if (url_resolve(from, location, out, err) < 0) {
+        err->kind = ERROR_REMOTE;
+        return error_wrap(err, "redirect by %s", from->host);
+    }
+    /* a proxy that ends TLS, and a registry that does not know of it */
+    if (host->base.is_https && !out->is_https && strcmp(host->base.host, out->host) == 0) {
+        out->is_https = true;
+        out->port = host->base.port;
+    }
+    return 0;
+}
+
 static int follow(const struct registry_host *host, struct route *route, const char *location,
                   struct error *err)
 {
     struct url next = { 0 };
 
-    if (url_resolve(&route->url, location, &next, err) < 0) {
-        err->kind = ERROR_REMOTE;
-        return error_wrap(err, "redirect by %s", route->url.host);
-    }
+    TRY(registry_host_locate(host, &route->url, location, &next, err));
     url_release(&route->url);
     route->url = next;
     route->is_home = url_same_origin(&host->base, &next);
@@ -135,8 +147,8 @@ static bool is_redirect(const struct registry_request *r, const struct http_resp
     int s = response->status;
     bool is_read = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
 
-    return is_read && response->headers[HTTP_LOCATION] &&
-           (s == 301 || s == 302 || s == 303 || s == 307 || s == 308);
+    return response->headers[HTTP_LOCATION] &&
+           (s == 307 || s == 308 || (is_read && (s == 301 || s == 302 || s == 303)));
 }
 
 static void route_release(struct route *route)

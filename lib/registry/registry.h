@@ -55,8 +55,10 @@ struct registry_client;
 struct registry_client *registry_client_new(const struct registry_options *options);
 void registry_client_free(struct registry_client *client);
 
-/* Does the registry `name` accept `c`? Errors: NETWORK, REMOTE (it does not), USER, CANCELLED. */
-int registry_login(struct registry_client *client, const char *name, const struct credential *c,
+/* Does the registry `name` accept `c`? If its token server hands out an identity token in place of
+ * the password, `c` has that afterwards, and the password no more. Errors: NETWORK, REMOTE (it does
+ * not), USER, CANCELLED. */
+int registry_login(struct registry_client *client, const char *name, struct credential *c,
                    struct error *err) MUST_CHECK;
 
 #endif

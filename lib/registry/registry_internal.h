@@ -33,7 +33,7 @@ struct registry_host {
     size_t transfers;     /* downloads under way, under the client's lock */
     pthread_mutex_t lock; /* guards all below; held while a token is fetched, so that it is once */
     bool is_ready;        /* trust is read, base.is_https settled, the credential looked up */
-    bool has_credential;  /* it was given, so there is nothing to look up */
+    bool is_login;        /* the credential is given, and one to keep in its place is wanted */
     bool is_private;      /* it has a loopback, private or link-local address */
     struct credential credential;
     bool was_withheld; /* the credential was not given to a token server of another domain */
@@ -78,6 +78,9 @@ int registry_host_get(struct registry_client *client, const char *name, const ch
 /* What registries.conf says; read at the first call. Errors: USER. */
 int registry_client_registries(struct registry_client *client, const struct registries **out,
                                struct error *err) MUST_CHECK;
+/* Where a Location header points that was met at `from`. Errors: REMOTE. */
+int registry_host_locate(const struct registry_host *host, const struct url *from,
+                         const char *location, struct url *out, struct error *err) MUST_CHECK;
 /* Whom requests of the session trust. Who we are is told to the registry itself only. */
 struct http_trust registry_host_trust(const struct registry_host *host, const struct url *url);
 
@@ -86,7 +89,8 @@ void registry_host_free(void *value);
 /* One line for --debug. */
 void registry_explain(const struct registry_client *client, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* One request, authorised, redirects followed (GET and HEAD); once. Any status is a success. */
+/* One request, authorised, redirects followed; once. Any status is a success. What sends a body
+ * sends it again where 307 and 308 point; the others turn it into a GET, which nobody means. */
 int registry_call(struct registry_host *host, const struct registry_request *request,
                   struct http_response *response, struct error *err) MUST_CHECK;
 /* What registry_call does first. Errors: USER, NETWORK, CANCELLED, HOST. */

@@ -13,6 +13,8 @@ struct resolver {
     const struct reference *ref;
     char *brief; /* the reference, for people */
     bool is_last;
+    bool may_be_missing; /* then nothing is asked about it */
+    bool is_missing;     /* there is no such image */
 };
 
 /* One document of a registry, as one attempt fetches it. */
@@ -135,8 +137,8 @@ static int check_root(const struct reference *ref, const struct http_response *r
     return 0;
 }
 
-static int load(struct resolver *r, const struct platform *platform, struct image_source *out,
-                struct error *err)
+/* What the reference names itself. */
+static int get_root(struct resolver *r, struct registry_document *out, struct error *err)
 {
     struct descriptor root = { 0 };
     auto_(document) struct document d = { .resolver = r,
@@ -147,7 +149,8 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
     d.target = xasprintf("/v2/%s/manifests/%s", r->origin->repository,
                          r->ref->digest ? r->ref->digest : r->ref->tag);
     if (get(&d, err) < 0) {
-        if (d.response.status == 404 && !r->ref->digest && r->is_last)
+        r->is_missing = d.response.status == 404;
+        if (r->is_missing && !r->may_be_missing && !r->ref->digest && r->is_last)
             tags_hint(r->origin, r->ref->tag, err);
         return -1;
     }
@@ -155,46 +158,117 @@ static int load(struct resolver *r, const struct platform *platform, struct imag
     root.size = d.response.body.len;
     digest_of(d.response.body.buf, d.response.body.len, &root.digest);
     TRY(check_root(r->ref, &d.response, &root.digest, err));
-    return image_source_load(&r->base, &root, &d.response.body, platform, out, err);
+    out->descriptor = root;
+    strbuf_clear(&out->text);
+    strbuf_add(&out->text, d.response.body.buf, d.response.body.len);
+    return 0;
 }
 
-static int ask(const struct origin *origin, bool is_last, const struct reference *ref,
-               const struct platform *platform, struct image_source *out, struct error *err)
-{
-    auto_free char *brief = reference_print_short(ref);
-    struct resolver r = {
-        .base = { fetch }, .origin = origin, .ref = ref, .brief = brief, .is_last = is_last
-    };
+/* What is asked of each origin in turn. */
+typedef int resolver_fn(struct resolver *r, void *arg, struct error *err);
 
-    if (load(&r, platform, out, err) == 0)
+static int ask(struct resolver *r, resolver_fn *fn, void *arg, struct error *err)
+{
+    if (fn(r, arg, err) == 0)
         return 0;
     return err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED
-               ? error_wrap(err, "image %s", brief)
+               ? error_wrap(err, "image %s", r->brief)
                : -1;
+}
+
+/* *out_at is the origin that had it. */
+static int ask_in_turn(struct resolver *r, const struct origins *origins, resolver_fn *fn,
+                       void *arg, size_t *out_at, struct error *err)
+{
+    auto_free char *brief = reference_print_short(r->ref);
+    auto_(strbuf) struct strbuf story = STRBUF_INIT;
+
+    r->base.fetch = fetch;
+    r->brief = brief;
+    for (size_t at = 0;; at++) {
+        struct error why = { 0 };
+        *out_at = at;
+        r->origin = &origins->items[at];
+        r->is_last = at + 1 == origins->count;
+        if (ask(r, fn, arg, &why) == 0)
+            return 0;
+        if (!origins_may_go_on(origins, at, &story, &why, err))
+            return -1;
+    }
+}
+
+struct image_wanted {
+    const struct platform *platform;
+    struct image_source source;
+};
+
+static int load_image(struct resolver *r, void *arg, struct error *err)
+{
+    struct image_wanted *wanted = arg;
+    auto_(registry_document) struct registry_document root = REGISTRY_DOCUMENT_INIT;
+
+    if (get_root(r, &root, err) == 0 &&
+        image_source_load(&r->base, &root.descriptor, &root.text, wanted->platform, &wanted->source,
+                          err) == 0)
+        return 0;
+    image_source_release(&wanted->source);
+    return -1;
+}
+
+static int resolve(struct registry_client *client, struct resolver *r,
+                   const struct platform *platform, struct image_source *out, struct error *err)
+{
+    auto_(origins) struct origins origins = { 0 };
+    struct image_wanted wanted = { .platform = platform };
+    size_t at = 0;
+
+    image_source_init(&wanted.source);
+    TRY(origins_open(client, r->ref, &origins, err));
+    TRY(ask_in_turn(r, &origins, load_image, &wanted, &at, err));
+    *out = wanted.source;
+    out->name = reference_print(r->ref);
+    out->provider = pull_provider_new(&origins, at);
+    out->free_provider = pull_provider_free;
+    return 0;
 }
 
 int registry_resolve(struct registry_client *client, const struct reference *ref,
                      const struct platform *platform, struct image_source *out, struct error *err)
 {
-    auto_(image_source) struct image_source source;
+    struct resolver r = { .ref = ref };
+
+    return resolve(client, &r, platform, out, err);
+}
+
+int registry_find(struct registry_client *client, const struct reference *ref,
+                  const struct platform *platform, struct image_source *out, bool *out_found,
+                  struct error *err)
+{
+    struct resolver r = { .ref = ref, .may_be_missing = true };
+    int rc = resolve(client, &r, platform, out, err);
+
+    *out_found = rc == 0;
+    if (rc == 0 || !r.is_missing)
+        return rc;
+    error_clear(err);
+    return 0;
+}
+
+static int load_document(struct resolver *r, void *arg, struct error *err)
+{
+    struct registry_document *out = arg;
+
+    TRY(get_root(r, out, err));
+    return document_settle_type(&out->text, &out->descriptor.media_type, err);
+}
+
+int registry_get_document(struct registry_client *client, const struct reference *ref,
+                          struct registry_document *out, struct error *err)
+{
     auto_(origins) struct origins origins = { 0 };
-    auto_(strbuf) struct strbuf story = STRBUF_INIT;
+    struct resolver r = { .ref = ref };
     size_t at = 0;
 
-    image_source_init(&source);
     TRY(origins_open(client, ref, &origins, err));
-    for (;; at++) {
-        struct error why = { 0 };
-        if (ask(&origins.items[at], at + 1 == origins.count, ref, platform, &source, &why) == 0)
-            break;
-        image_source_release(&source);
-        if (!origins_may_go_on(&origins, at, &story, &why, err))
-            return -1;
-    }
-    source.name = reference_print(ref);
-    source.provider = pull_provider_new(&origins, at);
-    source.free_provider = pull_provider_free;
-    *out = source;
-    image_source_init(&source);
-    return 0;
+    return ask_in_turn(&r, &origins, load_document, out, &at, err);
 }

@@ -77,27 +77,18 @@ static void forget_session(struct upload *u)
     u->is_torn = false;
 }
 
-/* Where the session goes on. Location may be relative, and what its query holds is the registry's
- * own business. */
+/* Where the session goes on. Location may be relative to who answered, which after a redirect is
+ * another host, and what its query holds is the registry's own business. */
 static int take_location(struct upload *u, const struct http_response *response, struct error *err)
 {
-    const struct url *base = &u->order->host->base;
     auto_(url) struct url here = { 0 };
     auto_(url) struct url next = { 0 };
     const char *location = response->headers[HTTP_LOCATION];
 
     if (!location)
         return 0;
-    TRY(url_resolve(base, u->location ? u->location : "/v2/", &here, err));
-    if (url_resolve(&here, location, &next, err) < 0) {
-        err->kind = ERROR_REMOTE;
-        return error_wrap(err, "upload to %s", u->order->host->name);
-    }
-    /* a proxy that ends TLS, and a registry that does not know of it */
-    if (base->is_https && !next.is_https && strcmp(base->host, next.host) == 0) {
-        next.is_https = true;
-        next.port = base->port;
-    }
+    TRY(url_parse(response->url, &here, err));
+    TRY(registry_host_locate(u->order->host, &here, location, &next, err));
     free(u->location);
     u->location = url_print(&next);
     return 0;
@@ -314,6 +305,23 @@ static int finish(struct upload *u, struct http_response *response, struct error
     return 0;
 }
 
+/* Only what has to be sent needs to be here. */
+static int open_blob(struct upload *u, struct error *err)
+{
+    const struct upload_order *o = u->order;
+    uint64_t size = 0;
+
+    if (u->fd >= 0)
+        return 0;
+    if (o->provider)
+        TRY(o->provider->fetch(o->provider, o->blob, o->vertex, err));
+    TRY(blob_open(o->host->client->options.store, &o->blob->digest, &u->fd, &size, err));
+    if (size == u->size)
+        return 0;
+    return error_set(err, ERROR_CORRUPT, 0, "blob %s has %llu bytes, not %llu", u->digest,
+                     (unsigned long long)size, (unsigned long long)u->size);
+}
+
 static bool goes_in_chunks(const struct upload *u)
 {
     return !u->is_whole && (u->offset > 0 || u->size > u->chunk);
@@ -331,6 +339,8 @@ static int upload_once(void *arg, long *retry_after_s, struct error *err)
         rc = look_for_blob(u, &response, err);
     if (rc == 0 && !u->location && !u->is_done)
         rc = open_session(u, &response, err);
+    if (rc == 0 && !u->is_done)
+        rc = open_blob(u, err);
     while (rc == 0 && !u->is_done) {
         rc = goes_in_chunks(u) && u->offset < u->size ? send_chunk(u, &response, err)
                                                       : finish(u, &response, err);
@@ -344,15 +354,11 @@ static int upload_once(void *arg, long *retry_after_s, struct error *err)
 int upload_blob(const struct upload_order *order, struct error *err)
 {
     struct registry_client *client = order->host->client;
-    auto_(upload) struct upload u = { .order = order,
-                                      .fd = -1,
-                                      .chunk = client->options.upload_chunk };
+    auto_(upload) struct upload u = {
+        .order = order, .fd = -1, .size = order->blob->size, .chunk = client->options.upload_chunk
+    };
 
     digest_print(&order->blob->digest, u.digest);
     snprintf(u.status_name, sizeof u.status_name, "%.19s", u.digest);
-    TRY(blob_open(client->options.store, &order->blob->digest, &u.fd, &u.size, err));
-    if (u.size != order->blob->size)
-        return error_set(err, ERROR_CORRUPT, 0, "blob %s has %llu bytes, not %llu", u.digest,
-                         (unsigned long long)u.size, (unsigned long long)order->blob->size);
     return registry_try(client, upload_once, &u, &u.offset, err);
 }

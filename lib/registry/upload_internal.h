@@ -10,6 +10,7 @@
 #ifndef LIB_REGISTRY_UPLOAD_INTERNAL_H
 #define LIB_REGISTRY_UPLOAD_INTERNAL_H
 
+#include "lib/oci/blob_provider.h"
 #include "lib/oci/descriptor.h"
 #include "lib/registry/registry_internal.h"
 
@@ -21,6 +22,7 @@ struct upload_order {
     const char *scope;
     const char *mount_from; /* another repository of the host that may have it, or NULL */
     const struct descriptor *blob;
+    struct blob_provider *provider; /* brings it into the store, if it must be sent; NULL: it is */
     unsigned vertex;
     bool is_forced; /* send it, though the registry says that it has it */
 };

@@ -6,7 +6,7 @@
 enum { UNREAD_MIN = 16 * 1024 * 1024 };
 
 /* Files that no build has read yet, of a COPY that never ran, need not be read for a key: no record
- * can have it. */
+ * of ours can have it. */
 static bool may_be_unread(const struct solver *s, const struct vertex *v,
                           const struct selection_digesting *o)
 {
@@ -18,8 +18,9 @@ static bool may_be_unread(const struct solver *s, const struct vertex *v,
     }
     for (size_t i = 0; i < o->selection->count; i++)
         directories += o->selection->items[i].is_dir;
-    return s->options.faces && !op->parents && (directories == 0 || o->selection->count == 1) &&
-           !selection_is_known(o) && !has_run_before(s, v);
+    return s->options.faces && !s->options.shared && !op->parents &&
+           (directories == 0 || o->selection->count == 1) && !selection_is_known(o) &&
+           !has_run_before(s, v);
 }
 
 /* The step of a context lasts until the plan is made. */
@@ -82,7 +83,7 @@ static int add_inputs(struct solver *s, const struct vertex *v, struct cache_key
         } else {
             TRY(key_of(s, input, err));
             *out_known = *out_known && state_of(s, input)->has_key;
-            cache_key_add_digest(key, input->name, &state_of(s, input)->key);
+            cache_key_add_input(key, input->name, &state_of(s, input)->key);
             state_of(s, v)->anew = state_of(s, v)->anew || state_of(s, input)->anew;
         }
     }

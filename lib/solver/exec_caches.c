@@ -25,19 +25,20 @@ static bool has_subdirectory(const struct exec_mount *mount)
 }
 
 /* Which cache it is: its name and, if it begins with somebody's files, whose. */
-static void find_key(struct wanted_cache *w)
+void kept_mount_key(const struct solver *s, const struct vertex *v, size_t index,
+                    struct digest *out)
 {
-    const struct exec_mount *mount = mount_of(w);
+    const struct exec_mount *mount = &v->exec.mounts[index];
     auto_(hasher) struct hasher *h = hasher_new();
     hasher_add_text(h, "cache mount 1");
     hasher_add_text(h, mount->id);
     if (mount->input) {
-        struct layer_list layers = input_layers(w->mounts->solver, w->mounts->vertex, mount->input);
+        struct layer_list layers = input_layers(s, v, mount->input);
         hasher_add_text(h, mount->source);
         for (size_t i = 0; i < layers.count; i++)
             hasher_add_text(h, layers.ids[i]);
     }
-    hasher_finish(h, &w->key);
+    hasher_finish(h, out);
 }
 
 static int copy_initial(const struct wanted_cache *w, int root_fd, int dir_fd, struct error *err)
@@ -59,16 +60,34 @@ static int copy_initial(const struct wanted_cache *w, int root_fd, int dir_fd, s
     return 0;
 }
 
-static int fill(void *arg, int dir_fd, struct error *err)
+static int fill_from(const struct wanted_cache *w, const struct layer_list *layers, int dir_fd,
+                     struct error *err)
 {
-    const struct wanted_cache *w = arg;
     struct solver *s = w->mounts->solver;
-    struct layer_list layers = input_layers(s, w->mounts->vertex, mount_of(w)->input);
     struct snapshot *view = NULL;
-    TRY(view_layers(s, &layers, &view, err));
+    TRY(view_layers(s, layers, &view, err));
     int rc = copy_initial(w, view->root_fd, dir_fd, err);
     s->workers.snapshotter->ops->discard(view);
     return rc;
+}
+
+static int fill(void *arg, int dir_fd, struct error *err)
+{
+    const struct wanted_cache *w = arg;
+    struct layer_list layers =
+        input_layers(w->mounts->solver, w->mounts->vertex, mount_of(w)->input);
+    return fill_from(w, &layers, dir_fd, err);
+}
+
+/* Others have told of its content. */
+static int fill_shared(void *arg, int dir_fd, struct error *err)
+{
+    const struct wanted_cache *w = arg;
+    char id[1][LAYER_ID_SIZE];
+    struct layer_list layers = { id, 1 };
+    const struct shared_stack *stack = shared_mount_stack(w->mounts->solver, &w->key);
+    snprintf(id[0], LAYER_ID_SIZE, "%s", stack->image.layers[0].id);
+    return fill_from(w, &layers, dir_fd, err);
 }
 
 static void tell_wait(void *arg)
@@ -98,24 +117,40 @@ static int renew(const struct wanted_cache *w, struct error *err)
     return rc;
 }
 
+/* A build does not fail for a cache. */
+static void tell_lost(const struct wanted_cache *w, const struct error *why)
+{
+    auto_free char *text = xasprintf("the cache mount %s begins empty: %s", mount_of(w)->id,
+                                     why->message ? why->message : "it cannot be had");
+    progress_warning(w->mounts->solver->options.progress, text);
+}
+
 static int open_cache(struct wanted_cache *w, struct error *err)
 {
     const struct exec_mount *mount = mount_of(w);
     struct solver *s = w->mounts->solver;
     struct cache_mount *cache = &w->mounts->states[w->index].cache;
-    const struct cache_mount_request request = { .key = w->key,
-                                                 .title = mount->id,
-                                                 .use = w->use,
-                                                 .mode = mount->mode,
-                                                 .uid = mount->uid,
-                                                 .gid = mount->gid,
-                                                 .fill = mount->input ? fill : NULL,
-                                                 .fill_arg = w,
-                                                 .waiting = tell_wait,
-                                                 .waiting_arg = w };
+    struct cache_mount_request request = { .key = w->key,
+                                           .title = mount->id,
+                                           .use = w->use,
+                                           .mode = mount->mode,
+                                           .uid = mount->uid,
+                                           .gid = mount->gid,
+                                           .fill = mount->input ? fill : NULL,
+                                           .fill_arg = w,
+                                           .waiting = tell_wait,
+                                           .waiting_arg = w };
     if (w->mounts->vertex->no_cache)
         TRY(renew(w, err));
-    TRY(cache_mount_open(s->options.store, &request, s->options.cancel, cache, err));
+    if (!mount->input && shared_mount_stack(s, &w->key)) {
+        auto_(error) struct error why = { 0 };
+        request.fill = fill_shared;
+        if (cache_mount_open(s->options.store, &request, s->options.cancel, cache, &why) < 0)
+            tell_lost(w, &why);
+        request.fill = NULL;
+    }
+    if (cache->data_fd < 0)
+        TRY(cache_mount_open(s->options.store, &request, s->options.cancel, cache, err));
     w->mounts->sources[w->index].fd = cache->data_fd;
     return 0;
 }
@@ -150,7 +185,7 @@ int exec_caches_open(struct exec_mounts *m, struct error *err)
             continue;
         wanted[count] = (struct wanted_cache){ .mounts = m, .index = i };
         wanted[count].use = use_of(op->mounts[i].sharing);
-        find_key(&wanted[count++]);
+        kept_mount_key(m->solver, m->vertex, i, &wanted[count++].key);
     }
     if (count)
         qsort(wanted, count, sizeof *wanted, by_key);

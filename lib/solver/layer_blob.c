@@ -47,7 +47,7 @@ static ssize_t checked_read(struct reader *base, void *buf, size_t cap, struct e
     return n == 0 ? check_diff_id(r, err) : n;
 }
 
-/* What a base image says of the layer: from the store, else as it comes. */
+/* What an image of others says of the layer: from the store, else as it comes. */
 static int open_of_image(struct layer_blob *b, const struct solver *s,
                          const struct image_layer *layer, const struct resolved_image *image,
                          enum layer_blob_source source, unsigned progress, struct error *err)
@@ -67,7 +67,7 @@ static int open_packed(struct layer_blob *b, const struct solver *s, const char 
                        enum layer_blob_source source, unsigned progress, struct error *err)
 {
     const struct resolved_image *image = NULL;
-    const struct image_layer *layer = graph_find_layer(s->options.graph, id, &image);
+    const struct image_layer *layer = solver_find_layer(s, id, &image);
     struct packed_layer packed;
     if (layer && layer->blob.size)
         return open_of_image(b, s, layer, image, source, progress, err);

@@ -21,36 +21,6 @@ struct layer_job {
     struct error err;
 };
 
-/* One thread unpacks a layer; others that want the same wait for it. */
-static void claim(struct solver *s, const char *id)
-{
-    pthread_mutex_lock(&s->unpack_lock);
-    for (size_t i = 0; i < s->unpacking.count;) {
-        if (strcmp(s->unpacking.items[i], id) == 0) {
-            pthread_cond_wait(&s->unpacked, &s->unpack_lock);
-            i = 0;
-        } else {
-            i++;
-        }
-    }
-    strvec_push(&s->unpacking, id);
-    pthread_mutex_unlock(&s->unpack_lock);
-}
-
-static void disclaim(struct solver *s, const char *id)
-{
-    pthread_mutex_lock(&s->unpack_lock);
-    for (size_t i = 0; i < s->unpacking.count; i++) {
-        if (strcmp(s->unpacking.items[i], id) == 0) {
-            free(s->unpacking.items[i]);
-            s->unpacking.items[i] = s->unpacking.items[--s->unpacking.count];
-            break;
-        }
-    }
-    pthread_cond_broadcast(&s->unpacked);
-    pthread_mutex_unlock(&s->unpack_lock);
-}
-
 static int use_blob(struct layer_job *job, bool over, struct reader *in, bool *out_made,
                     struct error *err)
 {
@@ -121,7 +91,7 @@ static int provide_layer(struct layer_job *job, bool over, struct error *err)
     TRY(is_provided(job, &present, err));
     if (present || read_blob(job, over, err) == 0)
         return 0;
-    graph_find_layer(job->solver->options.graph, job->layers->ids[job->index], &image);
+    solver_find_layer(job->solver, job->layers->ids[job->index], &image);
     return image ? error_wrap(err, "unpack %s", image->name) : -1;
 }
 
@@ -129,9 +99,10 @@ static void run_layer_job(void *arg, size_t index)
 {
     struct layer_job *job = (struct layer_job *)arg + index;
     const char *id = job->layers->ids[job->index];
-    claim(job->solver, id);
+    /* One thread unpacks a layer; others that want the same wait for it. */
+    claims_take(&job->solver->unpacking, id);
     job->rc = provide_layer(job, false, &job->err);
-    disclaim(job->solver, id);
+    claims_drop(&job->solver->unpacking, id);
 }
 
 /* Layers that rely on those below them follow one by one, bottom first. */

@@ -94,22 +94,45 @@ static enum root_use use_of_input(const struct vertex *v, size_t i)
     return i == 0 && v->kind != OP_EXEC ? ROOT_LOOKED_INTO : ROOT_MOUNTED;
 }
 
+static int need(struct solver *s, const struct vertex *v, struct error *err) MUST_CHECK;
+
+/* Sees to the inputs of `v`. *out: others have told of one, so that it stands where it may have
+ * stood before. */
+static int need_inputs(struct solver *s, const struct vertex *v, bool *out_told, struct error *err)
+{
+    for (size_t i = 0; i < v->input_count; i++) {
+        if (!v->inputs[i])
+            continue;
+        TRY(need(s, v->inputs[i], err));
+        *out_told = *out_told || state_of(s, v->inputs[i])->shared;
+    }
+    return 0;
+}
+
 /* Marks what has to run for `v`. */
 static int need(struct solver *s, const struct vertex *v, struct error *err)
 {
     struct vertex_state *state = state_of(s, v);
     bool cached = false;
+    bool is_told = false;
     if (state->status == VERTEX_PENDING || state->status == VERTEX_CACHED)
         return 0;
     TRY(find_cached(s, v, &cached, err));
+    if (!cached && find_shared(s, v)) {
+        state->status = VERTEX_CACHED;
+        cached = true;
+    }
+    if (cached)
+        return 0;
+    TRY(need_inputs(s, v, &is_told, err));
+    if (is_told)
+        TRY(look_up(s, v, &cached, err));
     if (cached)
         return 0;
     state->status = VERTEX_PENDING;
     for (size_t i = 0; i < v->input_count; i++) {
-        if (!v->inputs[i])
-            continue;
-        TRY(need(s, v->inputs[i], err));
-        use_root(s, v->inputs[i], use_of_input(v, i));
+        if (v->inputs[i])
+            use_root(s, v->inputs[i], use_of_input(v, i));
     }
     return 0;
 }
@@ -148,14 +171,34 @@ static int check_layer_count(const struct vertex *target, struct error *err)
     return error_hint(err, "put several commands into one RUN, several files into one COPY");
 }
 
+/* Asks others: for the target, and if nobody has it for all steps at once. */
+static int ask_for_missed(struct solver *s, const struct vertex *target, struct error *err)
+{
+    bool cached = false;
+    size_t count = 0;
+    auto_free const struct vertex **missed = xcalloc(s->options.graph->count, sizeof *missed);
+    TRY(find_cached(s, target, &cached, err));
+    if (cached || !s->options.shared || find_shared(s, target))
+        return 0;
+    for (size_t i = 0; i < s->options.graph->count; i++) {
+        if (s->states[i].is_missed)
+            missed[count++] = s->options.graph->vertices[i];
+    }
+    ask_shared(s, missed, count);
+    return 0;
+}
+
 static int plan(struct solver *s, const struct vertex *target, bool *out_complete,
                 struct error *err)
 {
     auto_free bool *seen = xcalloc(s->options.graph->count, sizeof *seen);
     TRY(check_layer_count(target, err));
+    TRY(ask_for_missed(s, target, err));
     TRY(need(s, target, err));
     if (state_of(s, target)->status == VERTEX_PENDING && s->options.target_is_mounted)
         use_root(s, target, ROOT_MOUNTED);
+    if (s->options.shares_mounts)
+        find_shared_mounts(s);
     *out_complete = state_of(s, target)->status == VERTEX_CACHED;
     report_cached(s, target, seen);
     return 0;

@@ -47,13 +47,11 @@ static void fail(struct schedule *sc, struct error *err)
     cancel_raise(sc->solver->options.cancel);
 }
 
-/* The layer that `v` has added to the image. */
-static void tell_layer(const struct solver *s, const struct vertex *v)
+static void tell_result(const struct solver *s, const struct vertex *v)
 {
-    const struct vertex_state *state = state_of(s, v);
     bool has_layer = v->kind == OP_EXEC || v->kind == OP_COPY || v->kind == OP_MKDIR;
-    if (s->layer_done && state->is_of_target && has_layer)
-        s->layer_done(s->layer_done_arg, state->result.layers.ids[state->result.layers.count - 1]);
+    if (s->result_done && has_layer)
+        s->result_done(s->result_done_arg, v, state_of(s, v)->is_of_target);
 }
 
 static void run_job(void *arg)
@@ -84,7 +82,7 @@ static void run_job(void *arg)
     sc->steps -= v->kind == OP_EXEC;
     pthread_mutex_unlock(&sc->lock);
     start_ready(sc);
-    tell_layer(s, v);
+    tell_result(s, v);
 }
 
 /* The roots below an input are mounted with it: none of them may be on its way still. */

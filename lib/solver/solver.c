@@ -10,8 +10,7 @@ struct solver *solver_new(const struct solver_options *options)
     struct solver *s = xcalloc(1, sizeof *s);
     s->options = *options;
     s->states = xcalloc(options->graph->count, sizeof *s->states);
-    pthread_mutex_init(&s->unpack_lock, NULL);
-    pthread_cond_init(&s->unpacked, NULL);
+    claims_init(&s->unpacking);
     pthread_mutex_init(&s->caches_lock, NULL);
     return s;
 }
@@ -41,19 +40,20 @@ void solver_free(struct solver *s)
         local_files_free(s->states[i].local, s->options.graph->vertices[i]->input_count);
         strvec_release(&s->states[i].recipe);
     }
-    pthread_mutex_destroy(&s->unpack_lock);
-    pthread_cond_destroy(&s->unpacked);
+    for (size_t i = 0; i < s->stack_count; i++)
+        shared_stack_free(s->stacks[i]);
+    free(s->stacks);
+    claims_release(&s->unpacking);
     pthread_mutex_destroy(&s->caches_lock);
     map_release(&s->renewed_caches);
-    strvec_release(&s->unpacking);
     free(s->states);
     free(s);
 }
 
-void solver_on_layer(struct solver *s, solver_layer_fn *done, void *arg)
+void solver_on_result(struct solver *s, solver_result_fn *done, void *arg)
 {
-    s->layer_done = done;
-    s->layer_done_arg = arg;
+    s->result_done = done;
+    s->result_done_arg = arg;
 }
 
 const struct result *solver_result(const struct solver *s, const struct vertex *v)
@@ -98,7 +98,7 @@ struct selection_digesting digesting_of(const struct solver *s, const struct fil
                                          .cancel = s->options.cancel };
 }
 
-static void result_add(struct result *r, const char *id, const char *created)
+void result_add(struct result *r, const char *id, const char *created)
 {
     r->layers.ids = xreallocarray(r->layers.ids, r->layers.count + 1, sizeof *r->layers.ids);
     r->created = xreallocarray(r->created, r->layers.count + 1, sizeof *r->created);

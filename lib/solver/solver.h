@@ -16,6 +16,7 @@
 #include "lib/base/cancel.h"
 #include "lib/base/progress.h"
 #include "lib/base/thread_pool.h"
+#include "lib/cache/shared_cache.h"
 #include "lib/fs/pattern.h"
 #include "lib/graph/graph.h"
 #include "lib/layer/face.h"
@@ -58,6 +59,8 @@ struct solver_options {
      * NULL: every layer is a tree. Borrowed, and complete (snapshotter and pool) when solver_run
      * begins. */
     const struct face_options *faces;
+    struct shared_cache *shared; /* asked for steps that are not cached here; NULL: nobody is */
+    bool shares_mounts;     /* asked, too, for what directories of EXEC_MOUNT_CACHE begin with */
     bool target_is_mounted; /* its tree is wanted, too */
     size_t jobs;            /* EXEC vertices at a time; 0: all that are ready */
     struct progress *progress;
@@ -90,10 +93,37 @@ int solver_plan(struct solver *s, const struct vertex *target, bool *out_complet
 bool solver_will_run(const struct solver *s, const struct vertex *v);
 int solver_run(struct solver *s, const struct vertex *target, const struct solver_workers *workers,
                struct error *err) MUST_CHECK;
-/* From now on `done` is told of each layer of the target, in no order, as soon as it is there and
- * while others are still made; from any thread. */
-typedef void solver_layer_fn(void *arg, const char *id);
-void solver_on_layer(struct solver *s, solver_layer_fn *done, void *arg);
+/* From now on `done` is told of each vertex that has made a layer, as soon as its result is there
+ * and while others still run; from any thread. `is_of_target`: it is a layer of the target's. */
+typedef void solver_result_fn(void *arg, const struct vertex *v, bool is_of_target);
+void solver_on_result(struct solver *s, solver_result_fn *done, void *arg);
+/* What can be told to other builders of a step whose result is there. */
+struct shared_step {
+    struct digest key;           /* the same for all builders */
+    const struct strvec *recipe; /* borrowed, as what follows */
+    const struct result *result;
+    const struct cache_location
+        *location; /* that told us of it; NULL: it was made or cached here */
+};
+/* False for vertices that make no layer, and for those without a result. */
+bool solver_shared_step(const struct solver *s, const struct vertex *v, struct shared_step *out);
+/* A directory that a step of this run has kept (EXEC_MOUNT_CACHE), if all builders can tell which.
+ */
+struct shared_mount {
+    struct digest store_key; /* lib/store/cache_mount.h */
+    struct digest key;       /* the same for all builders */
+    const char *title;       /* for people; borrowed */
+};
+typedef void shared_mount_fn(void *arg, const struct shared_mount *mount);
+/* Calls `fn` for each, once. */
+void solver_each_used_mount(const struct solver *s, shared_mount_fn *fn, void *arg);
+/* What others have told, and is in the store now with all layers, is remembered like steps of our
+ * own: the next build need not ask. */
+int solver_remember_shared(struct solver *s, struct error *err) MUST_CHECK;
+/* The layer `id` if others made it (a base image, a shared cache), with the image that it is of;
+ * its provider brings the blob. NULL: it is our own. */
+const struct image_layer *solver_find_layer(const struct solver *s, const char *id,
+                                            const struct resolved_image **out_image);
 /* Borrowed, until solver_free. The vertex was the target of a complete plan or a successful run. */
 const struct result *solver_result(const struct solver *s, const struct vertex *v);
 

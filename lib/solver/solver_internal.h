@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/claims.h"
 #include "lib/base/map.h"
 #include "lib/cache/cache.h"
 #include "lib/solver/selection_digest.h"
@@ -44,6 +45,7 @@ struct vertex_state {
     struct strvec recipe;
     struct local_files *local; /* of an OP_COPY, by input; NULL: not looked for yet */
     struct result result;
+    const struct shared_stack *shared; /* others told of the result; NULL: it is our own */
     unsigned progress;  /* of an OP_LOCAL that is being looked through; 0: not begun */
     struct meter meter; /* of what is read of it */
     /* scheduling */
@@ -55,12 +57,12 @@ struct vertex_state {
 struct solver {
     struct solver_options options;
     struct solver_workers workers;
-    solver_layer_fn *layer_done; /* NULL: nobody wants to know */
-    void *layer_done_arg;
-    struct vertex_state *states; /* by vertex index */
-    pthread_mutex_t unpack_lock;
-    pthread_cond_t unpacked;
-    struct strvec unpacking; /* ids of layers that some thread is unpacking; under unpack_lock */
+    solver_result_fn *result_done; /* NULL: nobody wants to know */
+    void *result_done_arg;
+    struct vertex_state *states;  /* by vertex index */
+    struct claims unpacking;      /* ids of layers */
+    struct shared_stack **stacks; /* made by the plan */
+    size_t stack_count, stack_cap;
     pthread_mutex_t caches_lock;
     struct map renewed_caches; /* keys of those that this build began anew; under caches_lock */
 };
@@ -99,6 +101,9 @@ void record_key(const struct solver *s, const struct vertex *v, bool with_stages
 /* Records that `v`, on what its inputs turned out to be, has led to `layer`. */
 int remember(struct solver *s, const struct vertex *v, const struct cache_record *layer,
              struct error *err) MUST_CHECK;
+/* The same, said by the caller: `v` on `root` has led to `layer`. */
+int remember_on(const struct solver *s, const struct vertex *v, struct layer_list root,
+                const struct cache_record *layer, struct error *err) MUST_CHECK;
 /* Has this very operation made a layer before, on whatever it stood? */
 bool has_run_before(const struct solver *s, const struct vertex *v);
 /* The present time, as a record has it; the caller frees it. */
@@ -114,6 +119,32 @@ int mkdir_run(struct solver *s, const struct vertex *v, bool *out_cached,
               struct error *err) MUST_CHECK;
 int image_run(struct solver *s, const struct vertex *v, unsigned progress,
               struct error *err) MUST_CHECK;
+
+/* Layers that others have told of: the result of `vertex`, and what is below of those it rests on;
+ * NULL: the content of a directory that steps keep. */
+struct shared_stack {
+    const struct vertex *vertex;
+    struct shared_answer answer;
+    struct resolved_image image;
+};
+void shared_stack_free(struct shared_stack *stack);
+/* Asks the shared cache for all of `missed` at once, so that the next question is answered. */
+void ask_shared(const struct solver *s, const struct vertex *const *missed, size_t count);
+/* Has another builder run `v`? Sets its result if so. */
+bool find_shared(struct solver *s, const struct vertex *v);
+/* The stack that `answer` means, of `count` layers; it is the solver's. NULL: it does not fit. */
+struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t count,
+                               const struct shared_answer *answer);
+/* Which kept directory mount `index` of `v` is. */
+void kept_mount_key(const struct solver *s, const struct vertex *v, size_t index,
+                    struct digest *out);
+/* Asks others for those that steps of the plan will make. */
+void find_shared_mounts(struct solver *s);
+/* What others have told of the directory `store_key`, or NULL. */
+const struct shared_stack *shared_mount_stack(const struct solver *s,
+                                              const struct digest *store_key);
+/* Appends a layer to a result; `created` (may be NULL) is copied. */
+void result_add(struct result *r, const char *id, const char *created);
 
 /* Computes the definition key and, for a COPY from contexts, the selections and their digests. No
  * key, and no error: files that it depends on are unread. */

@@ -43,19 +43,35 @@ bool takes_from_stages(const struct vertex *v)
     return false;
 }
 
+static struct hasher *begin_record_key(const struct solver *s, const struct vertex *v,
+                                       struct layer_list root)
+{
+    const struct digest *definition = &state_of(s, v)->key;
+    struct hasher *h = hasher_new();
+    hasher_add_text(h, "record");
+    hasher_add(h, definition->bytes, sizeof definition->bytes);
+    add_layers(h, root);
+    return h;
+}
+
 void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
                 struct digest *out)
 {
-    const struct digest *definition = &state_of(s, v)->key;
-    auto_(hasher) struct hasher *h = hasher_new();
-    hasher_add_text(h, "record");
-    hasher_add(h, definition->bytes, sizeof definition->bytes);
-    add_layers(h, input_layers(s, v, 0));
+    auto_(hasher) struct hasher *h = begin_record_key(s, v, input_layers(s, v, 0));
     for (size_t i = 1; with_stages && i < v->input_count; i++) {
         if (is_stage(v, i))
             add_layers(h, input_layers(s, v, i));
     }
     hasher_finish(h, out);
+}
+
+int remember_on(const struct solver *s, const struct vertex *v, struct layer_list root,
+                const struct cache_record *layer, struct error *err)
+{
+    struct digest key;
+    auto_(hasher) struct hasher *h = begin_record_key(s, v, root);
+    hasher_finish(h, &key);
+    return cache_put(s->options.store, &key, layer, &state_of(s, v)->recipe, err);
 }
 
 static void operation_key(const struct vertex *v, struct digest *out)

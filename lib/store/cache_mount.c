@@ -200,6 +200,19 @@ int cache_mount_open(const struct store *store, const struct cache_mount_request
                      PRIVATE_MAX);
 }
 
+int cache_mount_find(const struct store *store, const struct digest *key, struct cache_mount *out,
+                     bool *out_found, struct error *err)
+{
+    char name[DIGEST_HEX_SIZE];
+    enum taken how = GONE;
+    auto_close int folder = -1;
+    TRY(open_folder(store, &folder, err));
+    digest_hex(key, name);
+    TRY(try_take(store, folder, name, false, out, &how, err));
+    *out_found = how == TAKEN;
+    return 0;
+}
+
 int cache_mount_renew(const struct store *store, const struct digest *key, struct error *err)
 {
     char first[DIGEST_HEX_SIZE];

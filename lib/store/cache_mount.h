@@ -62,12 +62,17 @@ struct cache_mount {
 int cache_mount_open(const struct store *store, const struct cache_mount_request *request,
                      const struct cancel *cancel, struct cache_mount *out,
                      struct error *err) MUST_CHECK;
+/* Takes the one that is there, as CACHE_MOUNT_SHARED; *out_found is false if there is none, or if
+ * it is in use in another way. */
+int cache_mount_find(const struct store *store, const struct digest *key, struct cache_mount *out,
+                     bool *out_found, struct error *err) MUST_CHECK;
 /* The next one that opens it, or another one of the same key, finds a new one; whoever has the old
  * one keeps it. */
 int cache_mount_renew(const struct store *store, const struct digest *key,
                       struct error *err) MUST_CHECK;
 /* Frees the lock. A closed one is fine. */
 void cache_mount_close(struct cache_mount *m);
+DEFINE_AUTO(cache_mount, struct cache_mount, cache_mount_close(value))
 
 /* Moves to trash what was replaced and is no longer used. Never fails. */
 void cache_mount_sweep(const struct store *store);

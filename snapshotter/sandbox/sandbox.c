@@ -12,6 +12,7 @@
 #include "lib/base/process.h"
 #include "lib/base/str.h"
 #include "snapshotter/sandbox/devices.h"
+#include "snapshotter/sandbox/emulator.h"
 #include "snapshotter/sandbox/network.h"
 #include "snapshotter/sandbox/request.h"
 #include "snapshotter/sandbox/tree.h"
@@ -213,6 +214,13 @@ static int check_allowed(const struct sandbox *s, const struct op_exec *op, stru
     return error_hint(err, "allow it with --allow security.insecure");
 }
 
+static int check_platform(const struct exec_request *request, struct error *err)
+{
+    const struct platform host = platform_host();
+    const struct platform *p = &request->op->platform;
+    return p->arch[0] ? emulator_check(EMULATOR_BINFMT_DIR, &host, p, request->root_fd, err) : 0;
+}
+
 static void add_build_mounts(const struct sandbox *s, struct request *r)
 {
     for (size_t i = 0; i < s->volume_count; i++)
@@ -254,6 +262,7 @@ static int sandbox_run(struct executor *executor, const struct exec_request *req
                                 .request_fd = -1 };
     TRY(cancel_check(request->cancel, err));
     TRY(check_allowed(s, request->op, err));
+    TRY(check_platform(request, err));
     TRY(call_build(request, &r.call, err));
     add_build_mounts(s, &r.call.request);
     TRY(add_devices(s, request, &r.call.request, err));

@@ -26,6 +26,7 @@ from pathlib import Path
 PROGRAMS = {
     "mlbuild": {"mlbuild", "mlbuild-zygote", "mlbuild-agent"},
     "buildah": {"buildah", "runc", "crun"},
+    "skopeo": {"skopeo"},
     "buildkit": {"buildctl", "buildkitd", "buildkit-runc", "runc", "crun", "rootlesskit"},
 }
 MIB = 1024 * 1024

@@ -3,7 +3,7 @@
 # Times mlbuild beside other builders, in turn, in one run: only the ratios count. README.md says how to read
 # the table.
 #
-#     tests/bench/run.sh [--quick] [W1...W9]        default: all of them
+#     tests/bench/run.sh [--quick] [W1...W10]       default: all of them
 # shellcheck source-path=SCRIPTDIR/../..
 set -euo pipefail
 cd "$(dirname "$0")/../.."

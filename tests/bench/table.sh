@@ -7,6 +7,7 @@ here=$(dirname "$0")
 . "$here/workspace.sh"
 . "$here/registry.sh"
 . "$here/builders.sh"
+. "$here/movers.sh"
 
 weights=$((200 << 20)) steps=50 noise=$((2 << 30)) files=50000 nap=2 ml_base=python:3.11-slim
 least=3 most=7 budget=20
@@ -17,14 +18,15 @@ for word; do
         weights=$((8 << 20)) steps=10 noise=$((32 << 20)) files=2000 nap=0.5 ml_base=base
         least=2 most=3 budget=1
         ;;
-    W[1-9]) chosen+=("$word") ;;
-    *) echo "usage: run.sh [--quick] [W1...W9]" >&2 && exit 2 ;;
+    W[1-9] | W10) chosen+=("$word") ;;
+    *) echo "usage: run.sh [--quick] [W1...W10]" >&2 && exit 2 ;;
     esac
 done
-[ ${#chosen[@]} -gt 0 ] || chosen=(W1 W2 W3 W4 W5 W6 W7 W8 W9)
+[ ${#chosen[@]} -gt 0 ] || chosen=(W1 W2 W3 W4 W5 W6 W7 W8 W9 W10)
 
 # row TITLE PREPARE CONTEXT OUTPUT: at least $least rounds, more while they take less than $budget seconds.
-# In each, every builder has its turn: PREPARE BUILDER CONTEXT, untimed, then the build.
+# In each, every builder has its turn: PREPARE BUILDER CONTEXT, untimed, then the build, or what else $verb says.
+verb=build
 row() {
     local round end=$((SECONDS + budget)) peak=(--peak) runs=$work/runs.json
     : >"$runs"
@@ -33,7 +35,7 @@ row() {
         for builder in "${builders[@]}"; do
             "$2" "$builder" "$3"
             rm -f "$(out_of "$builder" tar)"
-            "${builder}_build" "$3" "$4"
+            "${builder}_$verb" "$3" "$4"
             measure run "${peak[@]}" "$builder" "${command[@]}" >>"$runs"
         done
         peak=()
@@ -62,6 +64,7 @@ cold() {
 }
 one_byte_changed() { date +%N >"$work/$2/src/changed"; }
 one_file_changed() { date +%N >"$work/$2/7/700.txt"; }
+registry_empty() { restart_registry; }
 built_and_registry_empty() {
     restart_registry
     cold "$@"
@@ -171,6 +174,22 @@ W9() {
     skopeo copy --quiet --dest-tls-verify=false "oci:$(layout_of "$ml_base")" "docker://$name"
     context pulled <<<"FROM $name"$'\nRUN true'
     row "W9 pull, unpack, one RUN" empty pulled none
+}
+W10() {
+    local builders=("${movers[@]}") verb=move size=$((noise >> 20))
+    noise_context
+    cold mlbuild noise
+    mlbuild_build noise dir
+    "${command[@]}" >/dev/null
+    skopeo copy --quiet "oci:$(out_of mlbuild dir):1" "oci-archive:$work/noise.tar:$(name_of mlbuild noise)"
+    publish noise "$(out_of mlbuild dir)"
+    measure header "${builders[@]}"
+    row "W10 pull of $size MiB" empty noise pull
+    row "   ... save to a tar" as_it_is noise save
+    row "   ... push, first" registry_empty noise push
+    row "   ... push, again" as_it_is noise push
+    row "   ... load from a tar" empty noise load
+    rm "$work/noise.tar"
 }
 
 failed=0

@@ -180,3 +180,50 @@ END
     same size "$(stat -c %s "$blob")" "$size"
     cmp a.tar b.tar
 }
+
+# configured MEMBER VALUE: the small base with that in its configuration, both JSON, as the layout "odd"
+configured() {
+    userns rm -rf odd
+    PYTHONPATH=$HERE python3 - "$1" "$2" << 'END'
+import json, sys
+member, value = sys.argv[1:]
+sys.argv[1:] = ["base", "odd"]
+from image import CONFIG, Layout, base_layer
+Layout("odd").image([base_layer()], {**CONFIG, member: json.loads(value)})
+END
+}
+
+# 107 of the bad inputs
+@test "a base's configuration names a user that is none" {
+    printf 'FROM odd\nRUN id -u > /dev/shm/id\n' | dockerfile
+    try() { # USER MESSAGE
+        configured User "\"$1\""
+        fails 1 "$MLBUILD" build --progress=plain --build-context odd=oci-layout://odd "$CTX"
+        says "$2" "Dockerfile:2" ">>> RUN id"
+    }
+    try 0:evil "unable to find group evil"
+    try 4294967296 "out of range"
+    try -1 "unable to find user -1"
+    try " 1" "unable to find user  1"
+}
+
+# 108 of the bad inputs
+@test "a base's configuration names a working directory that is none" {
+    printf 'FROM odd\nRUN pwd; echo x > here\n' | dockerfile
+    try() { # DIRECTORY WHERE-IT-IS
+        configured WorkingDir "\"$1\""
+        on odd -o type=local,dest=out "$CTX"
+        says " $2"
+        same file "$(cat "out$2/here")" x
+        rm -rf out
+    }
+    try relative/below /relative/below
+    try ../../above /above
+    try /../../../tmp /tmp
+    local dir
+    for dir in /proc/self/fd/7 /proc/1/root/etc; do
+        configured WorkingDir "\"$dir\""
+        fails 1 "$MLBUILD" build --progress=plain --build-context odd=oci-layout://odd "$CTX"
+        says "the working directory $dir" "Dockerfile:2"
+    done
+}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Where an image can go, and what other tools make of it.
 load helpers
+load containers
 
 setup() {
     common_setup
@@ -38,23 +39,9 @@ base_layers() { image layers "$BASE"; }
     ok umoci stat --image layout:1
 }
 
-# Both as root of a user namespace, with storage and locks of their own.
-containers_tool() {
-    printf '[engine]\nlock_type = "file"\n' > containers.conf
-    runroot=$(mktemp -d "${TMPDIR:-/tmp}/XXXXXX") # at most 50 characters
-    tool() {
-        local program=$1
-        shift
-        userns env CONTAINERS_CONF="$PWD/containers.conf" "$program" --root "$PWD/storage" --runroot "$runroot" \
-            --storage-driver vfs "$@"
-    }
-}
-
 @test "podman loads FILE.tar" {
     ok mlb -t img:1 -o img.tar "$CTX"
     containers_tool
-    local runc=$(PATH=$PATH:/usr/sbin:/sbin command -v runc)
-    pod() { tool podman --tmpdir "$runroot/tmp" --events-backend none --cgroup-manager cgroupfs --runtime "$runc" "$@"; }
     ok pod load -i img.tar
     says "Loaded image: docker.io/library/img:1"
     ok pod image inspect docker.io/library/img:1
@@ -91,6 +78,7 @@ containers_tool() {
 
 @test "type=local and type=tar: the merged file system" {
     ok mlb -o out "$CTX"
+    says "exporting to client directory: out" " writing " "MB / "
     same content "$(cat out/file)" content
     [ -f out/made/one ] && [ ! -e out/base/gone ] && [ -L out/base/link ]
     same owner "$(stat -c %u out/made/one)" "$(id -u)"

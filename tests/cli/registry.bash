@@ -70,7 +70,7 @@ start_closed() {
     start_registry "${1:-closed}" "$port2" "auth: {htpasswd: {realm: test, path: $PWD/htpasswd}}"
 }
 
-# start_tokens [get|post] [EXPIRES-S]: a registry with a token server; leaves its address in $tokens
+# start_tokens [get|post][-offline] [EXPIRES-S]: a registry with a token server; leaves its address in $tokens
 start_tokens() {
     openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tokens -keyout token.key -out token.crt 2> /dev/null
     python3 "$HERE/../registry/token_server.py" "$PWD/token.port" "$PWD/token.log" token.key token.crt "$@" 3>&- &

@@ -54,6 +54,30 @@ END
     [ "$(grep -c HTTP/1.1 hub.log)" -le 6 ]
 }
 
+@test "push --all-tags: each tag of that name, and no other image" {
+    for name in a/b:1 a/b:2 a/bc:1; do ok mlb -t "$HUB/$name" "$CTX"; done
+    run --separate-stderr "$MLBUILD" push -q -a "$HUB/a/b"
+    same status "$status" 0
+    same "standard output" "$output" "$(for tag in 1 2; do inspect_remote "$HUB/a/b:$tag" | json "d['Digest']"; done)"
+    same tags "$(skopeo list-tags --tls-verify=false "docker://$HUB/a/b" | json "','.join(sorted(d['Tags']))")" 1,2
+    ! inspect_remote "$HUB/a/bc:1"
+    fails 2 "$MLBUILD" push --all-tags "$HUB/a/b:1"
+    says "ERROR: $HUB/a/b:1: tag can't be used with --all-tags/-a" "hint: mlbuild push -a NAME"
+    fails 1 "$MLBUILD" push --all-tags "$HUB/a/none"
+    says "no image $HUB/a/none in the store, of any tag"
+}
+
+@test "push --all-tags: a base that was never pulled whole is in its repository already" {
+    put_base
+    dockerfile << END
+FROM $HUB/team/base:1.0
+COPY file /file
+END
+    ok mlb -t "$HUB/team/base:2.0" "$CTX"
+    ok "$MLBUILD" push -a "$HUB/team/base"
+    says "pushed $HUB/team/base:1.0@" "pushed $HUB/team/base:2.0@"
+}
+
 @test "storage that forgets a blob: a pull says which, a push mends it" {
     ok mlb -t "$HUB/a/b:1" --push "$CTX"
     local layer=$(skopeo inspect --raw --tls-verify=false "docker://$HUB/a/b:1" | json "d['layers'][-1]['digest']")
@@ -115,6 +139,32 @@ END
     same "unpacked layers" "$(ls "$MLBUILD_STORE/layers")" ""
     ok "$MLBUILD" build --progress=plain -t img -o img.tar "$CTX"
     same layers "$(image layers img.tar)" "$(image layers "$BASE")"
+}
+
+@test "FROM an image of several platforms: each is looked up once, and --pull takes the newer one" {
+    python3 "$HERE/../registry/make_layout.py" layout
+    skopeo copy --all --quiet --dest-tls-verify=false oci:layout "docker://$HUB/team/both:1"
+    dockerfile << END
+FROM $HUB/team/both:1
+COPY file /file
+END
+    for arch in amd64 arm64; do ok mlb --platform linux/$arch -t "mine-$arch" "$CTX"; done
+    : > hub.log
+    for arch in amd64 arm64; do
+        ok mlb --platform linux/$arch --pull=never -o $arch.tar "$CTX"
+        same hello "$(image cat $arch.tar hello)" $arch
+    done
+    same requests "$(cat hub.log)" ""
+    ok "$MLBUILD" images
+    python3 "$HERE/../registry/make_layout.py" newer latest 5000
+    skopeo copy --all --quiet --dest-tls-verify=false oci:newer "docker://$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull -t newer "$CTX"
+    ok mlb --platform linux/arm64 -o again.tar "$CTX"
+    [ "$(image cat again.tar noise | wc -c)" -eq 5000 ]
+    export MLBUILD_STORE=$PWD/elsewhere
+    ok "$MLBUILD" pull --platform linux/arm64 "$HUB/team/both:1"
+    ok mlb --platform linux/arm64 --pull=never -o pulled.tar "$CTX"
+    cmp again.tar pulled.tar
 }
 
 @test "--pull asks again and takes the newer image" {
@@ -266,7 +316,7 @@ print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
     fails 4 from_fault wrong-bytes
     says "not sha256:"
     fails 1 from_fault wrong-diff
-    says "but the image's configuration says"
+    says "but the image's configuration says" # 99
     same "layers that stay" "$(find "$MLBUILD_STORE/layers" -name noise | wc -l)" 0
 }
 
@@ -282,4 +332,71 @@ print(hashlib.sha256(noise[7 * 20000:8 * 20000]).hexdigest())')
     local start=$SECONDS
     wait $build || true
     [ $((SECONDS - start)) -lt 5 ]
+}
+
+# blobs_of REPOSITORY: how many uploads the hub has finished
+blobs_of() { grep -c "\"PUT /v2/$1/blobs/uploads/[^ ]* HTTP/1.1\" 201" hub.log || true; }
+
+# waiting_build NAME STEP: in the background, a build whose first layer is done long before STEP, which
+# waits for the file signals/go
+waiting_build() {
+    mkdir -p signals
+    head -c 3000000 /dev/urandom > "$CTX/file"
+    dockerfile << END
+FROM base
+COPY file /file
+RUN while [ ! -e /signals/go ]; do sleep 0.1; done; $2
+END
+    mlb_in_background -v "$PWD/signals:/signals:ro" -t "$HUB/$1" --push "$CTX"
+    build=$!
+    wait_until 20 sent_to "${1%:*}"
+}
+sent_to() { [ "$(blobs_of "$1")" -ge 1 ]; }
+
+@test "--push: a finished layer is sent while later steps run; at the end it is there" {
+    waiting_build app:1 "echo made > /made"
+    kill -0 $build
+    same status "$(curl -s -o /dev/null -w '%{http_code}' "http://$HUB/v2/app/manifests/1")" 404
+    touch signals/go
+    wait $build
+    local copied=$(skopeo inspect --raw --tls-verify=false "docker://$HUB/app:1" | json "d['layers'][-2]['digest']")
+    same "how often it was sent" "$(grep -c "\"PUT /v2/app/blobs/uploads/.*${copied#sha256:}.* HTTP/1.1\" 201" hub.log)" 1
+    skopeo copy --quiet --src-tls-verify=false "docker://$HUB/app:1" oci:pulled:x
+    same made "$(image cat pulled made)" made
+}
+
+@test "--push: a build that fails, and one that is stopped, leave no tag" {
+    waiting_build failed:1 false
+    touch signals/go
+    ! wait $build
+    grep -q "did not complete successfully" log
+    same status "$(curl -s -o /dev/null -w '%{http_code}' "http://$HUB/v2/failed/manifests/1")" 404
+    rm signals/go
+    waiting_build stopped:1 false
+    kill -TERM $build
+    local code=0
+    wait $build || code=$?
+    same "exit code" $code 143
+    same status "$(curl -s -o /dev/null -w '%{http_code}' "http://$HUB/v2/stopped/manifests/1")" 404
+}
+
+@test "--push: credentials that a helper gives are asked for by the caller, not in the build" {
+    start_closed
+    mkdir -p bin "$HOME/.docker" signals
+    cat > bin/docker-credential-fake << END
+#!/bin/sh
+cat /proc/self/uid_map >> "$PWD/asked"
+echo '{"Username": "user", "Secret": "secret"}'
+END
+    chmod +x bin/docker-credential-fake
+    PATH=$PWD/bin:$PATH
+    echo '{"credsStore": "fake"}' > "$HOME/.docker/config.json"
+    dockerfile << END
+FROM base
+COPY file /file
+RUN sleep 1
+END
+    ok mlb -t "$closed/app:1" --push "$CTX"
+    [ "$(wc -l < asked)" -ge 1 ]
+    same "the namespace" "$(sort -u asked)" "$(cat /proc/self/uid_map)"
 }

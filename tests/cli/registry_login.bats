@@ -183,3 +183,25 @@ END
     says "used the credentials for $tokens from $HOME/.docker/config.json"
     says_not revoked
 }
+
+@test "tokens: a login leaves the identity token that it was given, in the file or with a helper" {
+    for way in get-offline post-offline; do
+        start_tokens $way
+        ok "$MLBUILD" login -u user --password-stdin "$tokens" <<< secret
+        says_not WARNING
+        same entry "$(config | json "d['auths']['$tokens']")" \
+            "{\"auth\": \"$(basic user:)\", \"identitytoken\": \"identity\"}"
+        ! config | grep -q "$(basic user:secret)"
+        ok mlb -t "$tokens/a:1" --push "$CTX"
+        MLBUILD_STORE=$PWD/$way ok "$MLBUILD" pull "$tokens/a:1"
+        grep -q "post user repository:a:pull,push" token.log
+        ok "$MLBUILD" logout "$tokens"
+        rm token.port token.log
+    done
+    make_helper
+    echo '{"credsStore": "fake"}' > "$HOME/.docker/config.json"
+    ok "$MLBUILD" login -u user --password-stdin "$tokens" <<< secret
+    says_not WARNING
+    same kept "$(json "d['Username'] + ' ' + d['Secret']" < kept)" "<token> identity"
+    ok "$MLBUILD" push "$tokens/a:1"
+}

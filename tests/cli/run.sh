@@ -3,7 +3,7 @@
 # run.sh [FILE.bats...]: the tests of the command line, with $MLBUILD (default build/dev/mlbuild), as an
 # ordinary user with sub-ids. Started by root, it makes such a user (mlbuild-test) and runs the tests as
 # that user, docker.bats beside a daemon of its own, then root.bats as root; started by that user, it
-# leaves those two out and says so.
+# leaves those two out and says so, as it does with emulation.bats where the kernel emulates nothing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mlbuild=$(realpath "${MLBUILD:-$here/../../build/dev/mlbuild}")
@@ -21,6 +21,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
 fi
 
+# The kernel's emulators are the host's. As root this mounts where they are listed, if nobody has.
+emulates_arm64() {
+    local dir=/proc/sys/fs/binfmt_misc
+    [ -e $dir/status ] || [ "$(id -u)" -ne 0 ] || mount -t binfmt_misc none $dir 2> /dev/null
+    [ -e $dir/qemu-aarch64 ] || [ "$(id -u)" -ne 0 ] || update-binfmts --enable qemu-aarch64 2> /dev/null
+    grep -qx enabled $dir/qemu-aarch64 2> /dev/null
+}
+
 names=("$@")
 [ ${#names[@]} -gt 0 ] || names=("$here"/*.bats)
 files=()
@@ -28,6 +36,13 @@ for name in "${names[@]}"; do
     name=$(basename "$name")
     case $(id -u):$name in
     0:root.bats) ;;
+    *:emulation.bats)
+        if [ "$(uname -m)" = aarch64 ] || emulates_arm64; then
+            files+=("$name")
+        else
+            echo "run.sh: the kernel has no emulator for arm64 (binfmt_misc), $name is left out" >&2
+        fi
+        ;;
     [1-9]*:root.bats | [1-9]*:docker.bats) echo "run.sh: $name is for root, left out" >&2 ;;
     *) files+=("$name") ;;
     esac

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""token_server.py PORT-FILE LOG-FILE KEY.pem CERT.pem [get|post] [EXPIRES-S]: gives Debian's docker-registry
+"""token_server.py PORT-FILE LOG-FILE KEY.pem CERT.pem [get|post][-offline] [EXPIRES-S]: gives Debian's docker-registry
 the tokens that it wants. user:secret, and whoever has the refresh token "identity", may pull and push; all
-others may pull from public/. With "post" it knows OAuth2 only."""
+others may pull from public/. With "post" it knows OAuth2 only; with "-offline" who logs in to stay gets the
+refresh token."""
 import base64
 import http.server
 import json
@@ -46,7 +47,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def give(self, how, who, service, scopes):
+    def give(self, how, who, service, scopes, stays=False):
         with open(log_file, "a") as log:
             log.write(f"{how} {who} {' '.join(scopes)}\n")
         access = []
@@ -54,17 +55,19 @@ class Server(http.server.BaseHTTPRequestHandler):
             kind, name, actions = re.match("([a-z]+):(.*):([a-z,*]*)$", scope).groups()
             allowed = actions.split(",") if who else ["pull"] if name.startswith("public/") else []
             access.append({"type": kind, "name": name, "actions": [a for a in actions.split(",") if a in allowed]})
-        self.answer(200, {"token": token(service, access), "expires_in": expires})
+        refresh = {"refresh_token": "identity"} if who and stays and way.endswith("-offline") else {}
+        self.answer(200, {"token": token(service, access), "expires_in": expires, **refresh})
 
     def do_GET(self):
         query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
         basic = self.headers["Authorization"]
-        if way == "post":
+        if way.startswith("post"):
             return self.answer(405, {})
         who = "user" if basic == "Basic " + base64.b64encode(b"user:secret").decode() else None
         if basic and not who:
             return self.answer(401, {"details": "incorrect username or password"})
-        return self.give("get", who, query["service"][0], query.get("scope", []))
+        return self.give("get", who, query["service"][0], query.get("scope", []),
+                         query.get("offline_token") == ["true"])
 
     def do_POST(self):
         form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -73,7 +76,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             form["grant_type"] == "password" and (form["username"], form["password"]) == ("user", "secret")
         if not ok:
             return self.answer(401, {"details": "incorrect username or password"})
-        return self.give("post", "user", form["service"], form.get("scope", "").split())
+        return self.give("post", "user", form["service"], form.get("scope", "").split(),
+                         form.get("access_type") == "offline")
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)

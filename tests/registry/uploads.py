@@ -58,13 +58,38 @@ class Uploads:
         self.kind, _, self.argument = self.name.split(".")[0].partition("_")
         self.repo = repository(self.name)
         self.what, self.rest = parts[3], parts[4:]
+        if self.server.server_address[1] == self.other_port() and self.headers["Authorization"]:
+            self.note("LEAK " + self.path)
         self.query = dict(re.findall(r"([^?&=]*)=([^&]*)", self.path.partition("?")[2]))
+        if self.kind == "up-503":
+            self.drain()
+            self.answer(503)
+            return False
         if self.kind == "up-storm" and self.repo.first(f"storm {self.command} {self.path.split('?')[0]}"):
             self.drain()
             status = 429 if len(self.repo.once) % 2 else 503
             self.answer(status, **({"Retry_After": "0"} if status == 429 else {}))
             return False
-        return self.is_authorised()
+        if self.origin() == self.other_port() and self.headers["Authorization"]:
+            self.note("LEAK " + self.path)
+        return not self.is_redirected() and self.is_authorised()
+
+    def is_redirected(self):
+        """up-redirects_307: what has a body belongs to the other origin, which says so as "/v2/...";
+        up-redirects-early_307: without reading what comes; up-circles_307: to itself."""
+        kinds = {"up-redirects": True, "up-redirects-early": False, "up-circles": True}
+        if self.kind not in kinds or self.command in ("GET", "HEAD"):
+            return False
+        if self.kind != "up-circles" and self.origin() == self.other_port():
+            self.note(f"redirected {self.name} {self.command} {self.what}")
+            return False
+        if kinds[self.kind]:
+            self.drain()
+        else:
+            self.close_connection = True
+        place = "" if self.kind == "up-circles" else f"http://localhost:{self.other_port()}"
+        self.answer(int(self.argument), Location=place + self.path)
+        return True
 
     def is_authorised(self):
         """up-expiring_N: a token is good for N requests that send something."""
@@ -210,7 +235,7 @@ class Uploads:
             return None
         length = int(self.headers["Content-Length"])
         start = int(self.headers["Content-Range"].split("-")[0])
-        if start != session.size or (self.kind == "up-min" and length < int(self.argument) and start == 0):
+        if self.kind == "up-416" or start != session.size or (self.kind == "up-min" and length < int(self.argument) and start == 0):
             self.drain()
             return self.answer(416, Location=self.location(self.rest[1]), Range=f"0-{max(session.size - 1, 0)}")
         self.receive(session, 0.5 if self.kind == "up-partial" and length > 1000 else 1.0)
@@ -230,8 +255,6 @@ class Uploads:
         return False
 
     def do_PUT(self):
-        if self.server.server_address[1] == self.other_port() and self.headers["Authorization"]:
-            self.note("LEAK " + self.path)
         if not self.take():
             return None
         if self.what == "manifests":

@@ -545,7 +545,8 @@ static int run_suite(const struct id_map *map, const char *title)
         (geteuid() == 0 &&
          chown(root_path, map->uids.items[0].outside, map->gids.items[0].outside) < 0))
         return 1;
-    if (userns_run(map, suite, name, NULL, &status, &err) < 0) {
+    if (userns_run(map, &(struct userns_job){ .fn = suite, .arg = (void *)name }, NULL, &status,
+                   &err) < 0) {
         print_error("%s: %s (%s)\n", name, err.message, err.hint ? err.hint : "");
         error_clear(&err);
         status = 1;

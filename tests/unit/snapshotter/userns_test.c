@@ -144,12 +144,54 @@ static void child_is_root(void **state)
     int status = 0;
     (void)state;
     own_map(&map);
-    assert_ok(userns_run(&map, is_root_inside, &map, NULL, &status, &err), &err);
+    assert_ok(userns_run(&map, &(struct userns_job){ .fn = is_root_inside, .arg = &map }, NULL,
+                         &status, &err),
+              &err);
     assert_int_equal(status, 42);
     map.uids.count = map.gids.count = 1;
     map.uids.items[0].count = map.gids.items[0].count = 1;
-    assert_ok(userns_run(&map, is_root_inside, &map, NULL, &status, &err), &err);
+    assert_ok(userns_run(&map, &(struct userns_job){ .fn = is_root_inside, .arg = &map }, NULL,
+                         &status, &err),
+              &err);
     assert_int_equal(status, 42);
+    id_map_release(&map);
+}
+
+/* Both ends of a pipe, and who wrote into it. */
+struct beside {
+    int pipe[2];
+    pid_t writer;
+};
+
+static int wait_for_the_planner(void *arg)
+{
+    const struct beside *b = arg;
+    char byte = 0;
+    return read(b->pipe[0], &byte, 1) == 1 && b->writer == 0 ? byte : 1;
+}
+
+static void write_beside(void *arg)
+{
+    struct beside *b = arg;
+    b->writer = getpid();
+    assert_int_equal(write(b->pipe[1], "*", 1), 1);
+}
+
+static void the_planner_works_beside(void **state)
+{
+    struct id_map map;
+    struct error err = { 0 };
+    struct beside b = { 0 };
+    int status = 0;
+    (void)state;
+    own_map(&map);
+    assert_int_equal(pipe2(b.pipe, O_CLOEXEC), 0);
+    const struct userns_job job = { wait_for_the_planner, write_beside, &b };
+    assert_ok(userns_run(&map, &job, NULL, &status, &err), &err);
+    assert_int_equal(status, '*');
+    assert_int_equal(b.writer, getpid());
+    close(b.pipe[0]);
+    close(b.pipe[1]);
     id_map_release(&map);
 }
 
@@ -167,7 +209,7 @@ static void killed_child_is_told(void **state)
     int status = 0;
     (void)state;
     own_map(&map);
-    assert_ok(userns_run(&map, die, NULL, NULL, &status, &err), &err);
+    assert_ok(userns_run(&map, &(struct userns_job){ .fn = die }, NULL, &status, &err), &err);
     assert_int_equal(status, 128 + SIGKILL);
     id_map_release(&map);
 }
@@ -205,7 +247,9 @@ static void cancel_reaches_the_child(void **state)
     assert_ok(cancel_init(&cancel, &err), &err);
     signal(SIGTERM, on_signal);
     pthread_create(&thread, NULL, raise_later, &cancel);
-    assert_ok(userns_run(&map, wait_for_signal, NULL, &cancel, &status, &err), &err);
+    assert_ok(
+        userns_run(&map, &(struct userns_job){ .fn = wait_for_signal }, &cancel, &status, &err),
+        &err);
     pthread_join(thread, NULL);
     assert_int_equal(status, 77);
     cancel_release(&cancel);
@@ -240,7 +284,9 @@ static void signals_reach_the_child(void **state)
     pthread_sigmask(SIG_BLOCK, &interrupt, NULL); /* the helper thread must not take it */
     pthread_create(&thread, NULL, interrupt_later, &self);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
-    assert_ok(userns_run(&map, wait_for_signal, NULL, &cancel, &status, &err), &err);
+    assert_ok(
+        userns_run(&map, &(struct userns_job){ .fn = wait_for_signal }, &cancel, &status, &err),
+        &err);
     pthread_join(thread, NULL);
     assert_int_equal(status, 78); /* SIGINT, as the planner got it */
     assert_true(cancel_is_raised(&cancel));
@@ -260,7 +306,7 @@ static void bad_maps_are_explained(void **state)
     id_extents_append(&map.uids, 3000000000U, 5);
     id_extents_append(&map.gids, getegid(), 1);
     id_extents_append(&map.gids, 3000000000U, 5);
-    int rc = userns_run(&map, die, NULL, NULL, &status, &err);
+    int rc = userns_run(&map, &(struct userns_job){ .fn = die }, NULL, &status, &err);
     assert_int_equal(rc, -1);
     assert_non_null(err.hint);
     assert_error(rc, &err, ERROR_HOST, "newuidmap");
@@ -269,7 +315,7 @@ static void bad_maps_are_explained(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[COUNT(subids) + 9];
+    struct CMUnitTest tests[COUNT(subids) + 10];
     size_t n = 0;
     for (; n < COUNT(subids); n++)
         tests[n] = (struct CMUnitTest){ subids[n].name, subids_parse, NULL, NULL,
@@ -279,6 +325,7 @@ int main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(proc_maps_parse);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(names_are_found);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(child_is_root);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(the_planner_works_beside);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(killed_child_is_told);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(cancel_reaches_the_child);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(signals_reach_the_child);

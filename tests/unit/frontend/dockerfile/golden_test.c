@@ -262,6 +262,9 @@ static void print_exec(const struct op_exec *op, struct strbuf *out)
         print_list(out, "private", op->private_env);
     strbuf_addf(out, "  cwd %s user <%s> network %s%s\n", op->cwd, op->user,
                 op->network == NETWORK_NONE ? "none" : "host", op->insecure ? " insecure" : "");
+    if (strcmp(op->platform.arch, "amd64") != 0)
+        strbuf_addf(out, "  platform %s/%s%s\n", op->platform.os, op->platform.arch,
+                    op->platform.variant);
     for (size_t i = 0; i < op->mount_count; i++)
         print_mount(&op->mounts[i], out);
     for (size_t i = 0; i < op->device_count; i++)

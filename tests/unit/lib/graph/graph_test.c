@@ -87,7 +87,11 @@ static void every_field_counts(void **state)
         { .kind = OP_MKDIR, .mkdir = { "/c", "" } },
         { .kind = OP_LOCAL, .local = { "context" } },
         { .kind = OP_LOCAL, .local = { "other" } },
+        run_of(echo),
+        run_of(echo),
+        run_of(echo),
     };
+    struct vertex *of_platform = &all[COUNT(all) - 3];
     all[2].exec.env = env;
     all[3].exec.cwd = "/x";
     all[4].exec.user = "app";
@@ -99,6 +103,9 @@ static void every_field_counts(void **state)
     all[9].exec.devices = device;
     all[9].exec.device_count = 1;
     all[10].exec.settings = "hostname x";
+    of_platform[0].exec.platform = (struct platform){ "linux", "amd64", "" };
+    of_platform[1].exec.platform = (struct platform){ "linux", "arm", "v6" };
+    of_platform[2].exec.platform = (struct platform){ "linux", "arm", "v7" };
     all[14].copy.chmod = "0";
     all[15].copy.chown = "";
     all[16].copy.parents = true;

@@ -43,6 +43,7 @@ static const struct resolve_case {
     { "https://h%00/", NULL },
 };
 
+/* 110, 116, 119, 130 of the bad inputs */
 static void resolve_case(void **state)
 {
     const struct resolve_case *c = *state;

@@ -39,6 +39,7 @@ static void parse_print_is_the_identity(void **state)
 
 #define BASE "\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"diff_ids\":[]}"
 
+/* The numbers are those of the bad inputs, see tests/registry/registry_test.sh. */
 static const struct config_case {
     const char *name, *text, *why; /* why NULL: fine */
 } cases[] = {
@@ -51,10 +52,10 @@ static const struct config_case {
     { "bad diff_id",
       "{\"os\":\"linux\",\"architecture\":\"a\",\"rootfs\":{\"diff_ids\":[\"sha256:../x\"]}}",
       "diff_id 1" },
-    { "cmd text", "{" BASE ",\"config\":{\"Cmd\":\"x\"}}", "Cmd" },
-    { "cmd numbers", "{" BASE ",\"config\":{\"Cmd\":[1]}}", "Cmd" },
-    { "env without name", "{" BASE ",\"config\":{\"Env\":[\"=x\"]}}", "without a name" },
-    { "env with NUL", "{" BASE ",\"config\":{\"Env\":[\"A=\\u0000\"]}}", "Env" },
+    { "106: cmd text", "{" BASE ",\"config\":{\"Cmd\":\"x\"}}", "Cmd" },
+    { "106: cmd numbers", "{" BASE ",\"config\":{\"Cmd\":[1]}}", "Cmd" },
+    { "105: env without name", "{" BASE ",\"config\":{\"Env\":[\"=x\"]}}", "without a name" },
+    { "105: env with NUL", "{" BASE ",\"config\":{\"Env\":[\"A=\\u0000\"]}}", "Env" },
     { "env object", "{" BASE ",\"config\":{\"Env\":{}}}", "Env" },
     { "user number", "{" BASE ",\"config\":{\"User\":5}}", "User" },
     { "label number", "{" BASE ",\"config\":{\"Labels\":{\"a\":1}}}", "label" },
@@ -80,6 +81,7 @@ static void config_case(void **state)
     image_config_release(&config);
 }
 
+/* 105: LONE has no '=' */
 static void environment_keeps_its_order(void **state)
 {
     (void)state;
@@ -97,6 +99,7 @@ static void environment_keeps_its_order(void **state)
     image_config_release(&c);
 }
 
+/* 108; the others are in tests/cli/hostile.bats */
 static void long_working_dir(void **state)
 {
     (void)state;

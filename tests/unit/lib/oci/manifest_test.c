@@ -15,41 +15,45 @@
     ",\"digest\":" digest "}"
 #define MANIFEST(layers) "{\"schemaVersion\":2," CONFIG ",\"layers\":[" layers "]}"
 
+/* The numbers are those of the bad inputs, see tests/registry/registry_test.sh. */
 static const struct manifest_case {
     const char *name, *text;
     const char *why; /* NULL: fine */
     enum error_kind kind;
 } cases[] = {
     { "plain", MANIFEST(LAYER("1", DIGEST)), NULL, 0 },
-    { "no layers", MANIFEST(""), NULL, 0 },
-    { "both kinds", "{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"manifests\":[]}",
+    { "101: no layers", MANIFEST(""), NULL, 0 },
+    { "81: both kinds", "{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"manifests\":[]}",
       "both a manifest and an index", ERROR_CORRUPT },
     { "an index", "{\"schemaVersion\":2,\"manifests\":[]}", "config", ERROR_CORRUPT },
-    { "says index",
+    { "104: says index",
       "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\"," CONFIG
       ",\"layers\":[]}",
       "says it is", ERROR_CORRUPT },
-    { "schema 1", "{\"schemaVersion\":1,\"fsLayers\":[]}", "schema 1", ERROR_UNSUPPORTED },
+    { "94: schema 1", "{\"schemaVersion\":1,\"fsLayers\":[]}", "schema 1", ERROR_UNSUPPORTED },
     { "schema 3", "{\"schemaVersion\":3}", "schemaVersion 3", ERROR_CORRUPT },
     { "no version", "{" CONFIG ",\"layers\":[]}", "schemaVersion", ERROR_CORRUPT },
-    { "duplicate key", "{\"schemaVersion\":2,\"schemaVersion\":2}", "duplicate", ERROR_CORRUPT },
-    { "negative size", MANIFEST(LAYER("-1", DIGEST)), "whole number", ERROR_CORRUPT },
-    { "exponent size", MANIFEST(LAYER("1e3", DIGEST)), "whole number", ERROR_CORRUPT },
-    { "float size", MANIFEST(LAYER("1.5", DIGEST)), "whole number", ERROR_CORRUPT },
-    { "size 2^63", MANIFEST(LAYER("9223372036854775808", DIGEST)), "too big", ERROR_CORRUPT },
+    { "82: duplicate key", "{\"schemaVersion\":2,\"schemaVersion\":2}", "duplicate",
+      ERROR_CORRUPT },
+    { "86: negative size", MANIFEST(LAYER("-1", DIGEST)), "whole number", ERROR_CORRUPT },
+    { "85: exponent size", MANIFEST(LAYER("1e3", DIGEST)), "whole number", ERROR_CORRUPT },
+    { "85: float size", MANIFEST(LAYER("1.5", DIGEST)), "whole number", ERROR_CORRUPT },
+    { "85: size 2^63", MANIFEST(LAYER("9223372036854775808", DIGEST)), "too big", ERROR_CORRUPT },
     { "text size", MANIFEST(LAYER("\"1\"", DIGEST)), "whole number", ERROR_CORRUPT },
-    { "path as digest", MANIFEST(LAYER("1", "\"sha256:../../x\"")), "not a sha256", ERROR_CORRUPT },
-    { "upper-case digest",
+    { "87: path as digest", MANIFEST(LAYER("1", "\"sha256:../../x\"")), "not a sha256",
+      ERROR_CORRUPT },
+    { "88: upper-case digest",
       MANIFEST(LAYER("1", "\"sha256:44136FA355B3678A1146AD16F7E8649E94FB4FC21FE77E8310C060F61CAAFF8"
                           "A\"")),
       "not a sha256", ERROR_CORRUPT },
-    { "md5", MANIFEST(LAYER("1", "\"md5:00\"")), "not a sha256", ERROR_CORRUPT },
-    { "sha512", MANIFEST(LAYER("1", "\"sha512:" HEX HEX "\"")), "only sha256", ERROR_UNSUPPORTED },
-    { "foreign layer",
+    { "89: md5", MANIFEST(LAYER("1", "\"md5:00\"")), "not a sha256", ERROR_CORRUPT },
+    { "90: sha512", MANIFEST(LAYER("1", "\"sha512:" HEX HEX "\"")), "only sha256",
+      ERROR_UNSUPPORTED },
+    { "102: foreign layer",
       MANIFEST("{\"mediaType\":\"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip\","
                "\"size\":1,\"digest\":" DIGEST ",\"urls\":[\"http://x/\"]}"),
       "not a layer", ERROR_UNSUPPORTED },
-    { "layer without type", MANIFEST("{\"size\":1,\"digest\":" DIGEST "}"), "not a layer",
+    { "104: layer without type", MANIFEST("{\"size\":1,\"digest\":" DIGEST "}"), "not a layer",
       ERROR_UNSUPPORTED },
     { "layers an object", "{\"schemaVersion\":2," CONFIG ",\"layers\":{}}", "no list of layers",
       ERROR_CORRUPT },
@@ -77,6 +81,7 @@ static void manifest_case(void **state)
     manifest_release(&m);
 }
 
+/* 80 */
 static void layer_count_is_bounded(void **state)
 {
     (void)state;
@@ -98,6 +103,7 @@ static void layer_count_is_bounded(void **state)
     }
 }
 
+/* 84 */
 static void size_is_bounded(void **state)
 {
     (void)state;

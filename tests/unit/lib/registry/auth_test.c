@@ -32,6 +32,7 @@ static const struct {
     { "https://example.com", "http://example.com/", false },
 };
 
+/* 111, 112 of the bad inputs */
 static void realm_trust(void **state)
 {
     (void)state;

@@ -5,6 +5,7 @@
 
 #include "tests/support/test.h"
 
+/* 113, 114 of the bad inputs */
 static const struct challenge_case {
     const char *header;
     enum challenge_scheme scheme;

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+# Steps shared between builders: --cache-to, --cache-from.
+load helpers
+load registry
+
+setup() {
+    registry_setup
+    CACHE=$HUB/team/cache:main
+    dockerfile << 'END'
+FROM base AS builder
+RUN echo built > /out; cat /proc/sys/kernel/random/uuid > /id
+FROM base
+RUN cat /proc/sys/kernel/random/uuid > /a
+COPY --from=builder /out /out
+COPY file /file
+RUN cat /a /file > /b
+END
+}
+teardown() { registry_teardown; }
+
+# on STORE COMMAND...: as another builder
+on() { MLBUILD_STORE=$BATS_TEST_TMPDIR/store-$1 "${@:2}"; }
+
+
+cached() { says "CACHED"; same "steps that ran" "$(steps_run)" ""; }
+
+# Names of steps that did not end as cached.
+steps_run() {
+    awk '/^#[0-9]+ \[.*\] (RUN|COPY|WORKDIR)/ { name[$1] = $0 } /^#[0-9]+ DONE/ && ($1 in name) { print name[$1] }' <<< "$output"
+}
+
+entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifests/tags -mindepth 1 -maxdepth 1 | wc -l; }
+
+@test "a second builder with a store of its own runs nothing, and has the same image" {
+    ok on one mlb -t img --cache-to "type=registry,ref=$CACHE" "$CTX"
+    local id=$(on one id_of img)
+    ok on two mlb -t img -o img.tar --cache-from "type=registry,ref=$CACHE" "$CTX"
+    cached
+    same id "$(on two id_of img)" "$id"
+    ok on one mlb -t img -o one.tar "$CTX"
+    same manifest "$(image manifest img.tar)" "$(image manifest one.tar)"
+    ok on two mlb -t img "$CTX"
+    cached
+}
+
+@test "what others have made can be built upon; only what a step needs is fetched" {
+    ok on one mlb --cache-to "type=registry,ref=$CACHE,mode=max" "$CTX"
+    echo 'RUN cat /a /b /file /out' >> "$CTX/Dockerfile"
+    ok on two mlb -t img --cache-from "type=registry,ref=$CACHE" "$CTX"
+    says "content" "built"
+    same "steps that ran" "$(steps_run | grep -oE 'RUN.*')" "RUN cat /a /b /file /out"
+    : > hub.log
+    ok on three mlb --cache-from "$CACHE" --target builder "$CTX"
+    cached
+    same "blobs that were asked for" "$(grep -c 'GET .*/blobs/' hub.log)" 1 # the entry's configuration
+}
+
+@test "mode=min shares the image's own steps, mode=max all" {
+    ok on one mlb --cache-to "type=local,dest=min" --cache-to "type=local,dest=max,mode=max" "$CTX"
+    same "min" "$(ls min/entries | wc -l)" 4
+    same "max" "$(ls max/entries | wc -l)" 5
+    ok on two mlb --cache-from type=local,src=max --target builder "$CTX"
+    cached
+    ok on three mlb --cache-from type=local,src=min --target builder "$CTX"
+    same "steps that ran" "$(steps_run | wc -l)" 1
+}
+
+@test "type=inline: the image tells of its steps" {
+    ok on one mlb -t "$HUB/a/app:1" --push --cache-to type=inline "$CTX"
+    ok on two mlb -t "$HUB/a/app:2" --push --cache-from "$HUB/a/app:1" --cache-to inline "$CTX"
+    cached
+    same digest "$(inspect_remote "$HUB/a/app:2" | json "d['Digest']")" "$(inspect_remote "$HUB/a/app:1" | json "d['Digest']")"
+}
+
+@test "a push of what others have made fetches nothing: it is mounted" {
+    ok on one mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    : > hub.log
+    ok on two mlb -t "$HUB/a/app:1" --push --cache-from "$CACHE" "$CTX"
+    cached
+    local layers=$(inspect_remote "$HUB/a/app:1" | json "len(d['Layers'])")
+    same "layers sent" "$(grep -cE 'POST .*uploads.*mount=.*from=team%2Fcache.* 201 ' hub.log)" 4
+    same layers "$layers" 6
+    same "layers fetched" "$(grep -cE 'GET /v2/team/cache/blobs' hub.log)" 1 # a configuration
+    ok skopeo copy --quiet --src-tls-verify=false "docker://$HUB/a/app:1" oci:pulled:1
+    ok on two "$MLBUILD" save -o saved.tar "$HUB/a/app:1"
+    image tree pulled > pulled.tree
+    image tree saved.tar | diff pulled.tree -
+}
+
+@test "three builders at once lose no entry; a fourth runs nothing" {
+    local n
+    for n in 1 2 3; do
+        on $n mlb_in_background -t img --cache-from "$CACHE" --cache-to "type=registry,ref=$CACHE,mode=max" "$CTX"
+        pids[n]=$!
+    done
+    for n in 1 2 3; do wait "${pids[n]}"; done
+    ok on four mlb --cache-from "$CACHE" "$CTX"
+    cached
+    ok on five mlb --cache-from "$CACHE" --target builder "$CTX"
+    cached
+}
+
+@test "a builder that is killed, or whose step fails, has shared the steps that it finished" {
+    echo 'RUN sleep 60' >> "$CTX/Dockerfile"
+    on one mlb_in_background --cache-to "type=registry,ref=$CACHE,mode=max" "$CTX"
+    local pid=$!
+    wait_until 20 eval '[ "$(entries_of_hub)" -eq 5 ]'
+    kill -9 "$pid"
+    wait "$pid" || true
+    sed -i 's/sleep 60/false/' "$CTX/Dockerfile"
+    fails 1 on two mlb --cache-from "$CACHE" "$CTX"
+    same "steps that ran" "$(steps_run)" ""
+    sed -i 's/cat .a .file/cat \/a/; s/RUN false/RUN echo 1 \&\& false/' "$CTX/Dockerfile"
+    fails 1 on three mlb --cache-from "$CACHE" --cache-to "type=registry,ref=$CACHE" "$CTX"
+    sed -i '$d' "$CTX/Dockerfile"
+    ok on four mlb --cache-from "$CACHE" "$CTX"
+    cached
+}
+
+@test "a cache that fails never fails a build, unless it is to be written" {
+    ok mlb --cache-from "localhost:1/no/cache" --cache-from type=local,src=/nowhere -t img "$CTX"
+    says "WARNING: the cache in localhost:1/no/cache:latest is left alone"
+    fails 4 on two mlb --cache-to "type=registry,ref=localhost:1/no/cache" "$CTX"
+    says "export the cache to localhost:1/no/cache:latest"
+    ok on three mlb --cache-to "type=registry,ref=localhost:1/no/cache,ignore-error=true" "$CTX"
+    says "WARNING: export the cache to localhost:1/no/cache:latest"
+}
+
+@test "another epoch, another argument, --no-cache: not what others have made" {
+    ok on one mlb --epoch 1000 --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb --epoch 1000 --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on three mlb --epoch 2000 --cache-from type=local,src=cache "$CTX"
+    same "steps that ran" "$(steps_run | wc -l)" 5
+    ok on four mlb --epoch 1000 --no-cache --cache-from type=local,src=cache "$CTX"
+    same "steps that ran" "$(steps_run | wc -l)" 5
+}
+
+@test "an entry that lies: its layers are not those that it names" {
+    ok on one mlb --cache-to type=local,dest=cache,compression=uncompressed "$CTX"
+    local blob
+    for blob in cache/blobs/sha256/*; do # the same size, other bytes
+        grep -q mlbuild.cache "$blob" && continue
+        userns python3 -c 'import sys; p = sys.argv[1]; b = bytearray(open(p, "rb").read()); b[600] ^= 1; open(p, "wb").write(b)' "$blob"
+    done
+    fails 1 on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    says "not sha256:"
+    for blob in cache/entries/*; do echo '{"schemaVersion": 2, "layers": 3}' > "$blob"; done
+    ok on three mlb -t img --cache-from type=local,src=cache "$CTX"
+    says "WARNING: the cache in"
+    same "steps that ran" "$(steps_run | wc -l)" 5
+}
+
+@test "layers of a cache are fetched again for another cache" {
+    ok on one mlb --cache-to type=local,dest=a,mode=max "$CTX"
+    ok on two mlb --cache-from type=local,src=a --cache-to "type=registry,ref=$CACHE" "$CTX"
+    cached
+    ok on three mlb --cache-from "$CACHE" -t img "$CTX"
+    cached
+    same id "$(on three id_of img)" "$(on one id_of "$(on one mlb -q "$CTX" | cut -c8-30)" 2> /dev/null || on one mlb -q "$CTX")"
+}
+
+@test "mounts=true: what RUN --mount=type=cache keeps goes along, and is what a new one begins with" {
+    dockerfile << 'END'
+FROM base
+ARG N
+RUN --mount=type=cache,target=/var/kept,uid=7,mode=0750 --mount=type=cache,id=other,target=/o \
+    echo "$N: $(cat /var/kept/list) $(stat -c '%u %a' /var/kept)"; echo "$N" >> /var/kept/list; mkdir -p /o/dir && ln -sf x /o/dir/link
+END
+    ok on one mlb --build-arg N=1 --cache-to "type=registry,ref=$CACHE,mounts=true" "$CTX"
+    ok on two mlb --build-arg N=2 --cache-from "type=registry,ref=$CACHE" "$CTX"
+    says "2:  7 750"
+    ok on three mlb --build-arg N=3 --cache-from "type=registry,ref=$CACHE,mounts=true" --cache-to type=local,dest=c,mounts=true "$CTX"
+    says "3: 1 7 750"
+    ok on four mlb --build-arg N=4 --cache-from type=local,src=c,mounts=true "$CTX"
+    says "4: 1"
+    ok on four mlb --build-arg N=5 --cache-from type=local,src=c,mounts=true "$CTX"
+    says "5: 1"
+    ok on four mlb --build-arg N=5 --no-cache --cache-from type=local,src=c,mounts=true "$CTX"
+    says "5:  7 750"
+    local blob
+    for blob in c/blobs/sha256/*; do grep -q mlbuild.cache "$blob" || userns truncate -s 10 "$blob"; done
+    ok on five mlb --build-arg N=6 --cache-from type=local,src=c,mounts=true "$CTX"
+    says "6:  7 750"
+}
+
+@test "a registry that wants a password: the builder writes with what the user's files say" {
+    start_closed
+    mkdir -p "$HOME/.docker"
+    echo "{\"auths\": {\"$closed\": {\"auth\": \"$(basic user:secret)\"}}}" > "$HOME/.docker/config.json"
+    ok on one mlb --cache-to "type=registry,ref=$closed/x/cache" "$CTX"
+    ok on two mlb --cache-from "$closed/x/cache" "$CTX"
+    cached
+    rm "$HOME/.docker/config.json"
+    fails 4 on three mlb --cache-to "type=registry,ref=$closed/x/cache" "$CTX"
+    ok on four mlb --cache-from "$closed/x/cache" "$CTX"
+    says "WARNING: the cache in $closed/x/cache:latest is left alone" "not authorised"
+}
+
+@test "what can be said wrong about caches" {
+    fails 2 mlb --cache-to type=gha "$CTX"
+    says "hint: use the registry beside it"
+    fails 2 mlb --cache-to type=local,src=x "$CTX"
+    says "unknown attribute src" "hint: type, ref, dest, mode"
+    fails 2 mlb --cache-from type=local "$CTX"
+    says "src is missing"
+    fails 2 mlb --cache-to type=registry,ref=x/y,mode=most "$CTX"
+    says "min (steps of the image) or max"
+    fails 2 mlb --cache-from type=inline "$CTX"
+    says "type=registry,ref=HOST/NAME:TAG"
+    fails 2 mlb -o type=oci,dest=x.tar,compression=zstd --cache-to type=local,dest=c,compression=gzip "$CTX"
+    says "with different compression"
+}
