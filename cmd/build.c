@@ -9,6 +9,7 @@
 #include "cmd/build_internal.h"
 #include "cmd/builder.h"
 #include "cmd/command.h"
+#include "cmd/engine.h"
 #include "cmd/export.h"
 #include "cmd/keeper.h"
 #include "cmd/metadata.h"
@@ -57,6 +58,8 @@ static int add_output(struct build *b, const char *text, struct error *err)
     b->outputs = xreallocarray(b->outputs, b->output_count + 1, sizeof *b->outputs);
     TRY(output_parse(text, &b->packing, &b->outputs[b->output_count], err));
     struct output *o = &b->outputs[b->output_count++];
+    if (o->type == OUTPUT_LOAD)
+        TRY(engine_find(&o->dest, err));
     struct str rest = str_of(o->name ? o->name : "");
     while (rest.len) {
         struct str one = str_cut(&rest, ',');
@@ -78,6 +81,8 @@ static int read_names(struct build *b, struct error *err)
         TRY(add_output(b, v->outputs.items[i], err));
     if (v->push)
         TRY(add_output(b, "type=registry", err));
+    if (v->load)
+        TRY(add_output(b, "type=docker", err));
     for (size_t i = 0; i < b->output_count; i++) {
         if (b->outputs[i].type == OUTPUT_REGISTRY && b->names.count == 0) {
             error_set(err, ERROR_USAGE, 0, "tag is needed when pushing to registry");
@@ -239,15 +244,21 @@ static int agree_on_packing(const struct packing **first, const struct packing *
 static int choose_packing(const struct build *b, struct packing *out, struct error *err)
 {
     const struct packing *first = NULL;
+    const struct output *load = NULL;
     for (size_t i = 0; i < b->output_count; i++) {
-        if (output_needs_blobs(&b->outputs[i]))
-            TRY(agree_on_packing(&first, &b->outputs[i].packing, err));
+        const struct output *o = &b->outputs[i];
+        load = o->type == OUTPUT_LOAD ? o : load;
+        if (output_needs_blobs(o) && o != load)
+            TRY(agree_on_packing(&first, &o->packing, err));
     }
     for (size_t i = 0; i < b->caches.to_count; i++) {
         if (b->caches.to_options[i].type != CACHE_INLINE)
             TRY(agree_on_packing(&first, &b->caches.to_options[i].packing, err));
     }
-    *out = first ? *first : b->packing;
+    *out = first ? *first : load ? load->packing : b->packing;
+    /* It would be compressed here to be decompressed there. */
+    if (load && !first && !b->values->compression)
+        out->compression = COMPRESSION_NONE;
     return 0;
 }
 

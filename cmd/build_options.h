@@ -20,7 +20,7 @@ struct build_values {
     struct run_setting_texts run;
     const char *file, *target, *network, *progress, *platform, *jobs, *compression,
         *compression_level, *iidfile, *epoch, *pull, *call, *metadata_file, *ignore_file, *trace;
-    bool push, no_cache, quiet, check, debug, timings, force_compression;
+    bool push, load, no_cache, quiet, check, debug, timings, force_compression;
 };
 
 /* What --call asks for. */

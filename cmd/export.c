@@ -6,6 +6,7 @@
 
 #include "cmd/base_image.h"
 #include "cmd/builder.h"
+#include "cmd/engine.h"
 #include "cmd/push.h"
 #include "cmd/write_out.h"
 #include "lib/base/atomic_file.h"
@@ -50,6 +51,7 @@ static char *title_of(const struct output *o, const struct strvec *names)
 {
     switch (o->type) {
     case OUTPUT_REGISTRY: return xasprintf("pushing %s", names->count ? names->items[0] : "");
+    case OUTPUT_LOAD: return xasprintf("loading into %s", o->dest);
     case OUTPUT_OCI: return xasprintf("exporting to oci image format: %s", o->dest);
     case OUTPUT_OCI_DIR: return xasprintf("exporting to oci image layout: %s", o->dest);
     case OUTPUT_LOCAL: return xasprintf("exporting to client directory: %s", o->dest);
@@ -72,6 +74,8 @@ static int write_output(struct session *s, const struct layout_export *e,
                         const struct output *output, struct error *err)
 {
     const struct out_content archive = { write_layout, e, e->meter };
+    if (output->type == OUTPUT_LOAD)
+        return engine_load(s, output->dest, e->image, e->names, &archive, err);
     return output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
                                       : write_layout_dir(e, output->dest, err);
 }

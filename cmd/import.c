@@ -99,7 +99,7 @@ static int read_source(struct session *s, const char *source, const struct rootf
     int rc = fetch_is_remote(source) ? fetch(s, source, vertex, &in.fd, err)
                                      : input_open(&in, source, err);
     if (rc == 0)
-        rc = rootfs_import(request, input_start(&in, source, s->progress, vertex), out, err);
+        rc = rootfs_import(request, input_start(&in, source, s, vertex), out, err);
     if (rc == 0)
         meter_end(&in.meter);
     progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,

@@ -2,6 +2,7 @@
 #include "cmd/input.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,14 +27,31 @@ int input_open(struct input *in, const char *path, struct error *err)
     return 0;
 }
 
-struct reader *input_start(struct input *in, const char *name, struct progress *progress,
-                           unsigned vertex)
+static ssize_t input_read(struct reader *base, void *buf, size_t cap, struct error *err)
+{
+    struct input *in = (struct input *)base;
+    struct pollfd fds[] = { { .fd = in->fd, .events = POLLIN },
+                            { .fd = in->cancel->fd, .events = POLLIN } };
+    for (;;) {
+        int ready = poll(fds, COUNT(fds), -1);
+        TRY(cancel_check(in->cancel, err));
+        ssize_t n = ready < 0 ? -1 : read(in->fd, buf, cap);
+        if (n >= 0)
+            return n;
+        if (errno != EINTR && errno != EAGAIN)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", in->name);
+    }
+}
+
+struct reader *input_start(struct input *in, const char *name, struct session *s, unsigned vertex)
 {
     struct stat st;
     bool is_file = fstat(in->fd, &st) == 0 && S_ISREG(st.st_mode);
-    meter_start(&in->meter, progress, vertex, "reading", is_file ? (uint64_t)st.st_size : 0);
-    in->file = fd_reader_init(in->fd, name);
-    in->reader = metered_reader_init(&in->file.base, &in->meter);
+    in->base.read = input_read;
+    in->name = name;
+    in->cancel = &s->cancel;
+    meter_start(&in->meter, s->progress, vertex, "reading", is_file ? (uint64_t)st.st_size : 0);
+    in->reader = metered_reader_init(&in->base, &in->meter);
     return &in->reader.base;
 }
 

@@ -8,20 +8,23 @@
 #ifndef CMD_INPUT_H
 #define CMD_INPUT_H
 
+#include "cmd/session.h"
 #include "lib/base/meter.h"
 
 struct input {
+    struct reader base; /* for the meter */
     int fd;
-    struct fd_reader file;
+    const char *name;
+    const struct cancel *cancel;
     struct meter meter;
     struct metered_reader reader;
 };
 
 /* "-" is standard input, unless that is a terminal (USAGE). Errors: USER. */
 int input_open(struct input *in, const char *path, struct error *err) MUST_CHECK;
-/* The stream; `name` is borrowed, for messages. */
-struct reader *input_start(struct input *in, const char *name, struct progress *progress,
-                           unsigned vertex);
+/* The stream, which ends with CANCELLED when `s` does, also while nothing comes. `name` is
+ * borrowed, for messages. */
+struct reader *input_start(struct input *in, const char *name, struct session *s, unsigned vertex);
 void input_close(struct input *in);
 DEFINE_AUTO(input, struct input, input_close(value))
 

@@ -35,7 +35,7 @@ static int load(struct session *s, const struct load_values *v, struct strvec *o
     struct archive_options archive = { &s->store, &s->cancel, &platform };
     auto_free char *title = xasprintf("load %s", path);
     unsigned vertex = progress_start(s->progress, title);
-    int rc = archive_load(&archive, input_start(&in, path, s->progress, vertex), out_names, err);
+    int rc = archive_load(&archive, input_start(&in, path, s, vertex), out_names, err);
     if (rc == 0)
         meter_end(&in.meter);
     progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,

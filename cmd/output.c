@@ -11,7 +11,7 @@ static const struct {
     bool needs_dest;
 } types[] = {
     { "oci", OUTPUT_OCI, true },
-    { "docker", OUTPUT_OCI, true },
+    { "docker", OUTPUT_LOAD, false }, /* with a dest, what load would read */
     { "oci-dir", OUTPUT_OCI_DIR, true },
     { "local", OUTPUT_LOCAL, true },
     { "tar", OUTPUT_TAR, true },
@@ -161,6 +161,8 @@ static int parse_fields(const char *text, struct output *o, struct error *err)
         return error_set(err, ERROR_USAGE, 0, "--output %s: type is missing", text);
     if (f.push && o->type == OUTPUT_IMAGE)
         o->type = OUTPUT_REGISTRY;
+    if (o->type == OUTPUT_LOAD && (o->dest || !f.tar))
+        o->type = OUTPUT_OCI;
     if (!f.tar && o->type == OUTPUT_OCI)
         o->type = OUTPUT_OCI_DIR;
     for (size_t i = 0; i < COUNT(types); i++) {

@@ -15,12 +15,13 @@ enum output_type {
     OUTPUT_TAR,      /* ... as a tar */
     OUTPUT_IMAGE,    /* the store, where it is anyway */
     OUTPUT_REGISTRY, /* push */
+    OUTPUT_LOAD,     /* docker or podman on this host */
     OUTPUT_CACHE,    /* nothing */
 };
 
 struct output {
     enum output_type type;
-    char *dest;     /* "-" is standard output */
+    char *dest;     /* "-" is standard output; of OUTPUT_LOAD, which it is */
     bool by_digest; /* push, but leave tags alone */
     char *name;     /* comma-separated references in place of -t, or NULL */
     struct packing packing;
@@ -37,7 +38,8 @@ void output_release(struct output *o);
 
 static inline bool output_needs_blobs(const struct output *o)
 {
-    return o->type == OUTPUT_OCI || o->type == OUTPUT_OCI_DIR || o->type == OUTPUT_REGISTRY;
+    return o->type == OUTPUT_OCI || o->type == OUTPUT_OCI_DIR || o->type == OUTPUT_REGISTRY ||
+           o->type == OUTPUT_LOAD;
 }
 static inline bool output_needs_trees(const struct output *o)
 {

@@ -62,7 +62,7 @@ static int sweep(struct session *s, const struct solver_workers *workers, void *
         TRY(prune_mounts(&s->store, &p->policy, err));
     size_print(result.kept_bytes, size);
     if (result.was_beside)
-        printf("kept %s, what running builds may use among it\n", size);
+        printf("kept %s, which running builds may use\n", size);
     return 0;
 }
 

@@ -66,8 +66,8 @@ static int buffered_copy(struct writer *w, int fd, uint64_t len, struct error *e
     return 0;
 }
 
-int write_out_fd(struct session *s, int fd, const char *name, const struct out_content *content,
-                 struct error *err)
+static int write_buffered(struct session *s, int fd, const char *name,
+                          const struct out_content *content, struct error *err)
 {
     struct fd_writer out = fd_writer_init(fd, name);
     auto_free char *buf = xmalloc(BUFFER);
@@ -93,7 +93,7 @@ static int write_new_file(struct session *s, const char *dest, const struct out_
         return error_set(err, ERROR_USER, errno, "open the directory %s", dir);
     auto_(atomic_file) struct atomic_file f = { .fd = -1 };
     TRY(atomic_file_open(&f, dir_fd, path_base(dest), 0666, err));
-    TRY(write_out_fd(s, f.fd, dest, content, err));
+    TRY(write_buffered(s, f.fd, dest, content, err));
     return atomic_file_commit(&f, true, err);
 }
 
@@ -109,13 +109,13 @@ int write_out(struct session *s, const char *dest, const struct out_content *con
 {
     if (strcmp(dest, "-") == 0) {
         TRY(refuse_terminal(err));
-        return write_out_fd(s, STDOUT_FILENO, "standard output", content, err);
+        return write_buffered(s, STDOUT_FILENO, "standard output", content, err);
     }
     if (is_special(dest)) {
         auto_close int fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC);
         if (fd < 0)
             return error_set(err, ERROR_USER, errno, "open %s", dest);
-        return write_out_fd(s, fd, dest, content, err);
+        return write_buffered(s, fd, dest, content, err);
     }
     /* The file that a link leads to is replaced, not the link. */
     auto_free char *target = realpath(dest, NULL);

@@ -17,8 +17,5 @@ struct out_content {
  * is whole; a pipe or a device is written to. */
 int write_out(struct session *s, const char *dest, const struct out_content *content,
               struct error *err) MUST_CHECK;
-/* To an open descriptor; `name` is for messages. */
-int write_out_fd(struct session *s, int fd, const char *name, const struct out_content *content,
-                 struct error *err) MUST_CHECK;
 
 #endif

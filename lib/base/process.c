@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -223,6 +224,38 @@ int process_run_env(const char *const *argv, const char *const *changes, const c
         kill(-pid, SIGKILL);
     result->status = process_wait(pid);
     return cancel_check(cancel, err);
+}
+
+int process_feed_start(const char *const *argv, struct process_feed *out, struct error *err)
+{
+    struct pipes p = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+    *out = (struct process_feed)PROCESS_FEED_INIT;
+    /* A file takes all that the program says, whoever is writing. */
+    out->said_fd = memfd_create("said", MFD_CLOEXEC);
+    p.out[1] = fcntl(out->said_fd, F_DUPFD_CLOEXEC, 0);
+    p.err[1] = fcntl(out->said_fd, F_DUPFD_CLOEXEC, 0);
+    int rc = pipe2(p.in, O_CLOEXEC) < 0 || p.out[1] < 0 || p.err[1] < 0
+                 ? error_set(err, ERROR_SYSTEM, errno, "pipe")
+                 : spawn(argv, NULL, &p, false, &out->pid, err);
+    if (rc == 0)
+        out->in_fd = take_fd(&p.in[1]);
+    else
+        close(take_fd(&out->said_fd));
+    pipes_close(&p);
+    return rc;
+}
+
+int process_feed_end(struct process_feed *feed, bool is_broken, struct strbuf *said)
+{
+    auto_(error) struct error too_much = { 0 };
+    if (is_broken)
+        kill(feed->pid, SIGTERM);
+    close(take_fd(&feed->in_fd));
+    int status = process_wait(feed->pid);
+    if (lseek(feed->said_fd, 0, SEEK_SET) == 0)
+        (void)!fd_read_all(feed->said_fd, PROCESS_OUTPUT_MAX, "output", said, &too_much);
+    close(take_fd(&feed->said_fd));
+    return status;
 }
 
 void process_result_release(struct process_result *result)

@@ -7,6 +7,8 @@
 #ifndef LIB_BASE_PROCESS_H
 #define LIB_BASE_PROCESS_H
 
+#include <stdbool.h>
+
 #include "lib/base/cancel.h"
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
@@ -30,6 +32,24 @@ int process_run_env(const char *const *argv, const char *const *changes, const c
                     const struct cancel *cancel, struct process_result *result,
                     struct error *err) MUST_CHECK;
 void process_result_release(struct process_result *result);
+
+/* A program that is fed a stream, through `in_fd`. What it says is kept meanwhile. */
+struct process_feed {
+    int pid;
+    int in_fd;   /* the caller writes here */
+    int said_fd; /* its standard output and error, in one */
+};
+#define PROCESS_FEED_INIT                                                                          \
+    {                                                                                              \
+        -1, -1, -1                                                                                 \
+    }
+/* Errors: NOT_FOUND, SYSTEM. The caller ends *out. */
+int process_feed_start(const char *const *argv, struct process_feed *out,
+                       struct error *err) MUST_CHECK;
+/* All was written: waits for the program's end and returns its status as process_wait does; what it
+ * has said is appended to `said` (at most PROCESS_OUTPUT_MAX bytes). With `is_broken` it is not to
+ * make anything of what it got, and is ended. */
+int process_feed_end(struct process_feed *feed, bool is_broken, struct strbuf *said);
 
 /* waitpid for one child, EINTR dealt with: exit code, or 128 + signal. */
 int process_wait(int pid);

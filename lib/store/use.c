@@ -22,19 +22,18 @@ bool store_use(const struct store *store, int dir_fd, const char *name, const st
     return utimensat(dir_fd, name, times, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-/* Looks at one lease; the dead are the janitor's. */
-static void see_lease(const struct store *store, int leases_fd, const char *name,
-                      struct sweep *sweep)
+/* Since when may the lease use things? False: it is dead (and the janitor's), or gone. */
+static bool lease_began(const struct store *store, int leases_fd, const char *name, int64_t *out_s)
 {
-    int64_t now = time(NULL);
     struct stat st;
     auto_close int fd = openat(leases_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || fstat(fd, &st) < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return;
-    int64_t since = st.st_mtim.tv_sec > now ? INT64_MIN : st.st_mtim.tv_sec - store->use_period_s;
-    if (!sweep->has_others || since < sweep->since_s)
-        sweep->since_s = since;
-    sweep->has_others = true;
+    if (fd < 0 && errno == ENOENT)
+        return false;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return false;
+    bool is_known = fd >= 0 && fstat(fd, &st) == 0 && st.st_mtim.tv_sec <= time(NULL);
+    *out_s = is_known ? st.st_mtim.tv_sec - store->use_period_s : INT64_MIN;
+    return true;
 }
 
 int sweep_begin(const struct store *store, bool own_counts, struct sweep *out, struct error *err)
@@ -47,8 +46,13 @@ int sweep_begin(const struct store *store, bool own_counts, struct sweep *out, s
     TRY(store_lock_gc(store, LOCK_EX, &sweep.lock_fd, err));
     TRY(dir_list(leases, "leases", &names, err));
     for (size_t i = 0; i < names.count; i++) {
-        if (own_counts || strcmp(names.items[i], store->lease) != 0)
-            see_lease(store, leases, names.items[i], &sweep);
+        int64_t since = 0;
+        if ((!own_counts && strcmp(names.items[i], store->lease) == 0) ||
+            !lease_began(store, leases, names.items[i], &since))
+            continue;
+        if (!sweep.has_others || since < sweep.since_s)
+            sweep.since_s = since;
+        sweep.has_others = true;
     }
     *out = sweep;
     sweep.lock_fd = -1;

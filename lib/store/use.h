@@ -5,11 +5,10 @@
  * layer's that of its layer.json.
  *
  *   1. Who looks a thing up and finds it uses it: the look-up makes its stamp new if that is older
- *      than USE_PERIOD_S. (A cached build an hour after another one writes stamps; before,
- * nothing.)
+ *      than USE_PERIOD_S. (So a cached build within an hour of the last one writes none.)
  *   2. What a build makes has a new stamp by itself.
- *   3. A sweep spares what was used since USE_PERIOD_S before the oldest living lease began.
- * Without a living lease nothing is in use.
+ *   3. A sweep spares what was used since USE_PERIOD_S before the oldest living lease began;
+ *      without a living lease nothing is in use.
  *
  * So for a lease that began at t, what is made under it is newer than t, and what is found under it
  * newer than t - USE_PERIOD_S, either already or by 1. As long as the lease lives, 3 spares both.

@@ -90,7 +90,7 @@ age_store() {
     local build=$!
     wait_until 20 grep -q " started$" log
     ok "$MLBUILD" prune
-    says "removed 1 layers" "what running builds may use"
+    says "removed 1 layers" "which running builds may use"
     userns touch "$(echo "$MLBUILD_STORE"/mounts/*/data)/on"
     wait $build || { cat log; return 1; }
     ok "$MLBUILD" save -o img.tar img

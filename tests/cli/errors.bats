@@ -110,7 +110,7 @@ bad() {
 }
 
 @test "--help of every command" {
-    for command in build images inspect pull push save tag rmi prune doctor index; do
+    for command in build images inspect history pull push save load import export cp tag rmi du prune doctor index; do
         ok "$MLBUILD" $command --help
         says "usage: mlbuild $command"
     done
