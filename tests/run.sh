@@ -22,7 +22,10 @@ fuzz() { tests/fuzz/run.sh; }
 fuzz_long() { tests/fuzz/run.sh 600; }
 cli() { tests/cli/run.sh; }
 conformance() { tests/conformance/run.sh && tests/conformance/run.sh --peer; }
-quickstart() { examples/quickstart.sh >/tmp/mlbuild-quickstart.log 2>&1 || { cat /tmp/mlbuild-quickstart.log; return 1; }; }
+quickstart() {
+    examples/quickstart.sh >/tmp/mlbuild-quickstart.log 2>&1 || { cat /tmp/mlbuild-quickstart.log; return 1; }
+    tests/ml_cache.sh
+}
 bench() { tests/bench/run.sh --quick; }
 
 for step in "${steps[@]}"; do
