@@ -292,13 +292,13 @@ static void take_result(void *arg, const struct vertex *v, bool is_of_target)
 }
 
 /* What the target needs runs, what has run is shared. */
-static int run_steps(struct build *b, const struct solver_workers *workers, struct error *err)
+static int run_steps(struct build *b, const struct solver_workers *workers,
+                     struct image_ahead *ahead, struct error *err)
 {
     struct image_request shared = b->request;
     const struct cache_export_options options = { &shared, b->caches.to,
                                                   b->caches.destination_count };
     shared.faces.cancel = &b->session->interrupt;
-    auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
     struct listeners listeners = { ahead, NULL };
     if (options.destination_count)
         listeners.cache = cache_export_start(&options);
@@ -319,8 +319,10 @@ static int make_image(struct session *s, const struct solver_workers *workers, s
     bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
+    /* What is still being made ahead is waited for where it is wanted. */
+    auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
     if (b->definition.target)
-        TRY(run_steps(b, workers, err));
+        TRY(run_steps(b, workers, ahead, err));
     TRY(image_assemble(&b->request, &b->image, &found, err));
     TRY(solver_remember_shared(b->solver, err));
     b->image.name = xstrdup("");
