@@ -499,6 +499,8 @@ static int build(struct build *b, const char *context, struct error *err)
     TRY(build_read_annotations(&b->values->annotations, &b->annotations, err));
     TRY(build_read_call(b->values, &b->call, err));
     TRY(read_names(b, err));
+    for (size_t i = 0; i < b->output_count; i++)
+        TRY(build_read_annotations(&b->outputs[i].annotations, &b->annotations, err));
     bool is_call = b->call.call != CALL_BUILD;
     bool is_quiet = b->values->quiet || is_call;
     TRY(session_open_progress(s, is_quiet ? "quiet" : b->values->progress, err));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/output.h"
 
+#include "frontend/dockerfile/words.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/base/strbuf.h"
@@ -24,6 +25,7 @@ void output_release(struct output *o)
 {
     free(take_ptr(o->dest));
     free(take_ptr(o->name));
+    strvec_release(&o->annotations);
 }
 DEFINE_AUTO(output, struct output, output_release(value))
 
@@ -97,9 +99,27 @@ struct fields {
     bool canonical;
 };
 
+/* "annotation.K", "annotation-index.K" and the like, as --annotation has them. */
+static bool add_annotation(struct output *o, const char *key, const char *value)
+{
+    static const char prefix[] = "annotation";
+    if (!str_starts_with(key, prefix))
+        return false;
+    const char *type = key + strlen(prefix);
+    const char *name = strchr(type, '.');
+    if (!name || (*type != '.' && *type != '-'))
+        return false;
+    auto_free char *of =
+        *type == '-' ? xstrndup(type + 1, (size_t)(name - type) - 1) : xstrdup("manifest");
+    strvec_pushf(&o->annotations, "%s:%s=%s", of, name + 1, value);
+    return true;
+}
+
 static int set_field(struct output *o, struct fields *f, const char *key, const char *value,
                      struct error *err)
 {
+    if (add_annotation(o, key, value))
+        return 0;
     if (strcmp(key, "type") == 0)
         return set_type(o, value, err);
     if (strcmp(key, "compression") == 0)
@@ -121,35 +141,22 @@ static int set_field(struct output *o, struct fields *f, const char *key, const 
     if (!text) {
         error_set(err, ERROR_USAGE, 0, "unknown output attribute %s", key);
         return error_hint(err, "type, dest, name, push, push-by-digest, tar, compression, "
-                               "compression-level, force-compression");
+                               "compression-level, force-compression, annotation.KEY");
     }
     free(*text);
     *text = xstrdup(value);
     return 0;
 }
 
-/* Cuts the next field; a field in double quotes may hold commas. */
-static char *next_field(const char **rest)
-{
-    auto_(strbuf) struct strbuf field = STRBUF_INIT;
-    bool quoted = false;
-    for (; **rest && (quoted || **rest != ','); (*rest)++) {
-        if (**rest == '"')
-            quoted = !quoted;
-        else
-            strbuf_addch(&field, **rest);
-    }
-    if (**rest)
-        (*rest)++;
-    return strbuf_detach(&field);
-}
-
 static int parse_fields(const char *text, struct output *o, struct error *err)
 {
     struct fields f = { .tar = true };
     bool has_type = false;
-    for (const char *rest = text; *rest;) {
-        auto_free char *field = next_field(&rest);
+    auto_(strvec) struct strvec words = { 0 };
+    if (words_parse_csv(text, &words, err) < 0)
+        return error_wrap(err, "--output %s", text);
+    for (size_t i = 0; i < words.count; i++) {
+        char *field = words.items[i];
         char *value = strchr(field, '=');
         if (value)
             *value++ = '\0';

@@ -21,9 +21,10 @@ enum output_type {
 
 struct output {
     enum output_type type;
-    char *dest;     /* "-" is standard output; of OUTPUT_LOAD, which it is */
-    bool by_digest; /* push, but leave tags alone */
-    char *name;     /* comma-separated references in place of -t, or NULL */
+    char *dest;                /* "-" is standard output; of OUTPUT_LOAD, which it is */
+    bool by_digest;            /* push, but leave tags alone */
+    char *name;                /* comma-separated references in place of -t, or NULL */
+    struct strvec annotations; /* "manifest:KEY=VALUE", as --annotation has them */
     struct packing packing;
 };
 

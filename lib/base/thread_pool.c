@@ -4,6 +4,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
 
@@ -70,10 +74,16 @@ static void add_thread(struct thread_pool *pool)
     sigset_t saved;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &saved);
-    if (pthread_create(&pool->threads[pool->thread_count], NULL, thread_main, pool) == 0)
+    int rc = pthread_create(&pool->threads[pool->thread_count], NULL, thread_main, pool);
+    if (rc == 0) {
         pool->thread_count++;
-    else if (pool->thread_count == 0)
-        abort();
+    } else if (pool->thread_count == 0) {
+        fprintf(stderr,
+                "ERROR: no thread can be started: %s\nhint: ulimit -u, or the memory limit of the "
+                "cgroup\n",
+                strerror(rc));
+        _exit(EXIT_FAILURE);
+    }
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
