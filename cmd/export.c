@@ -62,11 +62,15 @@ static char *title_of(const struct output *o, const struct strvec *names)
     return xstrdup("exporting to image");
 }
 
-static uint64_t packed_size(const struct image_record *image)
+static uint64_t packed_size(const struct layout_item *items, size_t count)
 {
-    uint64_t size = image->manifest_size;
-    for (size_t i = 0; i < image->layer_count; i++)
-        size += image->layers[i].blob_size;
+    uint64_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct image_record *image = items[i].image;
+        size += image ? image->manifest_size : 0;
+        for (size_t k = 0; image && k < image->layer_count; k++)
+            size += image->layers[k].blob_size;
+    }
     return size;
 }
 
@@ -75,7 +79,7 @@ static int write_output(struct session *s, const struct layout_export *e,
 {
     const struct out_content archive = { write_layout, e, e->meter };
     if (output->type == OUTPUT_LOAD)
-        return engine_load(s, output->dest, e->image, e->names, &archive, err);
+        return engine_load(s, output->dest, e->items->image, &e->items->names, &archive, err);
     return output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
                                       : write_layout_dir(e, output->dest, err);
 }
@@ -90,48 +94,49 @@ static int end_step(struct session *s, unsigned v, int rc, const struct error *e
     return rc;
 }
 
-int export_index(struct session *s, const struct layout_index *index, const struct strvec *names,
-                 const struct output *output, struct error *err)
+int export_layout(struct session *s, const struct layout_item *items, size_t count,
+                  const struct output *output, struct error *err)
 {
     struct meter meter;
-    const struct layout_export e = {
-        .store = &s->store, .index = index, .names = names, .meter = &meter, .cancel = &s->cancel
-    };
-    auto_free char *title = title_of(output, names);
+    char digest[DIGEST_TEXT_SIZE];
+    const struct layout_export e = { &s->store, items, count, &meter, &s->cancel };
+    auto_free char *title = title_of(output, &items->names);
     umask(s->umask);
     unsigned v = progress_start(s->progress, title);
-    meter_start(&meter, s->progress, v, "writing", 0);
+    for (size_t i = 0; i < count; i++) {
+        digest_print(items[i].image ? &items[i].image->manifest
+                                    : &items[i].index->descriptor.digest,
+                     digest);
+        auto_free char *note = xasprintf("exporting manifest %s", digest);
+        progress_note(s->progress, v, note);
+    }
+    meter_start(&meter, s->progress, v, "writing", packed_size(items, count));
     int rc = write_output(s, &e, output, err);
     if (rc == 0)
         meter_end(&meter);
     return end_step(s, v, rc, err);
 }
 
+static int push_image(struct session *s, const struct image_record *image,
+                      const struct strvec *names, const struct output *output,
+                      const struct solver *solver, struct error *err)
+{
+    auto_free char *title = title_of(output, names);
+    unsigned v = progress_start(s->progress, title);
+    return end_step(s, v, push_image_record(s, image, names, solver, output->by_digest, v, err),
+                    err);
+}
+
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
                  const struct output *output, const struct solver *solver, struct error *err)
 {
-    struct meter meter;
-    const struct layout_export e = {
-        .store = &s->store, .image = image, .names = names, .meter = &meter, .cancel = &s->cancel
-    };
-    auto_free char *title = title_of(output, names);
-    char digest[DIGEST_TEXT_SIZE];
+    const struct layout_item item = { .image = image, .names = *names };
     if (!output_needs_blobs(output))
         return 0;
     if (!image->has_manifest)
         TRY(image_put_manifest(image, &s->store, NULL, err));
-    umask(s->umask);
-    unsigned v = progress_start(s->progress, title);
-    digest_print(&image->manifest, digest);
-    auto_free char *note = xasprintf("exporting manifest %s", digest);
-    progress_note(s->progress, v, note);
-    meter_start(&meter, s->progress, v, "writing", packed_size(image));
-    int rc = output->type == OUTPUT_REGISTRY
-                 ? push_image_record(s, image, names, solver, output->by_digest, v, err)
-                 : write_output(s, &e, output, err);
-    if (rc == 0)
-        meter_end(&meter);
-    return end_step(s, v, rc, err);
+    return output->type == OUTPUT_REGISTRY ? push_image(s, image, names, output, solver, err)
+                                           : export_layout(s, &item, 1, output, err);
 }
 
 struct rootfs_export {

@@ -13,9 +13,9 @@
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
                  const struct output *output, const struct solver *solver,
                  struct error *err) MUST_CHECK;
-/* Writes an index and all that it lists to an output that is a file or a layout. */
-int export_index(struct session *s, const struct layout_index *index, const struct strvec *names,
-                 const struct output *output, struct error *err) MUST_CHECK;
+/* Writes images and indexes, at least one, to an output that is a file or a layout. */
+int export_layout(struct session *s, const struct layout_item *items, size_t count,
+                  const struct output *output, struct error *err) MUST_CHECK;
 /* Writes the merged files of `layers`, whose trees are there, to a local or tar output. Runs in the
  * builder; without a pool files are written one after the other. */
 int export_rootfs(struct session *s, const struct solver_workers *workers,

@@ -229,7 +229,7 @@ static int push(struct creation *c, struct error *err)
     return rc;
 }
 
-static int fetch_all(struct creation *c, struct blob_list *out, struct error *err)
+static int fetch_all(struct creation *c, struct digest_list *out, struct error *err)
 {
     struct session *s = c->session;
     unsigned v = progress_start(s->progress, "fetching what the index lists");
@@ -244,7 +244,7 @@ static int fetch_all(struct creation *c, struct blob_list *out, struct error *er
 static int write_layout(struct creation *c, struct error *err)
 {
     struct session *s = c->session;
-    struct blob_list blobs = { 0 };
+    struct digest_list blobs = { 0 };
     struct layout_index index = { .descriptor = { .media_type = MEDIA_INDEX,
                                                   .size = c->text.len } };
     int rc = fetch_all(c, &blobs, err);
@@ -252,8 +252,9 @@ static int write_layout(struct creation *c, struct error *err)
         rc = blob_put(&s->store, c->text.buf, c->text.len, &index.descriptor.digest, err);
     index.blobs = blobs.items;
     index.blob_count = blobs.count;
+    const struct layout_item item = { .index = &index, .names = c->names };
     if (rc == 0)
-        rc = export_index(s, &index, &c->names, &c->output, err);
+        rc = export_layout(s, &item, 1, &c->output, err);
     free(blobs.items);
     session_finish_progress(s);
     return rc;

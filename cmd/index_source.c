@@ -141,7 +141,7 @@ int index_source_push(struct session *s, const struct index_source *source, cons
 struct fetch_job {
     struct registry_client *client;
     unsigned vertex;
-    struct blob_list *out;
+    struct digest_list *out;
 };
 
 static int fetch_manifest(void *arg, const struct reference *ref, struct error *err)
@@ -151,14 +151,14 @@ static int fetch_manifest(void *arg, const struct reference *ref, struct error *
 }
 
 int index_source_fetch(struct session *s, const struct index_source *source, const char *index,
-                       unsigned vertex, struct blob_list *out, struct error *err)
+                       unsigned vertex, struct digest_list *out, struct error *err)
 {
     struct fetch_job job = { session_registry(s), vertex, out };
     if (!source->is_stored)
         return each_manifest(source, index, fetch_manifest, &job, err);
-    blob_list_add(out, &source->image.manifest);
-    blob_list_add(out, &source->image.config);
+    digest_list_add(out, &source->image.manifest);
+    digest_list_add(out, &source->image.config);
     for (size_t i = 0; i < source->image.layer_count; i++)
-        blob_list_add(out, &source->image.layers[i].blob);
+        digest_list_add(out, &source->image.layers[i].blob);
     return 0;
 }

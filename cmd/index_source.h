@@ -37,6 +37,6 @@ int index_source_push(struct session *s, const struct index_source *source, cons
                       const struct reference *target, struct thread_pool *pool, unsigned vertex,
                       struct error *err) MUST_CHECK;
 int index_source_fetch(struct session *s, const struct index_source *source, const char *index,
-                       unsigned vertex, struct blob_list *out, struct error *err) MUST_CHECK;
+                       unsigned vertex, struct digest_list *out, struct error *err) MUST_CHECK;
 
 #endif

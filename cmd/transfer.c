@@ -82,36 +82,41 @@ const struct command command_pull = {
     .run = pull_run,
 };
 
-static int no_name_to_push(const char *id, struct error *err)
+/* What the image is called where it goes: as it was asked for, or as what it is tagged; NULL
+ * without a name. The caller frees it. */
+static char *name_to_save(const char *typed, const struct image_record *image)
 {
-    error_set(err, ERROR_USER, 0, "image %s has no name to be pushed as", id);
-    return error_hint(err, "mlbuild tag %s HOST/NAME:TAG", id);
+    auto_(reference) struct reference ref = { 0 };
+    auto_(error) struct error no_name = { 0 };
+    if (!image_record_has_name(image))
+        return NULL;
+    auto_free char *full =
+        reference_parse(typed, &ref, &no_name) == 0 ? reference_print(&ref) : NULL;
+    return full && strcmp(full, image->name) == 0 ? take_ptr(full) : xstrdup(image->name);
 }
 
-static int export_as(struct session *s, const struct transfer_values *v, const char *name,
-                     const struct output *output, struct error *err)
+static int push_one(struct session *s, const struct transfer_values *v, const char *name,
+                    struct error *err)
 {
+    const struct output output = { .type = OUTPUT_REGISTRY };
     char digest[DIGEST_TEXT_SIZE];
     auto_(strvec) struct strvec names = { 0 };
     auto_(image_record) struct image_record image = { 0 };
-    auto_(reference) struct reference typed = { 0 };
-    auto_(error) struct error no_name = { 0 };
     TRY(export_find_packed(s, name, &image, err));
-    /* By id: the image goes out without a name, or as what it is tagged. */
-    bool by_name = reference_parse(name, &typed, &no_name) == 0;
-    auto_free char *full = by_name ? reference_print(&typed) : NULL;
-    if (image_record_has_name(&image))
-        strvec_push(&names, full && strcmp(full, image.name) == 0 ? full : image.name);
-    else if (output->type == OUTPUT_REGISTRY)
-        return no_name_to_push(name, err);
-    TRY(export_image(s, &image, &names, output, NULL, err));
+    char *full = name_to_save(name, &image);
+    if (!full) {
+        error_set(err, ERROR_USER, 0, "image %s has no name to be pushed as", name);
+        return error_hint(err, "mlbuild tag %s HOST/NAME:TAG", name);
+    }
+    strvec_push_take(&names, full);
+    TRY(export_image(s, &image, &names, &output, NULL, err));
     session_finish_progress(s);
     TRY(store_sync(&s->store, err));
     digest_print(&image.manifest, digest);
-    if (output->type == OUTPUT_REGISTRY && v->quiet)
+    if (v->quiet)
         printf("%s\n", digest);
-    else if (output->type == OUTPUT_REGISTRY)
-        fprintf(stderr, "pushed %s@%s\n", names.items[0], digest);
+    else
+        fprintf(stderr, "pushed %s@%s\n", full, digest);
     return 0;
 }
 
@@ -152,7 +157,6 @@ static int find_tags(struct session *s, const char *name, struct strvec *out, st
 static int push_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     const struct transfer_values *v = values;
-    struct output output = { .type = OUTPUT_REGISTRY };
     auto_(strvec) struct strvec tags = { 0 };
     if (args->count == 0)
         return error_set(err, ERROR_USAGE, 0, "mlbuild push IMAGE...");
@@ -161,7 +165,7 @@ static int push_run(struct session *s, void *values, const struct strvec *args, 
         TRY(find_tags(s, args->items[i], &tags, err));
     const struct strvec *names = v->all_tags ? &tags : args;
     for (size_t i = 0; i < names->count; i++)
-        TRY(export_as(s, v, names->items[i], &output, err));
+        TRY(push_one(s, v, names->items[i], err));
     return 0;
 }
 
@@ -174,11 +178,57 @@ const struct command command_push = {
     .run = push_run,
 };
 
+/* Images of the store, each once, with the names that they were asked for by. */
+struct saving {
+    struct image_record *images;
+    struct layout_item *items;
+    size_t count;
+};
+
+static void saving_release(struct saving *x)
+{
+    for (size_t i = 0; i < x->count; i++) {
+        image_record_release(&x->images[i]);
+        strvec_release(&x->items[i].names);
+    }
+    free(x->images);
+    free(x->items);
+}
+DEFINE_AUTO(saving, struct saving, saving_release(value))
+
+static int add_image(struct session *s, struct saving *x, const char *name, struct error *err)
+{
+    auto_(image_record) struct image_record image = { 0 };
+    struct layout_item *same = NULL;
+    TRY(export_find_packed(s, name, &image, err));
+    auto_free char *full = name_to_save(name, &image);
+    for (size_t i = 0; i < x->count; i++) {
+        if (digest_equal(&x->images[i].manifest, &image.manifest))
+            same = &x->items[i];
+    }
+    if (!same) {
+        same = &x->items[x->count];
+        same->image = &x->images[x->count];
+        x->images[x->count++] = image;
+        image = (struct image_record){ 0 };
+    }
+    for (size_t i = 0; full && i < same->names.count; i++) {
+        if (strcmp(same->names.items[i], full) == 0)
+            return 0;
+    }
+    if (full)
+        strvec_push(&same->names, full);
+    return 0;
+}
+
 static int save_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     const struct transfer_values *v = values;
     struct output output = { .type = OUTPUT_OCI, .dest = (char *)(v->output ? v->output : "-") };
-    TRY(one_name(args, "mlbuild save [-o FILE] IMAGE", err));
+    auto_(saving) struct saving x = { .images = xcalloc(args->count, sizeof *x.images),
+                                      .items = xcalloc(args->count, sizeof *x.items) };
+    if (args->count == 0)
+        return error_set(err, ERROR_USAGE, 0, "mlbuild save [-o FILE] IMAGE...");
     if (v->format && strcmp(v->format, "oci-dir") == 0)
         output.type = OUTPUT_OCI_DIR;
     else if (v->format && strcmp(v->format, "oci") != 0)
@@ -186,13 +236,17 @@ static int save_run(struct session *s, void *values, const struct strvec *args, 
     if (output.type == OUTPUT_OCI_DIR && !v->output)
         return error_set(err, ERROR_USAGE, 0, "--format oci-dir needs -o DIR");
     TRY(open_session(s, v, err));
-    return export_as(s, v, args->items[0], &output, err);
+    for (size_t i = 0; i < args->count; i++)
+        TRY(add_image(s, &x, args->items[i], err));
+    TRY(export_layout(s, x.items, x.count, &output, err));
+    session_finish_progress(s);
+    return store_sync(&s->store, err);
 }
 
 const struct command command_save = {
     .name = "save",
-    .usage = "[-o FILE] IMAGE",
-    .summary = "write an image as a tarball that docker, podman and skopeo read",
+    .usage = "[-o FILE] IMAGE...",
+    .summary = "write images as a tarball that docker, podman and skopeo read",
     .options = save_options,
     .values_size = sizeof(struct transfer_values),
     .run = save_run,

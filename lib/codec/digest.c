@@ -5,6 +5,12 @@
 
 #include "lib/base/mem.h"
 
+void digest_list_add(struct digest_list *list, const struct digest *digest)
+{
+    GROW(list->items, list->count, list->cap);
+    list->items[list->count++] = *digest;
+}
+
 struct hasher {
     EVP_MD_CTX *ctx;
 };

@@ -31,6 +31,13 @@ bool digest_parse_hex(const char *hex, struct digest *out);
 bool digest_equal(const struct digest *a, const struct digest *b);
 void digest_of(const void *data, size_t len, struct digest *out);
 
+/* A growing list; the caller frees `items`. */
+struct digest_list {
+    struct digest *items;
+    size_t count, cap;
+};
+void digest_list_add(struct digest_list *list, const struct digest *digest);
+
 struct hasher;
 struct hasher *hasher_new(void);
 void hasher_add(struct hasher *h, const void *data, size_t len);

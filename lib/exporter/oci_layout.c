@@ -20,9 +20,9 @@ static struct descriptor manifest_of(const struct image_record *image)
                                 image->manifest_size };
 }
 
-static struct descriptor root_of(const struct layout_export *e)
+static struct descriptor root_of(const struct layout_item *item)
 {
-    return e->image ? manifest_of(e->image) : e->index->descriptor;
+    return item->image ? manifest_of(item->image) : item->index->descriptor;
 }
 
 static void add_entry(struct index *index, const struct descriptor *root, const char *name)
@@ -42,11 +42,14 @@ static void add_entry(struct index *index, const struct descriptor *root, const 
 /* One entry for each name, or one without. */
 static void add_entries(struct index *index, const struct layout_export *e)
 {
-    struct descriptor root = root_of(e);
-    for (size_t i = 0; i < e->names->count; i++)
-        add_entry(index, &root, e->names->items[i]);
-    if (e->names->count == 0)
-        add_entry(index, &root, NULL);
+    for (size_t i = 0; i < e->item_count; i++) {
+        const struct layout_item *item = &e->items[i];
+        struct descriptor root = root_of(item);
+        for (size_t k = 0; k < item->names.count; k++)
+            add_entry(index, &root, item->names.items[k]);
+        if (item->names.count == 0)
+            add_entry(index, &root, NULL);
+    }
 }
 
 static void print_index(const struct layout_export *e, struct strbuf *out)
@@ -64,43 +67,44 @@ static js *blob_name(const struct digest *d)
     return js_new_text(path);
 }
 
-/* What docker load reads. */
-static void print_docker_manifest(const struct layout_export *e, struct strbuf *out)
+static js *docker_image(const struct layout_item *item)
 {
-    auto_(js) js *list = js_new_array();
     js *image = js_new_object();
     js *tags = js_new_array();
     js *layers = js_new_array();
-    for (size_t i = 0; i < e->names->count; i++)
-        js_push_take(tags, js_new_text(e->names->items[i]));
-    for (size_t i = 0; i < e->image->layer_count; i++)
-        js_push_take(layers, blob_name(&e->image->layers[i].blob));
-    js_set_take(image, "Config", blob_name(&e->image->config));
+    for (size_t i = 0; i < item->names.count; i++)
+        js_push_take(tags, js_new_text(item->names.items[i]));
+    for (size_t i = 0; i < item->image->layer_count; i++)
+        js_push_take(layers, blob_name(&item->image->layers[i].blob));
+    js_set_take(image, "Config", blob_name(&item->image->config));
     js_set_take(image, "RepoTags", tags);
     js_set_take(image, "Layers", layers);
-    js_push_take(list, image);
-    js_print(list, 0, out);
+    return image;
 }
 
-static struct digest *blobs_of(const struct image_record *image, size_t *out_count)
+/* What docker load reads; nothing if there is no image. */
+static void print_docker_manifest(const struct layout_export *e, struct strbuf *out)
 {
-    size_t count = 0;
-    struct digest *blobs = xcalloc(image->layer_count + 2, sizeof *blobs);
-    blobs[count++] = image->manifest;
-    blobs[count++] = image->config;
-    for (size_t i = 0; i < image->layer_count; i++)
-        blobs[count++] = image->layers[i].blob;
-    *out_count = count;
-    return blobs;
+    auto_(js) js *list = js_new_array();
+    for (size_t i = 0; i < e->item_count; i++) {
+        if (e->items[i].image)
+            js_push_take(list, docker_image(&e->items[i]));
+    }
+    if (js_count(list))
+        js_print(list, 0, out);
 }
 
-static struct digest *blobs_of_index(const struct layout_index *index, size_t *out_count)
+static void add_blobs(struct digest_list *list, const struct layout_item *item)
 {
-    struct digest *blobs = xcalloc(index->blob_count + 1, sizeof *blobs);
-    blobs[0] = index->descriptor.digest;
-    memcpy(blobs + 1, index->blobs, index->blob_count * sizeof *blobs);
-    *out_count = index->blob_count + 1;
-    return blobs;
+    const struct image_record *image = item->image;
+    struct descriptor root = root_of(item);
+    digest_list_add(list, &root.digest);
+    if (image)
+        digest_list_add(list, &image->config);
+    for (size_t i = 0; image && i < image->layer_count; i++)
+        digest_list_add(list, &image->layers[i].blob);
+    for (size_t i = 0; !image && i < item->index->blob_count; i++)
+        digest_list_add(list, &item->index->blobs[i]);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -111,16 +115,17 @@ static int by_bytes(const void *a, const void *b)
 /* All blobs that leave, sorted by name, each once; the caller frees them. */
 static struct digest *all_blobs(const struct layout_export *e, size_t *out_count)
 {
-    size_t count = 0;
-    struct digest *blobs = e->image ? blobs_of(e->image, &count) : blobs_of_index(e->index, &count);
-    qsort(blobs, count, sizeof *blobs, by_bytes);
-    size_t unique = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (unique == 0 || !digest_equal(&blobs[unique - 1], &blobs[i]))
-            blobs[unique++] = blobs[i];
+    struct digest_list list = { .count = 0 };
+    for (size_t i = 0; i < e->item_count; i++)
+        add_blobs(&list, &e->items[i]);
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, by_bytes);
+    *out_count = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        if (*out_count == 0 || !digest_equal(&list.items[*out_count - 1], &list.items[i]))
+            list.items[(*out_count)++] = list.items[i];
     }
-    *out_count = unique;
-    return blobs;
+    return list.items;
 }
 
 static int tar_directory(struct tar_writer *tar, const char *path, struct error *err)
@@ -164,10 +169,9 @@ int layout_write_tar(const struct layout_export *e, struct writer *out, struct e
         TRY(tar_blob(e, &tar, &blobs[i], err));
     print_index(e, &index);
     TRY(tar_text(&tar, "index.json", index.buf, index.len, err));
-    if (e->image) {
-        print_docker_manifest(e, &docker);
+    print_docker_manifest(e, &docker);
+    if (docker.len)
         TRY(tar_text(&tar, "manifest.json", docker.buf, docker.len, err));
-    }
     TRY(tar_text(&tar, "oci-layout", layout_file, sizeof layout_file - 1, err));
     return tar_writer_finish(&tar, err);
 }
@@ -201,15 +205,24 @@ static int open_dir(int dir_fd, const char *name, int *out_fd, struct error *err
     return *out_fd < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s", name) : 0;
 }
 
-static bool is_replaced(const struct index_entry *old, const struct layout_export *e)
+static bool is_replaced_by(const struct index_entry *old, const struct layout_item *item)
 {
-    for (size_t i = 0; i < e->names->count; i++) {
-        if (old->image_name && strcmp(old->image_name, e->names->items[i]) == 0)
+    struct descriptor root = root_of(item);
+    for (size_t i = 0; i < item->names.count; i++) {
+        if (old->image_name && strcmp(old->image_name, item->names.items[i]) == 0)
             return true;
     }
-    struct descriptor root = root_of(e);
     return digest_equal(&old->descriptor.digest, &root.digest) &&
-           (!old->image_name || e->names->count == 0);
+           (!old->image_name || item->names.count == 0);
+}
+
+static bool is_replaced(const struct index_entry *old, const struct layout_export *e)
+{
+    for (size_t i = 0; i < e->item_count; i++) {
+        if (is_replaced_by(old, &e->items[i]))
+            return true;
+    }
+    return false;
 }
 
 /* The layout's index with our entries in place of older ones of the same names. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci_layout: a packed image with a manifest, or an index of several, leaves the store as an OCI
- * image layout: a directory, one tarball, or the index of the store itself. An image's tarball is a
+ * oci_layout: packed images with manifests, or an index of several, leave the store as an OCI image
+ * layout: a directory, one tarball, or the index of the store itself. A tarball of images is a
  * hybrid: with `manifest.json` beside, so that docker load, podman load, skopeo (oci-archive:,
  * docker-archive:) and ctr read it (spec 6.7).
  *
- * The same image and names give the same bytes.
+ * The same images and names give the same bytes.
  */
 #ifndef LIB_EXPORTER_OCI_LAYOUT_H
 #define LIB_EXPORTER_OCI_LAYOUT_H
@@ -22,11 +22,16 @@ struct layout_index {
     size_t blob_count;
 };
 
-struct layout_export {
-    const struct store *store;
+struct layout_item {
     const struct image_record *image; /* packed, has_manifest; or NULL: */
     const struct layout_index *index;
-    const struct strvec *names;  /* full references it is known by; may be empty */
+    struct strvec names; /* full references it is known by; may be empty */
+};
+
+struct layout_export {
+    const struct store *store;
+    const struct layout_item *items; /* borrowed */
+    size_t item_count;
     struct meter *meter;         /* of what is copied into a directory; may be NULL */
     const struct cancel *cancel; /* asked while that is copied; may be NULL */
 };

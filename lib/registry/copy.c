@@ -68,25 +68,19 @@ int registry_copy(struct registry_client *client, const struct reference *from,
     return registry_push(client, &image, pool, vertex, err);
 }
 
-void blob_list_add(struct blob_list *list, const struct digest *digest)
-{
-    GROW(list->items, list->count, list->cap);
-    list->items[list->count++] = *digest;
-}
-
 int registry_fetch(struct registry_client *client, const struct reference *from, unsigned vertex,
-                   struct blob_list *out, struct error *err)
+                   struct digest_list *out, struct error *err)
 {
     auto_(copied) struct copied c = { .document = REGISTRY_DOCUMENT_INIT };
     struct digest digest;
 
     TRY(copied_open(client, from, &c, err));
     TRY(blob_put(client->options.store, c.document.text.buf, c.document.text.len, &digest, err));
-    blob_list_add(out, &digest);
+    digest_list_add(out, &digest);
     for (size_t i = 0; i <= c.manifest.layer_count; i++) {
         const struct descriptor *blob = blob_at(&c.manifest, i);
         TRY(c.provider->fetch(c.provider, blob, vertex, err));
-        blob_list_add(out, &blob->digest);
+        digest_list_add(out, &blob->digest);
     }
     return 0;
 }

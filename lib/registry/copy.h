@@ -8,6 +8,7 @@
 #define LIB_REGISTRY_COPY_H
 
 #include "lib/base/thread_pool.h"
+#include "lib/codec/digest.h"
 #include "lib/oci/reference.h"
 #include "lib/registry/registry.h"
 
@@ -17,16 +18,8 @@ int registry_copy(struct registry_client *client, const struct reference *from,
                   const struct reference *to, struct thread_pool *pool, unsigned vertex,
                   struct error *err) MUST_CHECK;
 
-/* Blobs that were fetched. */
-struct blob_list {
-    struct digest *items;
-    size_t count, cap;
-};
-
-void blob_list_add(struct blob_list *list, const struct digest *digest);
-
 /* Into the client's store; what came is added to `out`. Errors: those of resolve.h. */
 int registry_fetch(struct registry_client *client, const struct reference *from, unsigned vertex,
-                   struct blob_list *out, struct error *err) MUST_CHECK;
+                   struct digest_list *out, struct error *err) MUST_CHECK;
 
 #endif

@@ -414,7 +414,7 @@ END
 @test "annotations of an output: buildx's annotation.KEY" {
     dockerfile <<< "FROM scratch"
     ok mlb -o "type=oci,dest=img.tar,annotation.org.example.a=1,\"annotation-manifest.b=2,3\"" "$CTX"
-    same annotations "$(tar -xOf img.tar "blobs/sha256/$(image manifest img.tar | cut -c8-)" | json "sorted(d['annotations'].items())")" "[['b', '2,3'], ['org.example.a', '1']]"
+    same annotations "$(tar -xOf img.tar "blobs/sha256/$(image manifest img.tar | cut -c8-)" | json "sorted(d['annotations'].items())")" '[["b", "2,3"], ["org.example.a", "1"]]'
     fails 2 mlb -o type=oci,dest=img.tar,annotation-index.a=1 "$CTX"
     says "index annotations not supported for single"
     fails 2 mlb -o type=oci,dest=img.tar,annotations.a=1 "$CTX"

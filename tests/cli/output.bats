@@ -268,3 +268,22 @@ END
     fails 1 mlb --build-arg SOURCE_DATE_EPOCH=soon "$CTX"
     says "invalid SOURCE_DATE_EPOCH: soon"
 }
+
+@test "save: several images in one tarball, each once, under all names that were asked for" {
+    dockerfile <<< $'FROM base\nRUN echo one > /one'
+    ok mlb -t one:1 -t one:2 "$CTX"
+    dockerfile <<< $'FROM base\nRUN echo two > /two'
+    ok mlb -t two:1 "$CTX"
+    ok "$MLBUILD" save -o all.tar one:1 two:1 one:2 one:1
+    same tags "$(tar -xOf all.tar manifest.json | json "sorted(t for i in d for t in i['RepoTags'])")" \
+        '["docker.io/library/one:1", "docker.io/library/one:2", "docker.io/library/two:1"]'
+    same images "$(tar -xOf all.tar manifest.json | json "len(d)")" 2
+    same entries "$(tar -xOf all.tar index.json | json "len(d['manifests'])")" 3
+    same "blobs that are there twice" "$(tar -tf all.tar | sort | uniq -d)" ""
+    ok skopeo inspect --config oci-archive:all.tar:docker.io/library/two:1 || ok skopeo inspect --config docker-archive:all.tar:docker.io/library/two:1
+    MLBUILD_STORE=$PWD/other ok "$MLBUILD" load -i all.tar
+    says one:1 one:2 two:1
+    same id "$(MLBUILD_STORE=$PWD/other id_of two:1)" "$(id_of two:1)"
+    fails 1 "$MLBUILD" save -o none.tar one:1 three:1
+    [ ! -e none.tar ]
+}

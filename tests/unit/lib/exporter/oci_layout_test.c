@@ -12,10 +12,10 @@ static void a_raised_cancel_stops_the_export(void **state)
     struct error err = { 0 };
     struct cancel cancel;
     struct store store;
-    const struct strvec names = { 0 };
     struct image_record image = { .has_manifest = true, .manifest_type = (char *)"" };
+    const struct layout_item item = { .image = &image };
     struct layout_export e = {
-        .store = &store, .image = &image, .names = &names, .cancel = &cancel
+        .store = &store, .items = &item, .item_count = 1, .cancel = &cancel
     };
     char *path = test_tmpdir();
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
