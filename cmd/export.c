@@ -306,6 +306,8 @@ int export_find_packed(struct session *s, const char *name, struct image_record 
                        struct error *err)
 {
     TRY(export_find(s, name, out, err));
+    if (out->has_manifest && image_is_packed(out, &s->store))
+        return 0;
     auto_free char *full = xstrdup(out->name);
     TRY(fetch_missing(s, out, err));
     if (!image_is_packed(out, &s->store)) {
@@ -317,5 +319,6 @@ int export_find_packed(struct session *s, const char *name, struct image_record 
     if (!out->has_manifest)
         TRY(image_put_manifest(out, &s->store, NULL, err));
     TRY(image_store_put(&s->store, out, err));
-    return layout_refresh_store(&s->store, err);
+    TRY(layout_refresh_store(&s->store, err));
+    return store_sync(&s->store, err);
 }

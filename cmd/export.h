@@ -30,7 +30,7 @@ int export_pack(struct session *s, struct image_record *image, struct packing pa
 /* A recorded image by the name a person typed, or by the id (or its first digits). */
 int export_find(struct session *s, const char *name, struct image_record *out,
                 struct error *err) MUST_CHECK;
-/* The same, packed and recorded with a manifest. */
+/* The same, packed and recorded with a manifest, and on the disk. */
 int export_find_packed(struct session *s, const char *name, struct image_record *out,
                        struct error *err) MUST_CHECK;
 
