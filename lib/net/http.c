@@ -36,6 +36,7 @@ static const char *const header_names[HTTP_HEADER_COUNT] = {
     [HTTP_LINK] = "Link",
     [HTTP_ETAG] = "ETag",
     [HTTP_LAST_MODIFIED] = "Last-Modified",
+    [HTTP_BUCKET_REGION] = "x-amz-bucket-region",
     [HTTP_RATE_LIMIT] = "RateLimit-Limit",
 };
 
@@ -580,10 +581,4 @@ void http_response_release(struct http_response *response)
     forget_headers(response);
     free(take_ptr(response->url));
     strbuf_release(&response->body);
-}
-
-bool http_status_is_transient(int status)
-{
-    return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 ||
-           status == 504;
 }
