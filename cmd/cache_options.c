@@ -68,6 +68,9 @@ static int unknown_key(const char *option, const char *key, bool is_to, struct e
             strbuf_addf(&known, "%s%s", known.len ? ", " : "", keys[i].name);
     }
     error_set(err, ERROR_USAGE, 0, "%s: unknown attribute %s", option, key);
+    if (strcmp(key, "touch_refresh") == 0)
+        return error_hint(err, "leave it out: what a rule of the bucket has removed counts as not "
+                               "shared, and is shared anew");
     return error_hint(err, "%s", known.buf);
 }
 

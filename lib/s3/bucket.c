@@ -226,3 +226,56 @@ int s3_put_text(struct s3_bucket *b, const char *key, const void *data, size_t l
     };
     return s3_try(b, put_text, &order, NULL, err);
 }
+
+void s3_remember(struct s3_bucket *b, const char *key)
+{
+    pthread_mutex_lock(&b->lock);
+    map_set(&b->there, key, b);
+    pthread_mutex_unlock(&b->lock);
+}
+
+static bool is_remembered(struct s3_bucket *b, const char *key)
+{
+    pthread_mutex_lock(&b->lock);
+    bool is_there = map_find(&b->there, key) != NULL;
+    pthread_mutex_unlock(&b->lock);
+    return is_there;
+}
+
+struct look {
+    const struct s3_bucket *bucket;
+    const char *key;
+    uint64_t size;
+    bool is_there;
+};
+
+/* An answer to HEAD has no body that could say what is wrong. */
+static int look_once(void *arg, long *retry_after_s, struct error *err)
+{
+    struct look *l = arg;
+    const struct s3_request request = { .method = "HEAD", .key = l->key };
+    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
+
+    TRY(s3_call(l->bucket, &request, &response, err));
+    *retry_after_s = response.retry_after_s;
+    if (http_status_is_transient(response.status)) {
+        auto_free char *what = xasprintf("look for %s", l->key);
+        return s3_answer_error(l->bucket, what, &response, err);
+    }
+    l->is_there = response.status == 200 && response.content_length >= 0 &&
+                  (uint64_t)response.content_length == l->size;
+    return 0;
+}
+
+int s3_look(struct s3_bucket *b, const char *key, uint64_t size, bool *out_is_there,
+            struct error *err)
+{
+    struct look l = { b, key, size, is_remembered(b, key) };
+
+    if (!l.is_there)
+        TRY(s3_try(b, look_once, &l, NULL, err));
+    *out_is_there = l.is_there;
+    if (l.is_there)
+        s3_remember(b, key);
+    return 0;
+}

@@ -49,6 +49,14 @@ int s3_call(const struct s3_bucket *bucket, const struct s3_request *request,
 int s3_try(const struct s3_bucket *bucket, retry_attempt_fn *attempt, void *arg,
            const uint64_t *position, struct error *err) MUST_CHECK;
 
+/* Does the bucket have the object `key`, with `size` bytes? What it was seen to have is not asked
+ * for again. Errors: NETWORK, USER (keys), CANCELLED: why it is not there, or not ours to see,
+ * others will hear. */
+int s3_look(struct s3_bucket *bucket, const char *key, uint64_t size, bool *out_is_there,
+            struct error *err) MUST_CHECK;
+/* The bucket has it now. */
+void s3_remember(struct s3_bucket *bucket, const char *key);
+
 /* Makes the error of an answer that is none of those wanted: NETWORK if it may pass, else REMOTE.
  * `what` is for people: "read manifests/a". */
 int s3_answer_error(const struct s3_bucket *bucket, const char *what,

@@ -14,6 +14,7 @@ struct s3_image {
     struct blob_provider provider;
     struct s3_bucket *bucket;
     char *blob_prefix;
+    bool lacks_document; /* that its manifest names */
 };
 
 static struct s3_image *image_of_fetcher(struct document_fetcher *fetcher)
@@ -36,13 +37,15 @@ char *s3_blob_key(const char *blob_prefix, const struct digest *digest)
 static int fetch_document(struct document_fetcher *fetcher, const struct descriptor *d,
                           uint64_t limit, struct strbuf *out, struct error *err)
 {
-    const struct s3_image *image = image_of_fetcher(fetcher);
+    struct s3_image *image = image_of_fetcher(fetcher);
     auto_free char *key = s3_blob_key(image->blob_prefix, &d->digest);
     bool found = false;
 
     TRY(s3_get_text(image->bucket, key, limit, out, &found, err));
-    return found ? 0
-                 : error_set(err, ERROR_REMOTE, 0, "%s: %s is not there", image->bucket->host, key);
+    if (found)
+        return 0;
+    image->lacks_document = true;
+    return error_set(err, ERROR_REMOTE, 0, "%s: %s is not there", image->bucket->host, key);
 }
 
 /* A blob on its way into the store. */
@@ -259,6 +262,22 @@ static struct s3_image *image_new(struct s3_bucket *bucket, const char *blob_pre
     return image;
 }
 
+/* Buckets often have a rule that removes what is old, blobs before what names them. */
+static int has_layers(const struct s3_image *image, const struct manifest *manifest,
+                      bool *out_has_all, struct error *err)
+{
+    struct s3_bucket *b = image->bucket;
+
+    *out_has_all = true;
+    for (size_t i = 0; *out_has_all && i < manifest->layer_count; i++) {
+        const struct descriptor *layer = &manifest->layers[i];
+        auto_free char *key = s3_blob_key(image->blob_prefix, &layer->digest);
+        if (!blob_exists(b->options.store, &layer->digest, layer->size))
+            TRY(s3_look(b, key, layer->size, out_has_all, err));
+    }
+    return 0;
+}
+
 int s3_image_find(struct s3_bucket *bucket, const char *key, const char *blob_prefix,
                   const struct platform *platform, struct image_source *out, bool *out_found,
                   struct error *err)
@@ -274,7 +293,16 @@ int s3_image_find(struct s3_bucket *bucket, const char *key, const char *blob_pr
         return 0;
     root.size = text.len;
     digest_of(text.buf, text.len, &root.digest);
-    TRY(image_source_load(&image->fetcher, &root, &text, platform, &source, err));
+    if (image_source_load(&image->fetcher, &root, &text, platform, &source, err) < 0) {
+        *out_found = !image->lacks_document;
+        if (*out_found)
+            return -1;
+        error_clear(err);
+        return 0;
+    }
+    TRY(has_layers(image, &source.manifest, out_found, err));
+    if (!*out_found)
+        return 0;
     source.name = xasprintf("%s/%s", bucket->base, key);
     source.provider = &image->provider;
     source.free_provider = provider_free;

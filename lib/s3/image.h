@@ -19,9 +19,10 @@ enum { S3_RANGE_SIZE = 32 * 1024 * 1024 };
 char *s3_blob_key(const char *blob_prefix, const struct digest *digest)
     __attribute__((returns_nonnull));
 
-/* The image whose manifest is the object `key`. That there is none is no error: *out_found is
- * false. The caller releases *out, before the bucket. Errors: NETWORK, REMOTE, USER (keys),
- * CORRUPT, UNSUPPORTED, CANCELLED. */
+/* The image whose manifest is the object `key`. That there is none, or that what it names is
+ * neither in the bucket nor in the store, is no error: *out_found is false. The caller releases
+ * *out, before the bucket. Errors: NETWORK, REMOTE, USER (keys), CORRUPT, UNSUPPORTED, CANCELLED.
+ */
 int s3_image_find(struct s3_bucket *bucket, const char *key, const char *blob_prefix,
                   const struct platform *platform, struct image_source *out, bool *out_found,
                   struct error *err) MUST_CHECK;

@@ -34,37 +34,6 @@ static int upload_failed(const struct upload *u, const struct http_response *res
     return s3_answer_error(u->bucket, what, response, err);
 }
 
-struct look {
-    const struct upload *upload;
-    bool is_there;
-};
-
-/* An answer to HEAD cannot say what is wrong: whatever it is, the PUT that follows will hear of it.
- */
-static int look_once(void *arg, long *retry_after_s, struct error *err)
-{
-    struct look *l = arg;
-    const struct upload *u = l->upload;
-    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
-    const struct s3_request request = { .method = "HEAD", .key = u->key };
-
-    TRY(s3_call(u->bucket, &request, &response, err));
-    *retry_after_s = response.retry_after_s;
-    if (http_status_is_transient(response.status))
-        return upload_failed(u, &response, err);
-    l->is_there = response.status == 200 && response.content_length >= 0 &&
-                  (uint64_t)response.content_length == u->blob.size;
-    return 0;
-}
-
-static int look(const struct upload *u, bool *out_is_there, struct error *err)
-{
-    struct look l = { .upload = u };
-    int rc = s3_try(u->bucket, look_once, &l, NULL, err);
-    *out_is_there = l.is_there;
-    return rc;
-}
-
 static void on_progress(void *arg, uint64_t sent, uint64_t received)
 {
     struct upload *u = arg;
@@ -233,7 +202,7 @@ static int finish_parts(struct upload *u, struct error *err)
 
     if (s3_try(u->bucket, end_parts, u, NULL, err) == 0)
         return 0;
-    if (look(u, &is_there, &ignored) < 0 || !is_there)
+    if (s3_look(u->bucket, u->key, u->blob.size, &is_there, &ignored) < 0 || !is_there)
         return -1;
     error_clear(err);
     return 0;
@@ -298,14 +267,6 @@ static int send(struct upload *u, struct error *err)
     return 0;
 }
 
-static bool is_known(struct s3_bucket *b, const char *key)
-{
-    pthread_mutex_lock(&b->lock);
-    bool known = map_find(&b->there, key) != NULL;
-    pthread_mutex_unlock(&b->lock);
-    return known;
-}
-
 static int put_unless_there(struct s3_bucket *b, const char *key, const struct descriptor *blob,
                             const struct s3_put *put, struct error *err)
 {
@@ -314,14 +275,11 @@ static int put_unless_there(struct s3_bucket *b, const char *key, const struct d
         upload) struct upload u = { .bucket = b, .key = key, .put = put, .blob = *blob, .fd = -1 };
 
     pthread_mutex_init(&u.lock, NULL);
-    if (is_known(b, key))
+    TRY(s3_look(b, key, blob->size, &is_there, err));
+    if (is_there)
         return 0;
-    TRY(look(&u, &is_there, err));
-    if (!is_there)
-        TRY(send(&u, err));
-    pthread_mutex_lock(&b->lock);
-    map_set(&b->there, key, b);
-    pthread_mutex_unlock(&b->lock);
+    TRY(send(&u, err));
+    s3_remember(b, key);
     return 0;
 }
 

@@ -231,6 +231,22 @@ END
     same "steps that ran" "$(steps_run | wc -l)" 3
 }
 
+@test "what a rule of the bucket has removed counts as not shared" {
+    ok on one mlb --cache-to "$S3" "$CTX"
+    local blob
+    for blob in bucket/blobs/*; do grep -q mlbuild.cache "$blob" || rm "$blob"; done
+    ok on one mlb --cache-from "$S3" "$CTX"
+    cached
+    ok on two mlb -t img -o img.tar --cache-from "$S3" --cache-to "$S3" "$CTX"
+    same "steps that ran" "$(steps_run | wc -l)" 3
+    ok on three mlb -t img -o img.tar --cache-from "$S3" "$CTX"
+    cached
+    rm bucket/blobs/*
+    ok on four mlb --cache-from "$S3" "$CTX"
+    says_not WARNING
+    same "steps that ran" "$(steps_run | wc -l)" 3
+}
+
 @test "what the server takes is what others sign" {
     local object="http://localhost:$(cat port)/cache/a/sha256%3Ab"
     local sign=(--aws-sigv4 aws:amz:eu-test-1:s3 -H "x-amz-content-sha256: $(sha256sum < "$CTX/file" | cut -d' ' -f1)")
@@ -257,6 +273,8 @@ END
     says "1 to 64"
     fails 2 mlb --cache-to "$S3,use_path_style=yes" "$CTX"
     says "use_path_style: true or false"
+    fails 2 mlb --cache-to "$S3,touch_refresh=24h" "$CTX"
+    says "unknown attribute touch_refresh" "hint: leave it out"
     fails 2 mlb --cache-to type=local,dest=x,bucket=b "$CTX"
     says "bucket is for type=s3"
 }
