@@ -81,6 +81,12 @@ static int read_bucket(const char *option, const char *given, struct cache_s3 *s
     return error_hint(err, "give bucket=NAME or set AWS_S3_BUCKET");
 }
 
+/* An address, which no bucket's name can stand before. */
+static bool host_is_number(const char *host)
+{
+    return *host == '[' || !host[strspn(host, "0123456789.")];
+}
+
 static int read_endpoint(const char *option, const char *given, struct cache_s3 *s3,
                          struct error *err)
 {
@@ -92,9 +98,11 @@ static int read_endpoint(const char *option, const char *given, struct cache_s3 
         err->kind = ERROR_USAGE;
         return error_wrap(err, "%s: endpoint_url", option);
     }
+    if (*s3->endpoint.query)
+        return error_set(err, ERROR_USAGE, 0, "%s: endpoint_url has a query", option);
     /* no certificate for *.HOST is good for a name with a dot in it */
-    if (s3->endpoint.is_https && strchr(s3->bucket, '.'))
-        s3->is_path_style = true;
+    s3->is_path_style = s3->is_path_style || host_is_number(s3->endpoint.host) ||
+                        (s3->endpoint.is_https && strchr(s3->bucket, '.'));
     return 0;
 }
 
@@ -123,6 +131,8 @@ static int read_prefixes(const char *option, const struct cache_s3_texts *texts,
     TRY(check_prefix(option, s3->blob_prefix, err));
     while (names.len) {
         struct str name = str_cut(&names, ';');
+        if (!name.len)
+            return error_set(err, ERROR_USAGE, 0, "%s: name=%s: one is empty", option, texts->name);
         char *key = xasprintf("%s%s%.*s", prefix, entries, (int)name.len, name.ptr);
         strvec_push_take(&s3->entry_prefixes, key);
         TRY(check_prefix(option, key, err));

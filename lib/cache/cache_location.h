@@ -40,7 +40,7 @@ struct cache_location_ops {
 
 struct cache_location {
     const struct cache_location_ops *ops;
-    char *name; /* a reference or a path, for people; equal names are the same place */
+    char *name; /* a reference, a path or an address, for people; equal names are the same place */
 };
 
 /* Tags NAME-<key> of the repository of `ref`; NAME is its tag, "cache" if it has none. Two clients,

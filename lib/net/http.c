@@ -251,7 +251,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     struct transfer *t = arg;
     size_t len = size * count;
     bool is_good = t->response->status >= 200 && t->response->status < 300;
-    uint64_t limit = t->request->limit ? t->request->limit : HTTP_BODY_DEFAULT;
+    uint64_t limit = is_good && t->request->limit ? t->request->limit : HTTP_BODY_DEFAULT;
 
     if (begin_body(t, t->err) < 0)
         return 0;

@@ -93,7 +93,8 @@ struct http_request {
     uint64_t offset;
     uint64_t len;
     /* The body received: with status 2xx to `out` if that is set, else into response->body. More
-     * than `limit` bytes (0: HTTP_BODY_DEFAULT) are CORRUPT; of other answers the rest is dropped.
+     * than `limit` bytes (0: HTTP_BODY_DEFAULT) are CORRUPT; of other answers all beyond
+     * HTTP_BODY_DEFAULT is dropped.
      */
     struct writer *out;
     uint64_t limit;

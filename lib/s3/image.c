@@ -135,8 +135,9 @@ static int fetch_to(struct s3_stream *s, uint64_t end, struct error *err)
     TRY(s3_try(s->bucket, get_range, s, &s->file.size, err));
     if (s->end < s->blob.size)
         return 0;
+    TRY(blob_writer_commit(&s->file, &s->blob.digest, NULL, err));
     meter_end(&s->meter);
-    return blob_writer_commit(&s->file, &s->blob.digest, NULL, err);
+    return 0;
 }
 
 static ssize_t stream_read(struct reader *base, void *buf, size_t cap, struct error *err)

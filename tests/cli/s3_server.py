@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import threading
+import time
 import urllib.parse
 import uuid
 
@@ -181,6 +182,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif query["partNumber"] == "2" and fault("part"):
             raise Refused(403, "AccessDenied")
         else:
+            if query["partNumber"] == "2" and fault("stall"):
+                time.sleep(60)
             if not os.path.isdir(os.path.join(root, ".uploads", query["uploadId"])):
                 raise Refused(404, "NoSuchUpload")
             store(f".uploads/{query['uploadId']}/{int(query['partNumber']):05}", body)

@@ -114,7 +114,7 @@ END
 }
 
 @test "region, bucket and endpoint of the environment" {
-    export AWS_REGION=eu-test-1 AWS_S3_BUCKET=cache AWS_ENDPOINT_URL=http://localhost:$(cat port)
+    export AWS_REGION=eu-test-1 AWS_S3_BUCKET=cache AWS_ENDPOINT_URL=http://127.0.0.1:$(cat port)
     ok on one mlb --cache-to type=s3 "$CTX"
     ok on two mlb --cache-from type=s3 "$CTX"
     cached
@@ -197,6 +197,20 @@ END
     cached
 }
 
+@test "a build that is stopped leaves no parts behind" {
+    export MLBUILD_TEST_S3_PART_SIZE=65536
+    large 400000
+    fault stall 1
+    mlb_in_background --cache-to "$S3,compression=uncompressed" "$CTX"
+    local pid=$! code=0
+    wait_until 20 grep -q 'stall 0' bucket/.fault
+    [ -n "$(ls bucket/.uploads)" ]
+    kill -TERM "$pid"
+    wait "$pid" || code=$?
+    same "exit code" "$code" 143
+    same "uploads left" "$(ls bucket/.uploads)" ""
+}
+
 @test "a transfer that breaks off goes on where it stopped" {
     large 70000000
     ok on one mlb --cache-to "$S3,compression=uncompressed" "$CTX"
@@ -273,6 +287,10 @@ END
     says "1 to 64"
     fails 2 mlb --cache-to "$S3,use_path_style=yes" "$CTX"
     says "use_path_style: true or false"
+    fails 2 mlb --cache-to "$S3,name=a;;b" "$CTX"
+    says "one is empty"
+    fails 2 mlb --cache-to "$S3,endpoint_url=http://localhost/?x=y" "$CTX"
+    says "endpoint_url has a query"
     fails 2 mlb --cache-to "$S3,touch_refresh=24h" "$CTX"
     says "unknown attribute touch_refresh" "hint: leave it out"
     fails 2 mlb --cache-to type=local,dest=x,bucket=b "$CTX"
