@@ -59,9 +59,11 @@ const struct option build_options[] = {
     { "no-cache-filter", 0, OPTION_LIST, VALUE(no_cache_filter), "STAGE",
       "run the steps of this stage anew" },
     { "cache-from", 0, OPTION_LIST, VALUE(cache_from), "SOURCE",
-      "steps of other builders: type=registry,ref=NAME or type=local,src=DIR" },
+      "steps of other builders: type=registry,ref=NAME, type=local,src=DIR or "
+      "type=s3,bucket=NAME" },
     { "cache-to", 0, OPTION_LIST, VALUE(cache_to), "DEST",
-      "share steps: type=registry,ref=NAME, type=local,dest=DIR, type=inline; mode=min|max" },
+      "share steps: type=registry,ref=NAME, type=local,dest=DIR, type=s3,bucket=NAME, "
+      "type=inline; mode=min|max" },
     { "pull", 0, OPTION_WORD, VALUE(pull), "always",
       "ask the registry for newer base images; =missing (default), =never" },
     { "jobs", 0, OPTION_TEXT, VALUE(jobs), "N",

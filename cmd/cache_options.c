@@ -12,7 +12,9 @@
 /* The fields of one option, as they were given. */
 struct fields {
     char *type, *ref, *src, *dest, *mode, *compression, *level, *force, *ignore_error, *mounts;
-    char *always; /* what asks for what is always so */
+    char *always;             /* what asks for what is always so */
+    struct cache_s3_texts s3; /* this and what follows: of type=s3 alone */
+    char *path_style;
 };
 
 static const struct {
@@ -32,12 +34,29 @@ static const struct {
     { "mounts", offsetof(struct fields, mounts), true, true },
     { "oci-mediatypes", offsetof(struct fields, always), false, true },
     { "image-manifest", offsetof(struct fields, always), false, true },
+    { "region", offsetof(struct fields, s3.region), true, true },
+    { "bucket", offsetof(struct fields, s3.bucket), true, true },
+    { "name", offsetof(struct fields, s3.name), true, true },
+    { "prefix", offsetof(struct fields, s3.prefix), true, true },
+    { "blobs_prefix", offsetof(struct fields, s3.blobs_prefix), true, true },
+    { "manifests_prefix", offsetof(struct fields, s3.manifests_prefix), true, true },
+    { "endpoint_url", offsetof(struct fields, s3.endpoint), true, true },
+    { "use_path_style", offsetof(struct fields, path_style), true, true },
+    { "access_key_id", offsetof(struct fields, s3.id), true, true },
+    { "secret_access_key", offsetof(struct fields, s3.secret), true, true },
+    { "session_token", offsetof(struct fields, s3.token), true, true },
+    { "upload_parallelism", offsetof(struct fields, s3.parallelism), false, true },
 };
+
+static char **field(struct fields *f, size_t key)
+{
+    return (char **)((char *)f + keys[key].offset);
+}
 
 static void fields_release(struct fields *f)
 {
     for (size_t i = 0; i < COUNT(keys); i++)
-        free(take_ptr(*(char **)((char *)f + keys[i].offset)));
+        free(take_ptr(*field(f, i)));
 }
 DEFINE_AUTO(fields, struct fields, fields_release(value))
 
@@ -49,6 +68,9 @@ static int unknown_key(const char *option, const char *key, bool is_to, struct e
             strbuf_addf(&known, "%s%s", known.len ? ", " : "", keys[i].name);
     }
     error_set(err, ERROR_USAGE, 0, "%s: unknown attribute %s", option, key);
+    if (strcmp(key, "touch_refresh") == 0)
+        return error_hint(err, "leave it out: what a rule of the bucket has removed counts as not "
+                               "shared, and is shared anew");
     return error_hint(err, "%s", known.buf);
 }
 
@@ -56,19 +78,22 @@ static int read_fields(const char *option, const char *text, bool is_to, struct 
                        struct error *err)
 {
     auto_(strvec) struct strvec words = { 0 };
-    if (words_parse_csv(text, &words, err) < 0)
-        return error_wrap(err, "%s %s", option, text);
+    if (words_parse_csv(text, &words, err) < 0) {
+        err->kind = ERROR_USAGE;
+        return error_wrap(err, "%s", option); /* the text may hold secrets */
+    }
     for (size_t i = 0; i < words.count; i++) {
         char **to = NULL;
         struct str value = str_of(words.items[i]);
         struct str key = str_cut(&value, '=');
         for (size_t k = 0; k < COUNT(keys); k++) {
             if (str_equal(key, str_of(keys[k].name)) && (is_to ? keys[k].to : keys[k].from))
-                to = (char **)((char *)out + keys[k].offset);
+                to = field(out, k);
         }
         auto_free char *name = xstrndup(key.ptr, key.len);
         if (!to)
-            return unknown_key(option, name, is_to, err);
+            /* after a secret it may be what follows a comma in it */
+            return unknown_key(option, out->s3.secret || out->s3.token ? "" : name, is_to, err);
         free(*to);
         *to = xstrndup(value.ptr, value.len);
     }
@@ -85,9 +110,10 @@ static int read_bool(const char *option, const char *text, bool *out, struct err
 
 static int read_type(const char *option, const char *text, enum cache_type *out, struct error *err)
 {
-    static const char *const names[] = {
-        [CACHE_REGISTRY] = "registry", [CACHE_LOCAL] = "local", [CACHE_INLINE] = "inline"
-    };
+    static const char *const names[] = { [CACHE_REGISTRY] = "registry",
+                                         [CACHE_LOCAL] = "local",
+                                         [CACHE_INLINE] = "inline",
+                                         [CACHE_S3] = "s3" };
     for (size_t i = 0; text && i < COUNT(names); i++) {
         if (strcmp(text, names[i]) == 0) {
             *out = (enum cache_type)i;
@@ -99,7 +125,7 @@ static int read_type(const char *option, const char *text, enum cache_type *out,
     if (text && strcmp(text, "gha") == 0)
         return error_hint(err, "use the registry beside it: type=registry,ref=ghcr.io/OWNER/CACHE");
     return error_hint(err, "type=registry,ref=HOST/NAME, type=local,src=DIR or dest=DIR, "
-                           "type=inline");
+                           "type=s3,bucket=NAME,region=NAME, type=inline");
 }
 
 /* The builder may be somewhere else. */
@@ -109,13 +135,29 @@ static char *absolute(const char *path)
     return path_absolute(cwd ? cwd : "/", path);
 }
 
-static int take_place(const char *option, const struct fields *f, bool is_to,
-                      struct cache_option *out, struct error *err)
+static int take_bucket(const char *option, struct fields *f, struct cache_option *out,
+                       struct error *err)
+{
+    bool is_path_style = false;
+    for (size_t i = 0; out->type != CACHE_S3 && i < COUNT(keys); i++) {
+        if (keys[i].offset >= offsetof(struct fields, s3) && *field(f, i))
+            return error_set(err, ERROR_USAGE, 0, "%s: %s is for type=s3", option, keys[i].name);
+    }
+    if (out->type != CACHE_S3)
+        return 0;
+    auto_free char *label = xasprintf("%s: use_path_style", option);
+    TRY(read_bool(label, f->path_style, &is_path_style, err));
+    return cache_s3_read(option, &f->s3, is_path_style, &out->s3, err);
+}
+
+static int take_place(const char *option, struct fields *f, bool is_to, struct cache_option *out,
+                      struct error *err)
 {
     const char *path = is_to ? f->dest : f->src;
     const char *place = out->type == CACHE_REGISTRY ? f->ref : path;
     const char *name = out->type == CACHE_REGISTRY ? "ref" : is_to ? "dest" : "src";
-    if (out->type == CACHE_INLINE)
+    TRY(take_bucket(option, f, out, err));
+    if (out->type == CACHE_INLINE || out->type == CACHE_S3)
         return 0;
     if (!place || !*place)
         return error_set(err, ERROR_USAGE, 0, "%s: %s is missing", option, name);
@@ -201,6 +243,10 @@ static int open_location(const struct cache_option *o, struct session *s,
                          struct cache_location **out, struct error *err)
 {
     auto_(reference) struct reference ref = { 0 };
+    if (o->type == CACHE_S3) {
+        *out = cache_s3_open(o->s3, s);
+        return 0;
+    }
     if (o->type == CACHE_LOCAL) {
         *out = location_directory_new(o->place, s->umask, &s->store);
         return 0;
@@ -244,8 +290,10 @@ void cache_options_prepare(struct cache_options *c)
 
 static void release(struct cache_option *options, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         free(options[i].place);
+        cache_s3_free(options[i].s3);
+    }
     free(options);
 }
 

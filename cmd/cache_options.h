@@ -11,16 +11,18 @@
 #ifndef CMD_CACHE_OPTIONS_H
 #define CMD_CACHE_OPTIONS_H
 
+#include "cmd/cache_s3.h"
 #include "cmd/session.h"
 #include "lib/exporter/cache_export.h"
 #include "lib/layer/packing.h"
 
-enum cache_type { CACHE_REGISTRY, CACHE_LOCAL, CACHE_INLINE };
+enum cache_type { CACHE_REGISTRY, CACHE_LOCAL, CACHE_INLINE, CACHE_S3 };
 
 /* One of the options. */
 struct cache_option {
     enum cache_type type;
-    char *place; /* a reference, or a path; NULL for CACHE_INLINE */
+    char *place;         /* a reference, or a path; NULL for the others */
+    struct cache_s3 *s3; /* of CACHE_S3 */
     bool all_steps, ignore_error, mounts;
     struct packing packing; /* of what is written */
 };

@@ -147,6 +147,14 @@ struct registry_options session_registry_options(struct session *s)
                                       .store = &s->store };
 }
 
+struct s3_options session_s3_options(struct session *s, const struct cancel *cancel)
+{
+    return (struct s3_options){ .store = &s->store,
+                                .progress = s->progress,
+                                .cancel = cancel,
+                                .explain = s->debug ? explain : NULL };
+}
+
 struct registry_client *session_registry(struct session *s)
 {
     if (!s->registry) {

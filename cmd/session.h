@@ -10,6 +10,7 @@
 #include "lib/base/cancel.h"
 #include "lib/base/progress.h"
 #include "lib/registry/registry.h"
+#include "lib/s3/bucket.h"
 #include "lib/solver/solver.h"
 #include "lib/store/store.h"
 #include "snapshotter/sandbox/sandbox.h"
@@ -52,5 +53,7 @@ struct registry_client *session_registry(struct session *s);
 struct registry_client *session_cache_registry(struct session *s);
 /* What that client is made of, for one more. */
 struct registry_options session_registry_options(struct session *s);
+/* What a bucket is made of, but for which one it is; with `cancel` of the two above. */
+struct s3_options session_s3_options(struct session *s, const struct cancel *cancel);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 
+#include "lib/base/mem.h"
+
 enum { NEAREST_WORD_MAX = 63, NEAREST_DISTANCE = 2 };
 
 struct str str_cut(struct str *rest, char at)
@@ -56,6 +58,19 @@ bool str_to_u64(struct str s, unsigned base, uint64_t max, uint64_t *out)
     }
     *out = value;
     return true;
+}
+
+char *str_clean(const char *text, size_t max)
+{
+    char *clean = xstrndup(text, strnlen(text, max));
+
+    for (char *c = clean; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+        else if (*c == '\xc2' && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
+            c[0] = c[1] = ' '; /* C1 controls */
+    }
+    return clean;
 }
 
 static size_t min3(size_t a, size_t b, size_t c)

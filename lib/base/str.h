@@ -32,6 +32,9 @@ bool str_starts_with(const char *s, const char *prefix);
 bool str_ends_with(const char *s, const char *suffix);
 /* Parses all of `s` as a number in `base` (10 or 8) that is at most `max`: digits only, no sign. */
 bool str_to_u64(struct str s, unsigned base, uint64_t max, uint64_t *out);
+/* At most `max` bytes of `text` of a stranger, made fit for a terminal: one line, no control bytes.
+ * The caller frees it. */
+char *str_clean(const char *text, size_t max) __attribute__((returns_nonnull));
 /* The candidate nearest to `word` by edit distance, at most 2 away (ASCII case is ignored), or
  * NULL: "did you mean". */
 const char *str_nearest(const char *word, const char *const *candidates, size_t count);

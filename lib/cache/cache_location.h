@@ -16,6 +16,7 @@
 #include "lib/oci/reference.h"
 #include "lib/registry/image_source.h"
 #include "lib/registry/registry.h"
+#include "lib/s3/bucket.h"
 #include "lib/store/store.h"
 
 struct cache_location;
@@ -39,7 +40,7 @@ struct cache_location_ops {
 
 struct cache_location {
     const struct cache_location_ops *ops;
-    char *name; /* a reference or a path, for people; equal names are the same place */
+    char *name; /* a reference, a path or an address, for people; equal names are the same place */
 };
 
 /* Tags NAME-<key> of the repository of `ref`; NAME is its tag, "cache" if it has none. Two clients,
@@ -51,6 +52,17 @@ struct cache_location *location_registry_new(struct registry_client *reading,
  * `umask` allows. */
 struct cache_location *location_directory_new(const char *path, mode_t umask,
                                               const struct store *store);
+
+/* Of a bucket: all is copied, but for what the bucket's options borrow. */
+struct location_s3_options {
+    const char *title;                          /* the location's name, for people */
+    const struct s3_options *reading, *writing; /* as with a registry */
+    const char *blob_prefix;                    /* objects PREFIXsha256:HEX */
+    const struct strvec *entry_prefixes; /* objects PREFIX-<key>: written under each of them, and
+                                          * read under the first that has it */
+    size_t width;                        /* parts of a blob that are sent at a time; 0: a few */
+};
+struct cache_location *location_s3_new(const struct location_s3_options *options);
 
 void cache_location_free(struct cache_location *location);
 

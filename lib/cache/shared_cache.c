@@ -130,7 +130,9 @@ static bool look_in(const struct shared_place *place, const struct shared_image 
                     const struct digest *key, struct shared_answer *out)
 {
     const struct shared_entry *entry = image ? shared_table_find(&image->table, key) : NULL;
-    *out = (struct shared_answer){ place->location, &image->source, &image->table, entry };
+    *out = (struct shared_answer){ 0 };
+    if (entry)
+        *out = (struct shared_answer){ place->location, &image->source, &image->table, entry };
     return entry != NULL;
 }
 

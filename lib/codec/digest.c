@@ -119,6 +119,13 @@ void digest_of(const void *data, size_t len, struct digest *out)
     must(EVP_Digest(data, len, out->bytes, NULL, EVP_sha256(), NULL));
 }
 
+void digest_hmac(const void *key, size_t key_len, const void *data, size_t len, struct digest *out)
+{
+    size_t size = 0;
+    must(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_len, data, len, out->bytes,
+                   sizeof out->bytes, &size) != NULL);
+}
+
 static int digest_writer_write(struct writer *w, const void *data, size_t len, struct error *err)
 {
     struct digest_writer *self = (struct digest_writer *)w;

@@ -30,6 +30,8 @@ bool digest_parse(const char *text, struct digest *out);
 bool digest_parse_hex(const char *hex, struct digest *out);
 bool digest_equal(const struct digest *a, const struct digest *b);
 void digest_of(const void *data, size_t len, struct digest *out);
+/* HMAC-SHA256 of `len` bytes under a key. */
+void digest_hmac(const void *key, size_t key_len, const void *data, size_t len, struct digest *out);
 
 /* A growing list; the caller frees `items`. */
 struct digest_list {

@@ -36,6 +36,7 @@ static const char *const header_names[HTTP_HEADER_COUNT] = {
     [HTTP_LINK] = "Link",
     [HTTP_ETAG] = "ETag",
     [HTTP_LAST_MODIFIED] = "Last-Modified",
+    [HTTP_BUCKET_REGION] = "x-amz-bucket-region",
     [HTTP_RATE_LIMIT] = "RateLimit-Limit",
 };
 
@@ -250,7 +251,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     struct transfer *t = arg;
     size_t len = size * count;
     bool is_good = t->response->status >= 200 && t->response->status < 300;
-    uint64_t limit = t->request->limit ? t->request->limit : HTTP_BODY_DEFAULT;
+    uint64_t limit = is_good && t->request->limit ? t->request->limit : HTTP_BODY_DEFAULT;
 
     if (begin_body(t, t->err) < 0)
         return 0;
@@ -580,10 +581,4 @@ void http_response_release(struct http_response *response)
     forget_headers(response);
     free(take_ptr(response->url));
     strbuf_release(&response->body);
-}
-
-bool http_status_is_transient(int status)
-{
-    return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 ||
-           status == 504;
 }

@@ -46,7 +46,8 @@ enum http_header {
     HTTP_LINK,
     HTTP_ETAG,
     HTTP_LAST_MODIFIED,
-    HTTP_RATE_LIMIT, /* RateLimit-Limit: "100;w=21600" is 100 in 6 hours */
+    HTTP_BUCKET_REGION, /* x-amz-bucket-region */
+    HTTP_RATE_LIMIT,    /* RateLimit-Limit: "100;w=21600" is 100 in 6 hours */
     HTTP_HEADER_COUNT,
 };
 
@@ -92,7 +93,8 @@ struct http_request {
     uint64_t offset;
     uint64_t len;
     /* The body received: with status 2xx to `out` if that is set, else into response->body. More
-     * than `limit` bytes (0: HTTP_BODY_DEFAULT) are CORRUPT; of other answers the rest is dropped.
+     * than `limit` bytes (0: HTTP_BODY_DEFAULT) are CORRUPT; of other answers all beyond
+     * HTTP_BODY_DEFAULT is dropped.
      */
     struct writer *out;
     uint64_t limit;
@@ -121,6 +123,8 @@ void http_trust_release(struct http_trust *trust);
 void http_response_release(struct http_response *response);
 DEFINE_AUTO(http_response, struct http_response, http_response_release(value))
 
+/* Does the part that was sent (206) begin at byte `offset`? */
+bool http_range_starts_at(const struct http_response *response, uint64_t offset);
 /* Is the answer a passing weakness of the server: 408, 429, 500, 502, 503, 504? */
 bool http_status_is_transient(int status);
 

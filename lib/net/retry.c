@@ -5,6 +5,12 @@
 #include <sys/random.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/mem.h"
+
+enum {
+    UNREACHABLE_TRIES = 3, /* for a host that nobody answers for */
+    WORTH_GOING_ON = 1024 * 1024,
+};
 
 const struct retry_policy retry_policy_default = {
     .max_tries = 7,
@@ -64,4 +70,53 @@ bool retry_wait(struct retry *retry, long retry_after_s)
     if (spent_ms + delay > retry->policy->budget_ms)
         return false;
     return sleep_ms(retry->cancel, delay);
+}
+
+/* Who is told to come back in an hour does not come back in two minutes. */
+static bool is_hopeless(const struct retry_task *task, const struct error *why, unsigned tries,
+                        long retry_after_s)
+{
+    return why->kind != ERROR_NETWORK || retry_after_s > task->wait_max_s ||
+           (why->sys == EHOSTUNREACH && tries + 1 >= UNREACHABLE_TRIES);
+}
+
+static void explain(const struct retry_task *task, const struct error *why)
+{
+    if (!task->explain)
+        return;
+    auto_free char *text = xasprintf("once more: %s", why->message);
+    task->explain(task->explain_arg, text);
+}
+
+int retry_run(const struct retry_task *task, struct error *err)
+{
+    struct retry retry = retry_init(task->policy, task->cancel);
+    uint64_t farthest = task->position ? *task->position : 0;
+
+    for (;;) {
+        struct error why = { 0 };
+        long retry_after_s = RETRY_AFTER_NONE;
+        if (task->attempt(task->arg, &retry_after_s, &why) == 0)
+            return 0;
+        if (task->position && *task->position > farthest &&
+            *task->position - farthest >= WORTH_GOING_ON) {
+            farthest = *task->position;
+            retry = retry_init(task->policy, task->cancel);
+        }
+        if (!is_hopeless(task, &why, retry.tries, retry_after_s)) {
+            explain(task, &why);
+            if (retry_wait(&retry, retry_after_s)) {
+                error_clear(&why);
+                continue;
+            }
+        }
+        if (task->cancel && cancel_is_raised(task->cancel)) {
+            error_clear(&why);
+            return cancel_check(task->cancel, err);
+        }
+        if (retry.tries > 1)
+            error_wrap(&why, "after %u tries", retry.tries);
+        error_move(err, &why);
+        return -1;
+    }
 }

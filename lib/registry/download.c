@@ -75,23 +75,12 @@ static int restart(struct download *d, struct error *err)
     return blob_writer_restart(&d->blob_writer, err);
 }
 
-/* "bytes 100-199/200" begins where we stopped? */
-static bool range_starts_at(const char *header, uint64_t offset)
-{
-    struct str rest = str_of(header ? header : "");
-    uint64_t start = 0;
-
-    if (!str_equal(str_cut(&rest, ' '), STR("bytes")))
-        return false;
-    return str_to_u64(str_cut(&rest, '-'), 10, UINT64_MAX, &start) && start == offset;
-}
-
 static int on_headers(void *arg, const struct http_response *response, struct error *err)
 {
     struct download *d = arg;
 
     if (response->status == 206) {
-        if (range_starts_at(response->headers[HTTP_CONTENT_RANGE], d->blob_writer.size))
+        if (http_range_starts_at(response, d->blob_writer.size))
             return 0;
         d->from_start = true;
         return error_set(err, ERROR_NETWORK, 0, "server sent another range than was asked for");

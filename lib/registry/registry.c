@@ -194,69 +194,36 @@ int registry_call(struct registry_host *host, const struct registry_request *req
     return 0;
 }
 
-enum {
-    UNREACHABLE_TRIES = 3, /* for a host that nobody answers for */
-    BRIEF_TRIES = 2,
-    BRIEF_WAIT_S = 2, /* a mirror that wants to be left alone for longer is */
-    WORTH_GOING_ON = 1024 * 1024,
-};
+enum { BRIEF_TRIES = 2, BRIEF_WAIT_S = 2 /* a mirror that wants to be left alone for longer is */ };
 
-/* Who is told to come back in an hour does not come back in two minutes. */
-static bool is_hopeless(const struct error *why, const struct retry *retry, long retry_after_s)
+static struct retry_task make_task(const struct registry_client *client, retry_attempt_fn *attempt,
+                                   void *arg, const uint64_t *position)
 {
-    bool is_brief = retry->policy->max_tries <= BRIEF_TRIES;
-    long most_s = is_brief ? BRIEF_WAIT_S : RETRY_AFTER_MAX_S;
-
-    return why->kind != ERROR_NETWORK || retry_after_s > most_s ||
-           (why->sys == EHOSTUNREACH && retry->tries + 1 >= UNREACHABLE_TRIES);
+    return (struct retry_task){ .policy = client->options.retry,
+                                .cancel = client->options.cancel,
+                                .attempt = attempt,
+                                .arg = arg,
+                                .position = position,
+                                .wait_max_s = RETRY_AFTER_MAX_S,
+                                .explain = client->options.explain,
+                                .explain_arg = client->options.explain_arg };
 }
 
-static int try_with(struct registry_client *client, const struct retry_policy *policy,
-                    registry_attempt_fn *attempt, void *arg, const uint64_t *position,
-                    struct error *err)
-{
-    const struct cancel *cancel = client->options.cancel;
-    struct retry retry = retry_init(policy, cancel);
-    uint64_t farthest = position ? *position : 0;
-
-    for (;;) {
-        struct error why = { 0 };
-        long retry_after_s = RETRY_AFTER_NONE;
-        if (attempt(arg, &retry_after_s, &why) == 0)
-            return 0;
-        if (position && *position > farthest && *position - farthest >= WORTH_GOING_ON) {
-            farthest = *position;
-            retry = retry_init(policy, cancel);
-        }
-        if (!is_hopeless(&why, &retry, retry_after_s)) {
-            registry_explain(client, "once more: %s", why.message);
-            if (retry_wait(&retry, retry_after_s)) {
-                error_clear(&why);
-                continue;
-            }
-        }
-        if (cancel && cancel_is_raised(cancel)) {
-            error_clear(&why);
-            return cancel_check(cancel, err);
-        }
-        if (retry.tries > 1)
-            error_wrap(&why, "after %u tries", retry.tries);
-        error_move(err, &why);
-        return -1;
-    }
-}
-
-int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+int registry_try(struct registry_client *client, retry_attempt_fn *attempt, void *arg,
                  const uint64_t *position, struct error *err)
 {
-    return try_with(client, client->options.retry, attempt, arg, position, err);
+    const struct retry_task task = make_task(client, attempt, arg, position);
+    return retry_run(&task, err);
 }
 
-int registry_try_briefly(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+int registry_try_briefly(struct registry_client *client, retry_attempt_fn *attempt, void *arg,
                          const uint64_t *position, struct error *err)
 {
     struct retry_policy brief = *client->options.retry;
+    struct retry_task task = make_task(client, attempt, arg, position);
 
     brief.max_tries = BRIEF_TRIES;
-    return try_with(client, &brief, attempt, arg, position, err);
+    task.policy = &brief;
+    task.wait_max_s = BRIEF_WAIT_S;
+    return retry_run(&task, err);
 }

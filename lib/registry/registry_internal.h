@@ -100,18 +100,11 @@ int registry_host_ready(struct registry_host *host, struct error *err) MUST_CHEC
 int registry_status_error(struct registry_host *host, const char *what,
                           const struct http_response *response, struct error *err);
 
-/* Does something until it works, is hopeless, or time is up. An attempt that fails with NETWORK is
- * made again; it may say in *retry_after_s how long the server wants us to wait. With `position`
- * (may be NULL), which attempts move on, the tries count anew whenever one came a good deal
- * further than any before. */
-typedef int registry_attempt_fn(void *arg, long *retry_after_s, struct error *err);
-int registry_try(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+/* retry_run with the client's policy; `position` may be NULL. */
+int registry_try(struct registry_client *client, retry_attempt_fn *attempt, void *arg,
                  const uint64_t *position, struct error *err) MUST_CHECK;
 /* The same, but gives up soon: there is somebody else to ask. */
-int registry_try_briefly(struct registry_client *client, registry_attempt_fn *attempt, void *arg,
+int registry_try_briefly(struct registry_client *client, retry_attempt_fn *attempt, void *arg,
                          const uint64_t *position, struct error *err) MUST_CHECK;
-
-/* `text` of a server, made fit for a terminal: one line, no control bytes. The caller frees it. */
-char *registry_clean_text(const char *text, size_t max);
 
 #endif

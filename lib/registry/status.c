@@ -10,19 +10,6 @@
 
 enum { RETRY_AFTER_SHOWN_MAX = 366 * 24 * 3600 };
 
-char *registry_clean_text(const char *text, size_t max)
-{
-    char *clean = xstrndup(text, strnlen(text, max));
-
-    for (char *c = clean; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-        else if (*c == '\xc2' && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
-            c[0] = c[1] = ' '; /* C1 controls */
-    }
-    return clean;
-}
-
 /* The first error of {"errors":[{"code":..,"message":..}]}, as " (code: message)", or "". */
 static char *server_says(const struct http_response *response)
 {
@@ -40,7 +27,7 @@ static char *server_says(const struct http_response *response)
         return xstrdup("");
     auto_free char *text = xasprintf(" (%s%s%s)", code ? code : "", code && message ? ": " : "",
                                      message ? message : "");
-    return registry_clean_text(text, 300);
+    return str_clean(text, 300);
 }
 
 static int hint_credentials(const struct registry_host *host, struct error *err)

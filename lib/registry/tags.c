@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/str.h"
 #include "lib/codec/json.h"
 
 enum { TAGS_ANSWER_MAX = 1024 * 1024, TAG_LENGTH_MAX = 128, TAGS_SHOWN = 4 };
@@ -96,7 +97,7 @@ void tags_hint(const struct origin *origin, const char *wanted, struct error *er
     collect(&response, &tags);
     size_t shown = tags_rank(&tags, wanted, TAGS_SHOWN);
     for (size_t i = 0; i < shown; i++) {
-        auto_free char *tag = registry_clean_text(tags.items[i], TAG_LENGTH_MAX);
+        auto_free char *tag = str_clean(tags.items[i], TAG_LENGTH_MAX);
         strbuf_addf(&list, "%s%s", i ? ", " : "", tag);
     }
     if (shown > 0)

@@ -127,13 +127,26 @@ static void lists_sort_by_byte(void **state)
     assert_null(v.items[v.count]);
 }
 
+static void server_text_is_cleaned(void **state)
+{
+    (void)state;
+    auto_free char *text = str_clean("a\033[31m\r\nb\xc2\x9b\x7f"
+                                     "cdef",
+                                     14);
+    assert_string_equal(text, "a [31m  b   cd");
+}
+
 int main(void)
 {
-    enum { OTHERS = 6 };
+    enum { OTHERS = 7 };
     struct CMUnitTest tests[COUNT(numbers) + OTHERS] = {
-        cmocka_unit_test(cuts),         cmocka_unit_test(trims),
-        cmocka_unit_test(compares),     cmocka_unit_test(nearest_word),
-        cmocka_unit_test(buffers_grow), cmocka_unit_test(lists_sort_by_byte),
+        cmocka_unit_test(cuts),
+        cmocka_unit_test(trims),
+        cmocka_unit_test(compares),
+        cmocka_unit_test(nearest_word),
+        cmocka_unit_test(buffers_grow),
+        cmocka_unit_test(lists_sort_by_byte),
+        cmocka_unit_test(server_text_is_cleaned),
     };
     for (size_t i = 0; i < COUNT(numbers); i++)
         tests[OTHERS + i] =

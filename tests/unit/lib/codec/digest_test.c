@@ -101,14 +101,30 @@ static void a_writer_hashes_what_passes(void **state)
     strbuf_release(&end.data);
 }
 
+/* RFC 4231, cases 2 and 6: a short key, and one that is longer than a block. */
+static void hmac_has_known_values(void **state)
+{
+    (void)state;
+    struct digest mac;
+    char hex[DIGEST_HEX_SIZE];
+    unsigned char key[131];
+    static const char data[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+    digest_hmac("Jefe", 4, "what do ya want for nothing?", 28, &mac);
+    digest_hex(&mac, hex);
+    assert_string_equal(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(key, 0xaa, sizeof key);
+    digest_hmac(key, sizeof key, data, sizeof data - 1, &mac);
+    digest_hex(&mac, hex);
+    assert_string_equal(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 int main(void)
 {
-    enum { OTHERS = 4 };
+    enum { OTHERS = 5 };
     struct CMUnitTest tests[COUNT(parses) + OTHERS] = {
-        cmocka_unit_test(known_values),
-        cmocka_unit_test(a_hasher_starts_over),
-        cmocka_unit_test(texts_are_kept_apart),
-        cmocka_unit_test(a_writer_hashes_what_passes),
+        cmocka_unit_test(known_values),          cmocka_unit_test(a_hasher_starts_over),
+        cmocka_unit_test(texts_are_kept_apart),  cmocka_unit_test(a_writer_hashes_what_passes),
+        cmocka_unit_test(hmac_has_known_values),
     };
     for (size_t i = 0; i < COUNT(parses); i++)
         tests[OTHERS + i] = (struct CMUnitTest){ parses[i].text, parses_one_form_only, NULL, NULL,

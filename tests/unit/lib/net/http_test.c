@@ -132,6 +132,7 @@ static int ask(const struct server *s, bool refuse_private, struct http_response
                                           .url = s->url,
                                           .allow_http = true,
                                           .refuse_private = refuse_private,
+                                          .limit = UINT64_MAX,
                                           .stall_s = STALL_S };
     int rc = http_perform(client, &request, response, err);
     http_client_free(client);
@@ -186,6 +187,24 @@ static void headers_are_bounded(void **state)
                      line == ALL ? "malformed answer" : "headers are longer");
         server_stop(&server);
     }
+}
+
+/* However much the request lets a good answer have. */
+static void a_bad_answer_is_bounded(void **state)
+{
+    (void)state;
+    enum { ALL = 4 * HTTP_BODY_DEFAULT };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
+    struct error err = { 0 };
+    struct server server;
+    strbuf_addf(&text, "HTTP/1.1 500 No\r\nContent-Length: %d\r\n\r\n", ALL);
+    memset(strbuf_reserve(&text, ALL), 'x', ALL);
+    text.len += ALL;
+    server_start(&server, text.buf, text.len, CLOSES);
+    assert_ok(ask(&server, false, &response, &err), &err);
+    server_stop(&server);
+    assert_int_equal(response.body.len, HTTP_BODY_DEFAULT);
 }
 
 /* 121 */
@@ -247,9 +266,10 @@ static void plain_http_is_asked_for(void **state)
 
 int main(void)
 {
-    enum { OTHERS = 4 };
+    enum { OTHERS = 5 };
     struct CMUnitTest tests[COUNT(answers) + OTHERS] = {
         cmocka_unit_test(headers_are_bounded),
+        cmocka_unit_test(a_bad_answer_is_bounded),
         cmocka_unit_test(retry_after),
         cmocka_unit_test(private_addresses_can_be_refused),
         cmocka_unit_test(plain_http_is_asked_for),

@@ -65,6 +65,49 @@ static void cancelling_ends_the_wait(void **state)
     cancel_release(&cancel);
 }
 
+struct attempts {
+    unsigned made, good; /* number `good` works */
+    enum error_kind kind;
+    long retry_after_s;
+};
+
+static int attempt(void *arg, long *retry_after_s, struct error *err)
+{
+    struct attempts *a = arg;
+    *retry_after_s = a->retry_after_s;
+    return ++a->made == a->good ? 0 : error_set(err, a->kind, 0, "no");
+}
+
+static void only_what_may_pass_is_done_again(void **state)
+{
+    (void)state;
+    static const struct retry_policy quick = {
+        .max_tries = 4, .base_ms = 1, .cap_ms = 1, .budget_ms = 10000
+    };
+    static const struct {
+        struct attempts a;
+        unsigned made;
+        const char *message; /* NULL: it works */
+    } rows[] = { { { 0, 1, ERROR_NETWORK, RETRY_AFTER_NONE }, 1, NULL },
+                 { { 0, 3, ERROR_NETWORK, RETRY_AFTER_NONE }, 3, NULL },
+                 { { 0, 5, ERROR_NETWORK, RETRY_AFTER_NONE }, 4, "after 4 tries: no" },
+                 { { 0, 3, ERROR_REMOTE, RETRY_AFTER_NONE }, 1, "no" },
+                 { { 0, 3, ERROR_NETWORK, 6 }, 1, "no" } };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        auto_(error) struct error err = { 0 };
+        struct attempts a = rows[i].a;
+        const struct retry_task task = {
+            .policy = &quick, .attempt = attempt, .arg = &a, .wait_max_s = 5
+        };
+        int rc = retry_run(&task, &err);
+        assert_int_equal(a.made, rows[i].made);
+        if (rows[i].message)
+            assert_error(rc, &err, a.kind, rows[i].message);
+        else
+            assert_ok(rc, &err);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -72,6 +115,7 @@ int main(void)
         cmocka_unit_test(tries_are_counted),
         cmocka_unit_test(a_wait_beyond_the_budget_is_none),
         cmocka_unit_test(cancelling_ends_the_wait),
+        cmocka_unit_test(only_what_may_pass_is_done_again),
     };
     return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }

@@ -87,22 +87,12 @@ static void near_tags_come_first(void **state)
     assert_int_equal(tags_rank(&tags, "x", 99), COUNT(all));
 }
 
-static void server_text_is_cleaned(void **state)
-{
-    (void)state;
-    auto_free char *text = registry_clean_text("a\033[31m\r\nb\xc2\x9b\x7f"
-                                               "cdef",
-                                               14);
-    assert_string_equal(text, "a [31m  b   cd");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(realm_trust),
         cmocka_unit_test(base64_both_ways),
         cmocka_unit_test(near_tags_come_first),
-        cmocka_unit_test(server_text_is_cleaned),
     };
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
 }
