@@ -126,6 +126,19 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     says "WARNING: export the cache to localhost:1/no/cache:latest"
 }
 
+@test "equal layers of several steps: each has the time of its own step" {
+    dockerfile << 'END'
+FROM base
+RUN true
+RUN sleep 1.1
+RUN sleep 1.1; echo > /x
+END
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
 @test "another epoch, another argument, --no-cache: not what others have made" {
     ok on one mlb --epoch 1000 --cache-to type=local,dest=cache "$CTX"
     ok on two mlb --epoch 1000 --cache-from type=local,src=cache "$CTX"
