@@ -244,24 +244,31 @@ static struct layer_times times_of_shared(const struct solver *s)
                                  .epoch_s = is_clamped ? faces->diff.epoch_s : 0 };
 }
 
-/* `v`, and what it rests on, has led to the first `count` layers of the stack. */
-static int keep_steps(struct solver *s, const struct vertex *v, const struct shared_stack *stack,
-                      const struct result *result, size_t count, struct error *err)
+/* `v` has led to layer `at` of the stack, on top of those from `from`. */
+static int keep_step(const struct solver *s, const struct vertex *v,
+                     const struct shared_stack *stack, size_t from, size_t at, struct error *err)
 {
-    for (; v && count && v->kind != OP_IMAGE; v = v->inputs[0]) {
-        if (v->kind == OP_MERGE) {
-            count -= layer_count_of(v->inputs[1]);
-            continue;
-        }
-        const struct image_layer *layer = &stack->image.layers[--count];
-        const struct layer_list root = { result->layers.ids, count };
-        auto_(cache_record) struct cache_record record = { .times = times_of_shared(s) };
-        if (!result->created[count])
-            continue;
-        snprintf(record.layer, sizeof record.layer, "%s", layer->id);
-        record.created = xstrdup(result->created[count]);
-        TRY(keep_layer(s, layer, err));
-        TRY(remember_on(s, v, root, &record, err));
+    const struct result *result = &state_of(s, stack->vertex)->result;
+    const struct image_layer *layer = &stack->image.layers[at];
+    const struct layer_list root = { result->layers.ids + from, at - from };
+    auto_(cache_record) struct cache_record record = { .times = times_of_shared(s) };
+    if (!result->created[at])
+        return 0;
+    snprintf(record.layer, sizeof record.layer, "%s", layer->id);
+    record.created = xstrdup(result->created[at]);
+    TRY(keep_layer(s, layer, err));
+    return remember_on(s, v, root, &record, err);
+}
+
+/* `v`, and what it rests on, has led to layers `from` to `to` of the stack. */
+static int keep_steps(const struct solver *s, const struct vertex *v,
+                      const struct shared_stack *stack, size_t from, size_t to, struct error *err)
+{
+    for (; v && v->kind != OP_IMAGE; v = v->inputs[0]) {
+        size_t own = v->kind == OP_MERGE ? layer_count_of(v->inputs[1]) : 1;
+        to -= own;
+        TRY(v->kind == OP_MERGE ? keep_steps(s, v->inputs[1], stack, to, to + own, err)
+                                : keep_step(s, v, stack, from, to, err));
     }
     return 0;
 }
@@ -284,8 +291,7 @@ int solver_remember_shared(struct solver *s, struct error *err)
         const struct shared_stack *stack = s->stacks[i];
         if (!stack->vertex || !is_whole(s, stack))
             continue;
-        const struct result *result = &state_of(s, stack->vertex)->result;
-        TRY(keep_steps(s, stack->vertex, stack, result, stack->image.layer_count, err));
+        TRY(keep_steps(s, stack->vertex, stack, 0, stack->image.layer_count, err));
     }
     return 0;
 }

@@ -139,6 +139,22 @@ END
     same id "$(on two id_of img)" "$(on one id_of img)"
 }
 
+@test "COPY --link of others is remembered like any other step" {
+    dockerfile << 'END'
+FROM base
+RUN cat /proc/sys/kernel/random/uuid > /a
+COPY --link file /b
+COPY --link file /c
+RUN cat /a /b /c > /d
+END
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t img "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
 @test "another epoch, another argument, --no-cache: not what others have made" {
     ok on one mlb --epoch 1000 --cache-to type=local,dest=cache "$CTX"
     ok on two mlb --epoch 1000 --cache-from type=local,src=cache "$CTX"
