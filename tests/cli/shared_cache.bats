@@ -165,6 +165,11 @@ END
     same "steps that ran" "$(steps_run | wc -l)" 5
 }
 
+@test "a directory is made with those above it, as the umask allows" {
+    (umask 027 && ok mlb --cache-to type=local,dest=new/deep/cache "$CTX")
+    same mode "$(stat -c %a new new/deep new/deep/cache new/deep/cache/entries | sort -u)" 750
+}
+
 @test "an entry that lies: its layers are not those that it names" {
     ok on one mlb --cache-to type=local,dest=cache,compression=uncompressed "$CTX"
     local blob
