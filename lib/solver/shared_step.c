@@ -209,6 +209,13 @@ const struct image_layer *solver_find_layer(const struct solver *s, const char *
     return found;
 }
 
+static size_t base_layer_count_of(const struct vertex *v)
+{
+    while (v && v->kind != OP_IMAGE)
+        v = v->inputs[0];
+    return v ? v->image.image->layer_count : 0;
+}
+
 bool solver_shared_step(const struct solver *s, const struct vertex *v, struct shared_step *out)
 {
     const struct vertex_state *state = state_of(s, v);
@@ -217,6 +224,7 @@ bool solver_shared_step(const struct solver *s, const struct vertex *v, struct s
     *out =
         (struct shared_step){ .recipe = &state->recipe,
                               .result = &state->result,
+                              .base_count = base_layer_count_of(v),
                               .location = state->shared ? state->shared->answer.location : NULL };
     shared_key(s, v, &out->key);
     return true;

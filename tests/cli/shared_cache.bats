@@ -185,6 +185,39 @@ END
     same "steps that ran" "$(steps_run | wc -l)" 5
 }
 
+@test "the layers of an image that was never packed go along" {
+    dockerfile base.df << 'END'
+FROM base
+RUN cat /proc/sys/kernel/random/uuid > /own
+END
+    dockerfile << 'END'
+FROM team/own
+RUN cat /own > /copy
+END
+    ok on one mlb -t team/own -f "$CTX/base.df" "$CTX"
+    userns cp -a store-one store-two
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
+@test "steps of two stages with one key go wherever one of them should" {
+    dockerfile << 'END'
+FROM base AS other
+RUN echo 1 > /1
+FROM base
+RUN echo 1 > /1
+COPY --from=other /1 /2
+END
+    local n
+    ok mlb "$CTX"
+    for n in 1 2 3 4 5; do
+        ok mlb --cache-to "type=local,dest=max$n,mode=max" --cache-to "type=local,dest=min$n" "$CTX"
+        same "entries" "$(ls "min$n/entries" | wc -l) $(ls "max$n/entries" | wc -l)" "2 2"
+    done
+}
+
 @test "layers of a cache are fetched again for another cache" {
     ok on one mlb --cache-to type=local,dest=a,mode=max "$CTX"
     ok on two mlb --cache-from type=local,src=a --cache-to "type=registry,ref=$CACHE" "$CTX"
