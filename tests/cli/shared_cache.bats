@@ -155,6 +155,16 @@ END
     same id "$(on two id_of img)" "$(on one id_of img)"
 }
 
+@test "a layer that many entries have is asked for, and sent, once" {
+    local n
+    for n in $(seq 20); do echo "COPY file /file$n"; done >> "$CTX/Dockerfile"
+    ok mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    same "asked for twice" "$(grep -oE 'HEAD /v2/team/cache/blobs/[a-z0-9:]+' hub.log | sort | uniq -d)" ""
+    same "entries" "$(entries_of_hub)" 24
+    ok on two mlb --cache-from "$CACHE" "$CTX"
+    cached
+}
+
 @test "another epoch, another argument, --no-cache: not what others have made" {
     ok on one mlb --epoch 1000 --cache-to type=local,dest=cache "$CTX"
     ok on two mlb --epoch 1000 --cache-from type=local,src=cache "$CTX"
