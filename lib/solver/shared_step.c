@@ -4,6 +4,8 @@
  * shared is packed and its times are final. The answer is the whole stack of layers of one builder,
  * so it does not matter what the steps below have led to here.
  */
+#include <stdatomic.h>
+
 #include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 #include "lib/store/blob.h"
@@ -94,6 +96,35 @@ static bool take_layer(const struct solver *s, const struct shared_answer *answe
     return true;
 }
 
+struct layers_check {
+    const struct solver *solver;
+    const struct shared_stack *stack;
+    atomic_bool is_lacking;
+};
+
+static void check_layer_job(void *arg, size_t index)
+{
+    struct layers_check *check = arg;
+    const struct image_layer *layer = &check->stack->image.layers[index];
+    struct blob_provider *provider = check->stack->image.provider;
+    const struct store *store = check->solver->options.store;
+    if (!atomic_load(&check->is_lacking) && !find_base_layer(check->solver, &layer->diff_id) &&
+        !blob_exists(store, &layer->blob.digest, layer->blob.size) &&
+        provider->lacks(provider, &layer->blob))
+        atomic_store(&check->is_lacking, true);
+}
+
+/* A location may have forgotten what an entry names: the step runs then, rather than fail when
+ * somebody needs the layer. */
+static bool has_layers(const struct solver *s, const struct shared_stack *stack)
+{
+    struct layers_check check = { s, stack, false };
+    if (stack->image.provider->lacks)
+        parallel_for(s->workers.pool, stack->image.layer_count, QUESTIONS_AT_ONCE, check_layer_job,
+                     &check);
+    return !atomic_load(&check.is_lacking);
+}
+
 static bool fill_stack(const struct solver *s, struct shared_stack *stack)
 {
     const struct shared_answer *answer = &stack->answer;
@@ -101,12 +132,13 @@ static bool fill_stack(const struct solver *s, struct shared_stack *stack)
         if (!take_layer(s, answer, answer->entry->stack[i], &stack->image.layers[i]))
             return false;
     }
-    return true;
+    return has_layers(s, stack);
 }
 
 struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t count,
                                const struct shared_answer *answer)
 {
+    static const char advice[] = "without --cache-from, or with --no-cache, its step runs here";
     if (answer->entry->stack_count != count)
         return NULL;
     struct shared_stack *stack = xcalloc(1, sizeof *stack);
@@ -115,7 +147,8 @@ struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t 
     stack->image = (struct resolved_image){ .name = answer->location->name,
                                             .layers = xcalloc(count, sizeof *stack->image.layers),
                                             .layer_count = count,
-                                            .provider = answer->image->provider };
+                                            .provider = answer->image->provider,
+                                            .advice = advice };
     if (!fill_stack(s, stack)) {
         shared_stack_free(stack);
         return NULL;
@@ -230,9 +263,14 @@ bool solver_shared_step(const struct solver *s, const struct vertex *v, struct s
     return true;
 }
 
-/* Puts a packed layer that others have made where those of our own are. */
+/* Puts a packed layer that others have made where those of our own are; what we know better stays:
+ * that a blob unpacks to this diff_id is their word. */
 static int keep_layer(const struct solver *s, const struct image_layer *layer, struct error *err)
 {
+    struct packed_layer known;
+    if (packed_layer_find(s->options.store, layer->id, &known) &&
+        blob_exists(s->options.store, &known.blob, known.blob_size))
+        return 0;
     struct packed_layer packed = { .blob = layer->blob.digest,
                                    .blob_size = layer->blob.size,
                                    .tar_size = layer->tar_size };

@@ -29,6 +29,8 @@ steps_run() {
     awk '/^#[0-9]+ \[.*\] (RUN|COPY|WORKDIR)/ { name[$1] = $0 } /^#[0-9]+ DONE/ && ($1 in name) { print name[$1] }' <<< "$output"
 }
 
+layers_of() { skopeo inspect "oci-archive:$1" | json "d['Layers']"; }
+
 entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifests/tags -mindepth 1 -maxdepth 1 | wc -l; }
 
 @test "a second builder with a store of its own runs nothing, and has the same image" {
@@ -180,6 +182,21 @@ END
     same mode "$(stat -c %a new new/deep new/deep/cache new/deep/cache/entries | sort -u)" 750
 }
 
+@test "an entry whose layer the location has forgotten is none" {
+    ok on one mlb --cache-to type=local,dest=cache,compression=uncompressed --cache-to "type=registry,ref=$CACHE,compression=uncompressed" "$CTX"
+    local blob hub=hub/docker/registry/v2/blobs/sha256
+    for blob in cache/blobs/sha256/*; do
+        grep -q mlbuild.cache "$blob" && continue
+        blob=${blob##*/}
+        rm "$hub/${blob:0:2}/$blob/data" && userns rm "cache/blobs/sha256/$blob"
+    done
+    ok on two mlb -t img --cache-from type=local,src=cache --cache-from "$CACHE" "$CTX"
+    same "steps that ran" "$(steps_run | wc -l)" 5
+    ok on two mlb -t img --no-cache --cache-to type=local,dest=cache "$CTX"
+    ok on three mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+}
+
 @test "an entry that lies: its layers are not those that it names" {
     ok on one mlb --cache-to type=local,dest=cache,compression=uncompressed "$CTX"
     local blob
@@ -188,7 +205,7 @@ END
         userns python3 -c 'import sys; p = sys.argv[1]; b = bytearray(open(p, "rb").read()); b[600] ^= 1; open(p, "wb").write(b)' "$blob"
     done
     fails 1 on two mlb -t img --cache-from type=local,src=cache "$CTX"
-    says "not sha256:"
+    says "not sha256:" "hint: without --cache-from"
     for blob in cache/entries/*; do echo '{"schemaVersion": 2, "layers": 3}' > "$blob"; done
     ok on three mlb -t img --cache-from type=local,src=cache "$CTX"
     says "WARNING: the cache in"
@@ -226,6 +243,33 @@ END
         ok mlb --cache-to "type=local,dest=max$n,mode=max" --cache-to "type=local,dest=min$n" "$CTX"
         same "entries" "$(ls "min$n/entries" | wc -l) $(ls "max$n/entries" | wc -l)" "2 2"
     done
+}
+
+@test "an entry that lies about what its layers unpack to does not change what we know" {
+    dockerfile honest << 'END'
+FROM base
+WORKDIR /made
+COPY file /other
+END
+    dockerfile << 'END'
+FROM base
+COPY file /file
+COPY file /other
+END
+    ok on one mlb --cache-to type=local,dest=cache "$CTX"
+    userns python3 - << 'END'
+import glob, json
+for entry in glob.glob("cache/entries/*"):
+    manifest = json.load(open(entry))
+    manifest["layers"].reverse()
+    json.dump(manifest, open(entry, "w"))
+END
+    ok on two mlb -t honest -f "$CTX/honest" "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t honest -f "$CTX/honest" -o type=oci,dest=two.tar,compression=zstd "$CTX"
+    ok on three mlb -f "$CTX/honest" -o type=oci,dest=three.tar,compression=zstd "$CTX"
+    same layers "$(layers_of two.tar)" "$(layers_of three.tar)"
 }
 
 @test "layers of a cache are fetched again for another cache" {
