@@ -89,6 +89,26 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     image tree saved.tar | diff pulled.tree -
 }
 
+@test "what was pushed without its layers can be called otherwise, and go to another registry" {
+    local port2=$(free_port)
+    start_registry other "$port2"
+    ok on one mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    ok on two mlb -t "$HUB/a/app:1" --push --cache-from "$CACHE" "$CTX"
+    ok on two "$MLBUILD" tag "$HUB/a/app:1" "localhost:$port2/b/app:1"
+    ok on two "$MLBUILD" rmi "$HUB/a/app:1"
+    ok on two "$MLBUILD" push "localhost:$port2/b/app:1"
+    same layers "$(inspect_remote "localhost:$port2/b/app:1" | json "d['Layers']")" "$(inspect_remote "$HUB/a/app:1" | json "d['Layers']")"
+}
+
+@test "a push that fails leaves no name that leads to layers which are nowhere" {
+    ok on one mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    fails 4 on two mlb -t localhost:1/a/app:1 --push --cache-from "$CACHE" "$CTX"
+    ok on two "$MLBUILD" images -q
+    same images "$output" ""
+    fails 4 on one mlb -t localhost:1/a/app:1 --push "$CTX"
+    ok on one "$MLBUILD" save -o saved.tar localhost:1/a/app:1
+}
+
 @test "three builders at once lose no entry; a fourth runs nothing" {
     local n
     for n in 1 2 3; do
