@@ -260,7 +260,7 @@ static void set_recorded_layers(struct base_image *image, const struct image_rec
             r->layers[i].blob = (struct descriptor){ media_type_parse(layer->media_type),
                                                      layer->blob, layer->blob_size };
     }
-    image->later = (struct blob_provider){ fetch_later, open_later };
+    image->later = (struct blob_provider){ .fetch = fetch_later, .open = open_later };
     r->provider = &image->later;
 }
 

@@ -443,7 +443,7 @@ static int tag(struct build *b, struct error *err)
         TRY(image_store_put(&b->session->store, &named, err));
         b->wrote = true;
     }
-    return 0;
+    return b->wrote && b->names.count ? layout_refresh_store(&b->session->store, err) : 0;
 }
 
 static int sync_store(struct session *s, struct error *err)
@@ -460,11 +460,14 @@ static int finish(struct build *b, struct error *err)
     struct session *s = b->session;
     if (b->request.faces.pack)
         TRY(image_put_manifest(&b->image, &s->store, &b->annotations, err));
-    TRY(tag(b, err));
-    if (b->wrote && b->names.count)
-        TRY(layout_refresh_store(&s->store, err));
+    /* A name that leads to layers elsewhere is none before they are there. */
+    bool is_here = !is_only_pushed(b) || image_is_packed(&b->image, &s->store);
+    if (is_here)
+        TRY(tag(b, err));
     for (size_t i = 0; i < b->output_count; i++)
         TRY(export_image(s, &b->image, &b->names, &b->outputs[i], b->solver, err));
+    if (!is_here)
+        TRY(tag(b, err));
     if (b->values->iidfile) {
         char id[DIGEST_TEXT_SIZE];
         digest_print(&b->image.config, id);

@@ -289,8 +289,7 @@ static int fetch_layers(struct session *s, const struct image_record *image,
     return rc;
 }
 
-/* An image that was pushed, or looked up for FROM, may have left layers where they were. */
-static int fetch_missing(struct session *s, const struct image_record *image, struct error *err)
+int export_fetch_missing(struct session *s, const struct image_record *image, struct error *err)
 {
     const struct strvec none = { 0 };
     const struct resolved_image *from = NULL;
@@ -309,7 +308,7 @@ int export_find_packed(struct session *s, const char *name, struct image_record 
     if (out->has_manifest && image_is_packed(out, &s->store))
         return 0;
     auto_free char *full = xstrdup(out->name);
-    TRY(fetch_missing(s, out, err));
+    TRY(export_fetch_missing(s, out, err));
     if (!image_is_packed(out, &s->store)) {
         TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
         free(out->name);

@@ -93,6 +93,8 @@ static int tag_run(struct session *s, void *values, const struct strvec *args, s
     TRY(reference_parse(args->items[1], &ref, err));
     TRY(session_open_store(s, err));
     TRY(export_find(s, args->items[0], &image, err));
+    /* The new name does not say where they are. */
+    TRY(export_fetch_missing(s, &image, err));
     free(image.name);
     image.name = reference_print(&ref);
     TRY(image_store_put(&s->store, &image, err));

@@ -48,8 +48,8 @@ struct cache_location {
 struct cache_location *location_registry_new(struct registry_client *reading,
                                              struct registry_client *writing,
                                              const struct reference *ref);
-/* blobs/ and entries/<key> in the directory `path`, which is made when something is written, as
- * `umask` allows. */
+/* blobs/ and entries/<key> in the directory `path` (absolute), which is made when something is
+ * written, as `umask` allows. */
 struct cache_location *location_directory_new(const char *path, mode_t umask,
                                               const struct store *store);
 

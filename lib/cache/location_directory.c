@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "lib/base/atomic_file.h"
@@ -39,6 +40,18 @@ static int make_directory(const struct location_directory *l, int dir, const cha
     if (*out_fd < 0 || (is_new && fchmod(*out_fd, DIRECTORY_MODE & ~l->umask) < 0))
         return error_set(err, ERROR_SYSTEM, errno, "open %s", name);
     return 0;
+}
+
+/* Directories above it that are not there; what goes wrong is met again. */
+static void make_way(const struct location_directory *l)
+{
+    auto_free char *path = xstrdup(l->path);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(path, 0700) == 0)
+            (void)!chmod(path, DIRECTORY_MODE & ~l->umask);
+        *slash = '/';
+    }
 }
 
 static int commit(const struct location_directory *l, struct atomic_file *file, struct error *err)
@@ -98,6 +111,7 @@ static int save(struct cache_location *base, const char *name, const struct mani
     auto_close int dir = -1;
     (void)pool;
     (void)vertex;
+    make_way(l);
     TRY(make_directory(l, AT_FDCWD, l->path, &dir, err));
     return write_image(l, dir, name, manifest, text, err);
 }

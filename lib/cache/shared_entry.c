@@ -29,10 +29,18 @@ static struct shared_layer *append_layer(struct shared_table *t)
     return &t->layers[t->layer_count++];
 }
 
+/* Equal layers of two steps were not made at the same time. */
+static bool is_same_layer(const struct shared_layer *a, const struct shared_layer *b)
+{
+    bool is_same_time = a->created && b->created ? strcmp(a->created, b->created) == 0
+                                                 : a->created == b->created;
+    return is_same_time && digest_equal(&a->diff_id, &b->diff_id);
+}
+
 size_t shared_table_add_layer(struct shared_table *t, const struct shared_layer *layer)
 {
     for (size_t i = 0; i < t->layer_count; i++) {
-        if (digest_equal(&t->layers[i].diff_id, &layer->diff_id))
+        if (is_same_layer(&t->layers[i], layer))
             return i;
     }
     struct shared_layer *to = append_layer(t);

@@ -45,7 +45,8 @@ struct shared_table {
 void shared_table_release(struct shared_table *t);
 DEFINE_AUTO(shared_table, struct shared_table, shared_table_release(value))
 
-/* Adds the layer unless the table has its diff_id; *layer is copied. Returns its place. */
+/* Adds the layer unless the table has it, made at the same time; *layer is copied. Returns its
+ * place. */
 size_t shared_table_add_layer(struct shared_table *t, const struct shared_layer *layer);
 /* An entry with an empty stack and recipe, to be filled; valid until the next is added. */
 struct shared_entry *shared_table_add_entry(struct shared_table *t, const struct digest *key);

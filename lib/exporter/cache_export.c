@@ -16,7 +16,7 @@ struct cache_export {
     struct job_group group;
     unsigned progress; /* 0: nothing has been written yet; under `lock`, as all below */
     pthread_mutex_t lock;
-    struct map begun; /* keys of steps that are, or have been, written */
+    struct map begun; /* what is, or has been, written: the key of a step and which destination */
     struct error first;
 };
 
@@ -50,12 +50,14 @@ static unsigned progress_of(struct cache_export *e)
     return progress;
 }
 
-/* Did the layer come with a base image? Then whoever has the key has that image. */
-static bool is_of_base(const struct image_request *request, const char *id)
+/* Did the layer come with the step's base image? Then whoever has the key has that image. */
+static bool is_of_base(const struct image_request *request, const struct shared_step *step,
+                       size_t at)
 {
     const struct resolved_image *image = NULL;
-    const struct image_layer *layer = graph_find_layer(&request->definition->graph, id, &image);
-    return layer && layer->blob.size;
+    const struct image_layer *layer =
+        graph_find_layer(&request->definition->graph, step->result->layers.ids[at], &image);
+    return at < step->base_count && layer && layer->blob.size;
 }
 
 /* With the layers above the base. */
@@ -67,23 +69,24 @@ static int put_step(const struct cache_export *e, const struct shared_step *step
         const struct image_record_layer *layer = &image->layers[i];
         const struct descriptor blob = { media_type_parse(layer->media_type), layer->blob,
                                          layer->blob_size };
-        if (!is_of_base(request, layer->id))
+        if (!is_of_base(request, step, i))
             cache_entry_add_layer(out, &layer->diff_id, &blob);
     }
     cache_table_add(&out->table, request, step, image);
     return cache_entry_put(out, request->faces.store, err);
 }
 
-/* Layers that another location has told of are fetched for this one. */
-static int fetch_layers(const struct cache_export *e, const struct image_record *image,
+/* Layers that others have made, and another location has, are fetched for this one. */
+static int fetch_layers(const struct cache_export *e, const struct shared_step *step,
                         const struct cache_location *to, unsigned progress, struct error *err)
 {
     const struct image_request *request = request_of(e);
-    for (size_t i = 0; i < image->layer_count; i++) {
+    for (size_t i = 0; i < step->result->layers.count; i++) {
         const struct resolved_image *from = NULL;
         const struct image_layer *layer =
-            solver_find_layer(request->solver, image->layers[i].id, &from);
-        if (!layer || is_of_base(request, layer->id) || strcmp(from->name, to->name) == 0 ||
+            solver_find_layer(request->solver, step->result->layers.ids[i], &from);
+        if (!layer || !layer->blob.size || !from->provider || is_of_base(request, step, i) ||
+            strcmp(from->name, to->name) == 0 ||
             blob_exists(request->faces.store, &layer->blob.digest, layer->blob.size))
             continue;
         TRY(from->provider->fetch(from->provider, &layer->blob, progress, err));
@@ -134,30 +137,38 @@ static int pack(const struct cache_export *e, const struct shared_step *step, un
     return image_make_layers(&request, out, progress, &found, err);
 }
 
-/* Has nobody begun with the step? */
-static bool claim(struct cache_export *e, const struct shared_step *step)
+/* Marks in `out` the destinations that the step goes to, and that nobody has begun to write it to.
+ * Steps of two stages may have the same key. */
+static bool claim(struct cache_export *e, const struct shared_step *step, bool is_of_target,
+                  bool *out)
 {
     char name[DIGEST_HEX_SIZE];
+    bool any = false;
     digest_hex(&step->key, name);
     pthread_mutex_lock(&e->lock);
-    bool is_mine = !map_find(&e->begun, name);
-    map_set(&e->begun, name, e);
+    for (size_t i = 0; i < e->options.destination_count; i++) {
+        auto_free char *claimed = xasprintf("%s %zu", name, i);
+        out[i] = is_wanted(&e->options.destinations[i], step, is_of_target) &&
+                 !map_find(&e->begun, claimed);
+        any = any || out[i];
+        if (out[i])
+            map_set(&e->begun, claimed, e);
+    }
     pthread_mutex_unlock(&e->lock);
-    return is_mine;
+    return any;
 }
 
 static int write_to(const struct cache_export *e, const struct shared_step *step,
-                    const struct image_record *image, const struct cache_entry *entry,
-                    struct cache_location *to, unsigned progress, struct error *err)
+                    const struct cache_entry *entry, struct cache_location *to, unsigned progress,
+                    struct error *err)
 {
-    TRY(fetch_layers(e, image, to, progress, err));
+    TRY(fetch_layers(e, step, to, progress, err));
     return save(e, &step->key, &entry->manifest, to, progress, err);
 }
 
-static int write_step(const struct export_job *job, const struct shared_step *step,
+static int write_step(struct cache_export *e, const struct shared_step *step, const bool *wanted,
                       struct error *err)
 {
-    struct cache_export *e = job->export;
     unsigned progress = progress_of(e);
     auto_(image_record) struct image_record image = { 0 };
     auto_(cache_entry) struct cache_entry entry =
@@ -167,8 +178,7 @@ static int write_step(const struct export_job *job, const struct shared_step *st
     for (size_t i = 0; i < e->options.destination_count; i++) {
         struct error why = { 0 };
         const struct cache_destination *to = &e->options.destinations[i];
-        if (is_wanted(to, step, job->is_of_target) &&
-            write_to(e, step, &image, &entry, to->location, progress, &why) < 0)
+        if (wanted[i] && write_to(e, step, &entry, to->location, progress, &why) < 0)
             failed(e, to, &why);
     }
     return 0;
@@ -180,12 +190,9 @@ static void run_job(void *arg)
     struct cache_export *e = job->export;
     struct shared_step step;
     struct error why = { 0 };
-    bool any = false;
-    if (!solver_shared_step(request_of(e)->solver, job->vertex, &step))
-        return;
-    for (size_t i = 0; i < e->options.destination_count; i++)
-        any = any || is_wanted(&e->options.destinations[i], &step, job->is_of_target);
-    if (!any || !claim(e, &step) || write_step(job, &step, &why) == 0)
+    auto_free bool *wanted = xcalloc(e->options.destination_count, sizeof *wanted);
+    if (!solver_shared_step(request_of(e)->solver, job->vertex, &step) ||
+        !claim(e, &step, job->is_of_target, wanted) || write_step(e, &step, wanted, &why) == 0)
         return;
     pthread_mutex_lock(&e->lock);
     (void)error_first(&e->first, &why);

@@ -12,7 +12,7 @@ struct layer_job {
     const struct face_options *faces;
     struct image_record_layer *layer;
     const struct image_layer *base; /* as others made it, or NULL */
-    struct blob_provider *provider;
+    const struct resolved_image *origin; /* of `base` */
     unsigned progress;
     bool found;
     struct error err;
@@ -42,6 +42,14 @@ static bool is_packed_otherwise(const struct layer_job *job)
     return now != job->faces->packing.compression;
 }
 
+static int fetch_base(const struct layer_job *job, struct error *err)
+{
+    struct blob_provider *provider = job->origin->provider;
+    if (provider->fetch(provider, &job->base->blob, job->progress, err) == 0)
+        return 0;
+    return job->origin->advice ? error_hint(err, "%s", job->origin->advice) : -1;
+}
+
 /* A layer that came packed passes to the output bit for bit, unless that is not wanted. */
 static int base_face(struct layer_job *job, struct error *err)
 {
@@ -52,7 +60,7 @@ static int base_face(struct layer_job *job, struct error *err)
     job->found = !o->fetch || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
     if (!job->found && o->snapshotter) {
         job->found = true;
-        TRY(job->provider->fetch(job->provider, &job->base->blob, job->progress, err));
+        TRY(fetch_base(job, err));
     }
     bool is_forced = job->found && o->pack && o->packing.force && is_packed_otherwise(job);
     return is_forced ? forced_face(job, err) : 0;
@@ -104,9 +112,7 @@ int image_make_layers(const struct image_request *request, struct image_record *
                                       .progress = progress,
                                       .layer = &out->layers[i] };
         snprintf(out->layers[i].id, sizeof out->layers[i].id, "%s", layers->ids[i]);
-        const struct resolved_image *origin = NULL;
-        jobs[i].base = solver_find_layer(request->solver, layers->ids[i], &origin);
-        jobs[i].provider = origin ? origin->provider : NULL;
+        jobs[i].base = solver_find_layer(request->solver, layers->ids[i], &jobs[i].origin);
         out->layers[i].has_epoch =
             jobs[i].base ? jobs[i].base->has_epoch : request->faces.diff.has_epoch;
         out->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : request->faces.diff.epoch_s;

@@ -33,6 +33,7 @@ struct resolved_image {
     struct image_layer *layers; /* bottom first */
     size_t layer_count;
     struct blob_provider *provider; /* NULL: all blobs that exist are in the store */
+    const char *advice;             /* if a layer cannot be had; NULL: none */
 };
 
 /* One that will be asked for. */

@@ -31,6 +31,9 @@ struct blob_provider {
     int (*open)(struct blob_provider *provider, const struct descriptor *blob,
                 struct thread_pool *pool, unsigned vertex, struct blob_stream **out,
                 struct error *err);
+    /* Is it certain that `blob` cannot be had, though the image names it? NULL: nobody can tell
+     * before it is fetched. Any number of threads at once. */
+    bool (*lacks)(struct blob_provider *provider, const struct descriptor *blob);
 };
 
 #endif

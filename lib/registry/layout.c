@@ -191,6 +191,17 @@ static int fetch(struct blob_provider *provider, const struct descriptor *blob, 
     return (int)got;
 }
 
+static bool lacks(struct blob_provider *provider, const struct descriptor *blob)
+{
+    char path[DIGEST_HEX_SIZE + 16];
+    struct stat st;
+
+    blob_path(&blob->digest, path);
+    return fstatat(layout_of_provider(provider)->fd, path, &st, 0) < 0
+               ? errno == ENOENT
+               : (uint64_t)st.st_size != blob->size;
+}
+
 static void layout_free(struct layout *layout)
 {
     if (!layout)
@@ -321,6 +332,7 @@ static struct layout *layout_new(const char *path, const struct store *store)
     layout->fetcher.fetch = read_blob;
     layout->provider.fetch = fetch;
     layout->provider.open = open_stream;
+    layout->provider.lacks = lacks;
     layout->store = store;
     layout->path = xstrdup(path);
     layout->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

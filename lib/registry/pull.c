@@ -83,12 +83,50 @@ static int provider_open(struct blob_provider *base, const struct descriptor *bl
     return 0;
 }
 
+struct blob_question {
+    const struct origin *origin;
+    const struct descriptor *blob;
+    bool is_lacking;
+};
+
+static int ask_for_blob(void *arg, long *retry_after_s, struct error *err)
+{
+    struct blob_question *q = arg;
+    char digest[DIGEST_TEXT_SIZE];
+    auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
+
+    digest_print(&q->blob->digest, digest);
+    auto_free char *target = xasprintf("/v2/%s/blobs/%s", q->origin->repository, digest);
+    const struct registry_request request = { .method = "HEAD",
+                                              .target = target,
+                                              .scope = q->origin->scope };
+    TRY(registry_call(q->origin->host, &request, &response, err));
+    *retry_after_s = response.retry_after_s;
+    q->is_lacking = response.status == 404;
+    return 0;
+}
+
+static bool provider_lacks(struct blob_provider *base, const struct descriptor *blob)
+{
+    const struct pull_provider *provider = (const struct pull_provider *)base;
+
+    for (size_t i = 0; i < provider->origins.count; i++) {
+        auto_(error) struct error untold = { 0 };
+        struct blob_question q = { &provider->origins.items[i], blob, false };
+        if (registry_try_briefly(provider->client, ask_for_blob, &q, NULL, &untold) < 0 ||
+            !q.is_lacking)
+            return false;
+    }
+    return true;
+}
+
 struct blob_provider *pull_provider_new(const struct origins *origins, size_t first)
 {
     struct pull_provider *provider = xcalloc(1, sizeof *provider);
 
     provider->base.fetch = provider_fetch;
     provider->base.open = provider_open;
+    provider->base.lacks = provider_lacks;
     provider->client = origins->items[0].host->client;
     origins_copy(origins, first, &provider->origins);
     return &provider->base;

@@ -21,6 +21,7 @@ struct registry_client *registry_client_new(const struct registry_options *optio
         client->options.upload_chunk = UPLOAD_CHUNK;
     client->http = http_client_new(options->cancel);
     client->hosts.free_value = registry_host_free;
+    claims_init(&client->uploading);
     pthread_mutex_init(&client->lock, NULL);
     pthread_cond_init(&client->changed, NULL);
     return client;
@@ -33,6 +34,8 @@ void registry_client_free(struct registry_client *client)
     if (client->jobs.pool)
         job_group_wait(&client->jobs);
     map_release(&client->hosts);
+    map_release(&client->uploaded);
+    claims_release(&client->uploading);
     registries_release(&client->registries);
     http_client_free(client->http);
     pthread_cond_destroy(&client->changed);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/claims.h"
 #include "lib/base/map.h"
 #include "lib/base/thread_pool.h"
 #include "lib/codec/digest.h"
@@ -45,7 +46,9 @@ struct registry_host {
 struct registry_client {
     struct registry_options options;
     struct http_client *http;
-    pthread_mutex_t lock; /* guards all below */
+    struct claims uploading; /* a repository and a blob; likewise: */
+    pthread_mutex_t lock;    /* guards all below */
+    struct map uploaded;     /* what is known to be there */
     pthread_cond_t changed;
     struct map hosts; /* name, repository -> struct registry_host */
     bool has_registries;

@@ -352,7 +352,7 @@ static int upload_once(void *arg, long *retry_after_s, struct error *err)
     return rc;
 }
 
-int upload_blob(const struct upload_order *order, struct error *err)
+static int upload(const struct upload_order *order, struct error *err)
 {
     struct registry_client *client = order->host->client;
     auto_(upload) struct upload u = {
@@ -362,4 +362,37 @@ int upload_blob(const struct upload_order *order, struct error *err)
     digest_print(&order->blob->digest, u.digest);
     snprintf(u.status_name, sizeof u.status_name, "%.19s", u.digest);
     return registry_try(client, upload_once, &u, &u.offset, err);
+}
+
+static bool is_known(struct registry_client *client, const char *name)
+{
+    pthread_mutex_lock(&client->lock);
+    bool known = map_find(&client->uploaded, name) != NULL;
+    pthread_mutex_unlock(&client->lock);
+    return known;
+}
+
+static void set_known(struct registry_client *client, const char *name)
+{
+    pthread_mutex_lock(&client->lock);
+    map_set(&client->uploaded, name, client);
+    pthread_mutex_unlock(&client->lock);
+}
+
+/* Many images at once may have a layer in common: it is asked for, and sent, once. */
+int upload_blob(const struct upload_order *order, struct error *err)
+{
+    struct registry_client *client = order->host->client;
+    char digest[DIGEST_TEXT_SIZE];
+    int rc = 0;
+
+    digest_print(&order->blob->digest, digest);
+    auto_free char *name = xasprintf("%s/%s@%s", order->host->name, order->repository, digest);
+    claims_take(&client->uploading, name);
+    if (order->is_forced || !is_known(client, name))
+        rc = upload(order, err);
+    if (rc == 0)
+        set_known(client, name);
+    claims_drop(&client->uploading, name);
+    return rc;
 }

@@ -92,6 +92,10 @@ static int provide_layer(struct layer_job *job, bool over, struct error *err)
     if (present || read_blob(job, over, err) == 0)
         return 0;
     solver_find_layer(job->solver, job->layers->ids[job->index], &image);
+    if (!image && err->kind == ERROR_CORRUPT)
+        return error_hint(err, "with --no-cache the step that made the layer runs again");
+    if (image && image->advice)
+        error_hint(err, "%s", image->advice);
     return image ? error_wrap(err, "unpack %s", image->name) : -1;
 }
 

@@ -4,6 +4,8 @@
  * shared is packed and its times are final. The answer is the whole stack of layers of one builder,
  * so it does not matter what the steps below have led to here.
  */
+#include <stdatomic.h>
+
 #include "lib/base/mem.h"
 #include "lib/solver/solver_internal.h"
 #include "lib/store/blob.h"
@@ -94,6 +96,35 @@ static bool take_layer(const struct solver *s, const struct shared_answer *answe
     return true;
 }
 
+struct layers_check {
+    const struct solver *solver;
+    const struct shared_stack *stack;
+    atomic_bool is_lacking;
+};
+
+static void check_layer_job(void *arg, size_t index)
+{
+    struct layers_check *check = arg;
+    const struct image_layer *layer = &check->stack->image.layers[index];
+    struct blob_provider *provider = check->stack->image.provider;
+    const struct store *store = check->solver->options.store;
+    if (!atomic_load(&check->is_lacking) && !find_base_layer(check->solver, &layer->diff_id) &&
+        !blob_exists(store, &layer->blob.digest, layer->blob.size) &&
+        provider->lacks(provider, &layer->blob))
+        atomic_store(&check->is_lacking, true);
+}
+
+/* A location may have forgotten what an entry names: the step runs then, rather than fail when
+ * somebody needs the layer. */
+static bool has_layers(const struct solver *s, const struct shared_stack *stack)
+{
+    struct layers_check check = { s, stack, false };
+    if (stack->image.provider->lacks)
+        parallel_for(s->workers.pool, stack->image.layer_count, QUESTIONS_AT_ONCE, check_layer_job,
+                     &check);
+    return !atomic_load(&check.is_lacking);
+}
+
 static bool fill_stack(const struct solver *s, struct shared_stack *stack)
 {
     const struct shared_answer *answer = &stack->answer;
@@ -101,12 +132,13 @@ static bool fill_stack(const struct solver *s, struct shared_stack *stack)
         if (!take_layer(s, answer, answer->entry->stack[i], &stack->image.layers[i]))
             return false;
     }
-    return true;
+    return has_layers(s, stack);
 }
 
 struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t count,
                                const struct shared_answer *answer)
 {
+    static const char advice[] = "without --cache-from, or with --no-cache, its step runs here";
     if (answer->entry->stack_count != count)
         return NULL;
     struct shared_stack *stack = xcalloc(1, sizeof *stack);
@@ -115,7 +147,8 @@ struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t 
     stack->image = (struct resolved_image){ .name = answer->location->name,
                                             .layers = xcalloc(count, sizeof *stack->image.layers),
                                             .layer_count = count,
-                                            .provider = answer->image->provider };
+                                            .provider = answer->image->provider,
+                                            .advice = advice };
     if (!fill_stack(s, stack)) {
         shared_stack_free(stack);
         return NULL;
@@ -209,6 +242,13 @@ const struct image_layer *solver_find_layer(const struct solver *s, const char *
     return found;
 }
 
+static size_t base_layer_count_of(const struct vertex *v)
+{
+    while (v && v->kind != OP_IMAGE)
+        v = v->inputs[0];
+    return v ? v->image.image->layer_count : 0;
+}
+
 bool solver_shared_step(const struct solver *s, const struct vertex *v, struct shared_step *out)
 {
     const struct vertex_state *state = state_of(s, v);
@@ -217,14 +257,20 @@ bool solver_shared_step(const struct solver *s, const struct vertex *v, struct s
     *out =
         (struct shared_step){ .recipe = &state->recipe,
                               .result = &state->result,
+                              .base_count = base_layer_count_of(v),
                               .location = state->shared ? state->shared->answer.location : NULL };
     shared_key(s, v, &out->key);
     return true;
 }
 
-/* Puts a packed layer that others have made where those of our own are. */
+/* Puts a packed layer that others have made where those of our own are; what we know better stays:
+ * that a blob unpacks to this diff_id is their word. */
 static int keep_layer(const struct solver *s, const struct image_layer *layer, struct error *err)
 {
+    struct packed_layer known;
+    if (packed_layer_find(s->options.store, layer->id, &known) &&
+        blob_exists(s->options.store, &known.blob, known.blob_size))
+        return 0;
     struct packed_layer packed = { .blob = layer->blob.digest,
                                    .blob_size = layer->blob.size,
                                    .tar_size = layer->tar_size };
@@ -244,24 +290,31 @@ static struct layer_times times_of_shared(const struct solver *s)
                                  .epoch_s = is_clamped ? faces->diff.epoch_s : 0 };
 }
 
-/* `v`, and what it rests on, has led to the first `count` layers of the stack. */
-static int keep_steps(struct solver *s, const struct vertex *v, const struct shared_stack *stack,
-                      const struct result *result, size_t count, struct error *err)
+/* `v` has led to layer `at` of the stack, on top of those from `from`. */
+static int keep_step(const struct solver *s, const struct vertex *v,
+                     const struct shared_stack *stack, size_t from, size_t at, struct error *err)
 {
-    for (; v && count && v->kind != OP_IMAGE; v = v->inputs[0]) {
-        if (v->kind == OP_MERGE) {
-            count -= layer_count_of(v->inputs[1]);
-            continue;
-        }
-        const struct image_layer *layer = &stack->image.layers[--count];
-        const struct layer_list root = { result->layers.ids, count };
-        auto_(cache_record) struct cache_record record = { .times = times_of_shared(s) };
-        if (!result->created[count])
-            continue;
-        snprintf(record.layer, sizeof record.layer, "%s", layer->id);
-        record.created = xstrdup(result->created[count]);
-        TRY(keep_layer(s, layer, err));
-        TRY(remember_on(s, v, root, &record, err));
+    const struct result *result = &state_of(s, stack->vertex)->result;
+    const struct image_layer *layer = &stack->image.layers[at];
+    const struct layer_list root = { result->layers.ids + from, at - from };
+    auto_(cache_record) struct cache_record record = { .times = times_of_shared(s) };
+    if (!result->created[at])
+        return 0;
+    snprintf(record.layer, sizeof record.layer, "%s", layer->id);
+    record.created = xstrdup(result->created[at]);
+    TRY(keep_layer(s, layer, err));
+    return remember_on(s, v, root, &record, err);
+}
+
+/* `v`, and what it rests on, has led to layers `from` to `to` of the stack. */
+static int keep_steps(const struct solver *s, const struct vertex *v,
+                      const struct shared_stack *stack, size_t from, size_t to, struct error *err)
+{
+    for (; v && v->kind != OP_IMAGE; v = v->inputs[0]) {
+        size_t own = v->kind == OP_MERGE ? layer_count_of(v->inputs[1]) : 1;
+        to -= own;
+        TRY(v->kind == OP_MERGE ? keep_steps(s, v->inputs[1], stack, to, to + own, err)
+                                : keep_step(s, v, stack, from, to, err));
     }
     return 0;
 }
@@ -284,8 +337,7 @@ int solver_remember_shared(struct solver *s, struct error *err)
         const struct shared_stack *stack = s->stacks[i];
         if (!stack->vertex || !is_whole(s, stack))
             continue;
-        const struct result *result = &state_of(s, stack->vertex)->result;
-        TRY(keep_steps(s, stack->vertex, stack, result, stack->image.layer_count, err));
+        TRY(keep_steps(s, stack->vertex, stack, 0, stack->image.layer_count, err));
     }
     return 0;
 }

@@ -102,6 +102,7 @@ struct shared_step {
     struct digest key;           /* the same for all builders */
     const struct strvec *recipe; /* borrowed, as what follows */
     const struct result *result;
+    size_t base_count; /* so many of its layers, the lowest, are of the image that it rests on */
     const struct cache_location
         *location; /* that told us of it; NULL: it was made or cached here */
 };

@@ -29,6 +29,8 @@ steps_run() {
     awk '/^#[0-9]+ \[.*\] (RUN|COPY|WORKDIR)/ { name[$1] = $0 } /^#[0-9]+ DONE/ && ($1 in name) { print name[$1] }' <<< "$output"
 }
 
+layers_of() { skopeo inspect "oci-archive:$1" | json "d['Layers']"; }
+
 entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifests/tags -mindepth 1 -maxdepth 1 | wc -l; }
 
 @test "a second builder with a store of its own runs nothing, and has the same image" {
@@ -87,6 +89,26 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     image tree saved.tar | diff pulled.tree -
 }
 
+@test "what was pushed without its layers can be called otherwise, and go to another registry" {
+    local port2=$(free_port)
+    start_registry other "$port2"
+    ok on one mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    ok on two mlb -t "$HUB/a/app:1" --push --cache-from "$CACHE" "$CTX"
+    ok on two "$MLBUILD" tag "$HUB/a/app:1" "localhost:$port2/b/app:1"
+    ok on two "$MLBUILD" rmi "$HUB/a/app:1"
+    ok on two "$MLBUILD" push "localhost:$port2/b/app:1"
+    same layers "$(inspect_remote "localhost:$port2/b/app:1" | json "d['Layers']")" "$(inspect_remote "$HUB/a/app:1" | json "d['Layers']")"
+}
+
+@test "a push that fails leaves no name that leads to layers which are nowhere" {
+    ok on one mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    fails 4 on two mlb -t localhost:1/a/app:1 --push --cache-from "$CACHE" "$CTX"
+    ok on two "$MLBUILD" images -q
+    same images "$output" ""
+    fails 4 on one mlb -t localhost:1/a/app:1 --push "$CTX"
+    ok on one "$MLBUILD" save -o saved.tar localhost:1/a/app:1
+}
+
 @test "three builders at once lose no entry; a fourth runs nothing" {
     local n
     for n in 1 2 3; do
@@ -126,6 +148,45 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     says "WARNING: export the cache to localhost:1/no/cache:latest"
 }
 
+@test "equal layers of several steps: each has the time of its own step" {
+    dockerfile << 'END'
+FROM base
+RUN true
+RUN sleep 1.1
+RUN sleep 1.1; echo > /x
+END
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
+@test "COPY --link of others is remembered like any other step" {
+    dockerfile << 'END'
+FROM base
+RUN cat /proc/sys/kernel/random/uuid > /a
+COPY --link file /b
+COPY --link file /c
+RUN cat /a /b /c > /d
+END
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t img "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
+@test "a layer that many entries have is asked for, and sent, once" {
+    local n
+    for n in $(seq 20); do echo "COPY file /file$n"; done >> "$CTX/Dockerfile"
+    ok mlb --cache-to "type=registry,ref=$CACHE" "$CTX"
+    same "asked for twice" "$(grep -oE 'HEAD /v2/team/cache/blobs/[a-z0-9:]+' hub.log | sort | uniq -d)" ""
+    same "entries" "$(entries_of_hub)" 24
+    ok on two mlb --cache-from "$CACHE" "$CTX"
+    cached
+}
+
 @test "another epoch, another argument, --no-cache: not what others have made" {
     ok on one mlb --epoch 1000 --cache-to type=local,dest=cache "$CTX"
     ok on two mlb --epoch 1000 --cache-from type=local,src=cache "$CTX"
@@ -136,6 +197,26 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     same "steps that ran" "$(steps_run | wc -l)" 5
 }
 
+@test "a directory is made with those above it, as the umask allows" {
+    (umask 027 && ok mlb --cache-to type=local,dest=new/deep/cache "$CTX")
+    same mode "$(stat -c %a new new/deep new/deep/cache new/deep/cache/entries | sort -u)" 750
+}
+
+@test "an entry whose layer the location has forgotten is none" {
+    ok on one mlb --cache-to type=local,dest=cache,compression=uncompressed --cache-to "type=registry,ref=$CACHE,compression=uncompressed" "$CTX"
+    local blob hub=hub/docker/registry/v2/blobs/sha256
+    for blob in cache/blobs/sha256/*; do
+        grep -q mlbuild.cache "$blob" && continue
+        blob=${blob##*/}
+        rm "$hub/${blob:0:2}/$blob/data" && userns rm "cache/blobs/sha256/$blob"
+    done
+    ok on two mlb -t img --cache-from type=local,src=cache --cache-from "$CACHE" "$CTX"
+    same "steps that ran" "$(steps_run | wc -l)" 5
+    ok on two mlb -t img --no-cache --cache-to type=local,dest=cache "$CTX"
+    ok on three mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+}
+
 @test "an entry that lies: its layers are not those that it names" {
     ok on one mlb --cache-to type=local,dest=cache,compression=uncompressed "$CTX"
     local blob
@@ -144,11 +225,71 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
         userns python3 -c 'import sys; p = sys.argv[1]; b = bytearray(open(p, "rb").read()); b[600] ^= 1; open(p, "wb").write(b)' "$blob"
     done
     fails 1 on two mlb -t img --cache-from type=local,src=cache "$CTX"
-    says "not sha256:"
+    says "not sha256:" "hint: without --cache-from"
     for blob in cache/entries/*; do echo '{"schemaVersion": 2, "layers": 3}' > "$blob"; done
     ok on three mlb -t img --cache-from type=local,src=cache "$CTX"
     says "WARNING: the cache in"
     same "steps that ran" "$(steps_run | wc -l)" 5
+}
+
+@test "the layers of an image that was never packed go along" {
+    dockerfile base.df << 'END'
+FROM base
+RUN cat /proc/sys/kernel/random/uuid > /own
+END
+    dockerfile << 'END'
+FROM team/own
+RUN cat /own > /copy
+END
+    ok on one mlb -t team/own -f "$CTX/base.df" "$CTX"
+    userns cp -a store-one store-two
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
+@test "steps of two stages with one key go wherever one of them should" {
+    dockerfile << 'END'
+FROM base AS other
+RUN echo 1 > /1
+FROM base
+RUN echo 1 > /1
+COPY --from=other /1 /2
+END
+    local n
+    ok mlb "$CTX"
+    for n in 1 2 3 4 5; do
+        ok mlb --cache-to "type=local,dest=max$n,mode=max" --cache-to "type=local,dest=min$n" "$CTX"
+        same "entries" "$(ls "min$n/entries" | wc -l) $(ls "max$n/entries" | wc -l)" "2 2"
+    done
+}
+
+@test "an entry that lies about what its layers unpack to does not change what we know" {
+    dockerfile honest << 'END'
+FROM base
+WORKDIR /made
+COPY file /other
+END
+    dockerfile << 'END'
+FROM base
+COPY file /file
+COPY file /other
+END
+    ok on one mlb --cache-to type=local,dest=cache "$CTX"
+    userns python3 - << 'END'
+import glob, json
+for entry in glob.glob("cache/entries/*"):
+    manifest = json.load(open(entry))
+    manifest["layers"].reverse()
+    json.dump(manifest, open(entry, "w"))
+END
+    ok on two mlb -t honest -f "$CTX/honest" "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t honest -f "$CTX/honest" -o type=oci,dest=two.tar,compression=zstd "$CTX"
+    ok on three mlb -f "$CTX/honest" -o type=oci,dest=three.tar,compression=zstd "$CTX"
+    same layers "$(layers_of two.tar)" "$(layers_of three.tar)"
 }
 
 @test "layers of a cache are fetched again for another cache" {

@@ -138,7 +138,7 @@ static int setup(void **state)
     b->plain = (struct strbuf)STRBUF_INIT;
     assert_ok(store_open(&b->store, b->path, &err), &err);
     assert_ok(cancel_init(&b->cancel, &err), &err);
-    b->provider.base = (struct blob_provider){ provider_fetch, provider_open };
+    b->provider.base = (struct blob_provider){ .fetch = provider_fetch, .open = provider_open };
     b->provider.store = &b->store;
     pack(b);
     snprintf(b->layer.id, sizeof b->layer.id, "%s", LAYER_ID);
