@@ -8,6 +8,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/fs/dir.h"
+#include "lib/store/durable.h"
 #include "lib/store/inventory.h"
 #include "lib/store/use.h"
 
@@ -236,5 +237,5 @@ int gc_run(const struct store *store, const struct gc_policy *policy, struct gc_
     sweep_end(&c.sweep);
     inventory_release(&c.inventory);
     free(c.candidates);
-    return rc;
+    return rc < 0 ? -1 : durable_sweep(store, err);
 }
