@@ -8,7 +8,6 @@
 
 #include "lib/base/mem.h"
 #include "lib/fs/dir.h"
-#include "lib/store/durable.h"
 #include "lib/store/inventory.h"
 #include "lib/store/use.h"
 
@@ -237,5 +236,5 @@ int gc_run(const struct store *store, const struct gc_policy *policy, struct gc_
     sweep_end(&c.sweep);
     inventory_release(&c.inventory);
     free(c.candidates);
-    return rc < 0 ? -1 : durable_sweep(store, err);
+    return rc;
 }

@@ -259,39 +259,6 @@ static void a_layer_and_its_blob_are_one(void **state)
     assert_int_equal(result.layers + result.blobs + result.records, 3);
 }
 
-/* A build that syncs what it made, if it made anything. */
-static void build_and_sync(const struct store *store, const char *layer, char lease[LEASE_SIZE])
-{
-    struct error err = { 0 };
-    struct store other = open_other(store);
-    if (layer)
-        old_layer(&other, layer, 0);
-    assert_ok(store_sync(&other, &err), &err);
-    snprintf(lease, LEASE_SIZE, "%s", other.lease);
-    store_close(&other);
-}
-
-static void marks_of_which_nothing_is_left_go(void **state)
-{
-    struct store *store = *state;
-    struct error err = { 0 };
-    struct gc_result result;
-    const struct gc_policy old = { .unused_for_s = DAY };
-    char kept[LEASE_SIZE];
-    char idle[LEASE_SIZE];
-    build_and_sync(store, "layer", kept);
-    build_and_sync(store, NULL, idle);
-    assert_ok(store_sync(store, &err), &err);
-    assert_true(store_is_durable(store, "other boot", idle));
-    assert_ok(gc_run(store, &old, &result, &err), &err);
-    assert_true(store_is_durable(store, "other boot", kept));
-    assert_true(store_is_durable(store, "other boot", store->lease));
-    assert_false(store_is_durable(store, "other boot", idle));
-    set_age(store->layers_fd, "layer/layer.json", 2 * (int64_t)DAY);
-    assert_ok(gc_run(store, &old, &result, &err), &err);
-    assert_false(store_is_durable(store, "other boot", kept));
-}
-
 #define GC_TEST(test)                                                                              \
     cmocka_unit_test_setup_teardown(test, store_fixture_setup, store_fixture_teardown)
 
@@ -307,7 +274,6 @@ int main(void)
         GC_TEST(the_dead_keep_nothing),
         GC_TEST(the_policy_decides),
         GC_TEST(a_layer_and_its_blob_are_one),
-        GC_TEST(marks_of_which_nothing_is_left_go),
     };
     return cmocka_run_group_tests_name("gc", tests, NULL, NULL);
 }
