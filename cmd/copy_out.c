@@ -110,21 +110,39 @@ static int open_parent(struct copy_out *c, const char *dest, int *out_fd, struct
     return 0;
 }
 
+static int open_new(struct copy_out *c, int *out_fd, struct error *err)
+{
+    struct stat st;
+    if (!c->is_dir && str_ends_with(c->dest, "/"))
+        return error_set(err, ERROR_USER, 0, "the directory %s must exist", c->dest);
+    if (lstat(c->dest, &st) == 0)
+        return error_set(err, ERROR_USER, 0, "%s is a link that leads nowhere", c->dest);
+    return open_parent(c, c->dest, out_fd, err);
+}
+
+/* Only a file is replaced: root has no use for a file in the place of /dev/null. */
+static int check_replaced(const struct copy_out *c, const struct stat *st, struct error *err)
+{
+    if (c->is_dir)
+        return error_set(err, ERROR_USER, 0, "%s is a directory, %s is not", c->path, c->dest);
+    if (S_ISREG(st->st_mode))
+        return 0;
+    error_set(err, ERROR_USER, 0, "%s is neither a file nor a directory", c->dest);
+    return error_hint(err, "into a pipe or a device: mlbuild cp IMAGE:PATH - | tar -xO");
+}
+
 static int open_dest(struct copy_out *c, int *out_fd, struct error *err)
 {
     struct stat st;
     auto_free char *target = realpath(c->dest, NULL);
-    if (!target && !c->is_dir && str_ends_with(c->dest, "/"))
-        return error_set(err, ERROR_USER, 0, "the directory %s must exist", c->dest);
     if (!target)
-        return open_parent(c, c->dest, out_fd, err);
+        return open_new(c, out_fd, err);
     *out_fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*out_fd >= 0)
         return 0;
     if (stat(target, &st) < 0 || S_ISDIR(st.st_mode))
         return error_set(err, ERROR_USER, errno, "open the directory %s", c->dest);
-    if (c->is_dir)
-        return error_set(err, ERROR_USER, 0, "%s is a directory, %s is not", c->path, c->dest);
+    TRY(check_replaced(c, &st, err));
     return open_parent(c, target, out_fd, err);
 }
 

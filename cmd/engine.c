@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/engine.h"
 
-#include <fcntl.h>
-#include <poll.h>
-
+#include "cmd/pipe_writer.h"
 #include "lib/base/mem.h"
 #include "lib/base/process.h"
 #include "lib/base/str.h"
@@ -78,42 +76,12 @@ static bool only_names(const char *engine, const struct image_record *image,
     return true;
 }
 
-/* A program that has stopped reading must not keep us from being stopped. */
-struct pipe_writer {
-    struct writer base;
-    int fd; /* does not block */
-    const struct cancel *cancel;
-    struct meter *meter;
-};
-
-static int pipe_write(struct writer *base, const void *data, size_t len, struct error *err)
-{
-    struct pipe_writer *w = (struct pipe_writer *)base;
-    struct pollfd fds[] = { { .fd = w->fd, .events = POLLOUT },
-                            { .fd = w->cancel->fd, .events = POLLIN } };
-    meter_add(w->meter, len);
-    for (const char *rest = data; len;) {
-        TRY(cancel_check(w->cancel, err));
-        ssize_t n = write(w->fd, rest, len);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return error_set(err, ERROR_SYSTEM, errno, "write to a pipe");
-        rest += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-        if (n < 0)
-            (void)!poll(fds, COUNT(fds), -1);
-    }
-    return 0;
-}
-
 static int feed_archive(struct session *s, int fd, const struct out_content *archive,
                         struct error *err)
 {
-    struct pipe_writer out = {
-        .base = { .write = pipe_write }, .fd = fd, .cancel = &s->cancel, .meter = archive->meter
-    };
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "set up a pipe");
-    return archive->write(archive->arg, &out.base, err);
+    auto_(pipe_writer) struct pipe_writer pipe =
+        pipe_writer_open(fd, "to a pipe", &s->cancel, archive->meter);
+    return archive->write(archive->arg, &pipe.base, err);
 }
 
 int engine_load(struct session *s, const char *engine, const struct image_record *image,

@@ -4,6 +4,7 @@
 #include "cmd/command.h"
 #include "cmd/export.h"
 #include "cmd/index_source.h"
+#include "cmd/printable.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/registry/push.h"
@@ -288,7 +289,8 @@ static void print_entry(const struct index_entry *entry, const char *name)
            media_type_print(entry->descriptor.media_type));
     if (entry->platform.os[0]) {
         platform_print(&entry->platform, platform);
-        printf("  Platform:  %s\n", platform);
+        auto_free char *shown = printable(platform, sizeof platform);
+        printf("  Platform:  %s\n", shown);
     }
 }
 

@@ -43,14 +43,13 @@ static int load(struct session *s, const struct load_values *v, struct strvec *o
     return rc < 0 ? error_wrap(err, "load %s", path) : 0;
 }
 
-static int tell(const struct store *store, const char *name, struct error *err)
+/* Somebody else may have removed it again. */
+static void tell(char *name)
 {
-    auto_(image_record) struct image_record image = { 0 };
-    TRY(image_store_find(store, name, &image, err));
+    const struct image_record image = { .name = name };
     bool has_name = image_record_has_name(&image);
-    auto_free char *text = has_name ? export_short_name(&image) : xstrdup(image.name);
+    auto_free char *text = has_name ? export_short_name(&image) : xstrdup(name);
     printf(has_name ? "Loaded image: %s\n" : "Loaded image ID: %s\n", text);
-    return 0;
 }
 
 static int load_run(struct session *s, void *values, const struct strvec *args, struct error *err)
@@ -68,7 +67,7 @@ static int load_run(struct session *s, void *values, const struct strvec *args, 
     TRY(store_sync(&s->store, err));
     session_finish_progress(s);
     for (size_t i = 0; i < names.count; i++)
-        TRY(tell(&s->store, names.items[i], err));
+        tell(names.items[i]);
     return 0;
 }
 

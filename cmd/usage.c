@@ -128,7 +128,7 @@ static int take_stock(struct session *s, const struct solver_workers *workers, v
         printf("%-64s  %-16s  %9s  %-20s  %6s\n", "ID", "TYPE", "SIZE", "LAST USED", "IMAGES");
     inventory_each(&inventory, add_item, &u);
     TRY(cache_mount_each(&s->store, add_mount, &u, err));
-    static const char *const hints[] = { "cache", "contexts", "indexes" };
+    static const char *const hints[] = { "blocks", "cache", "contexts", "indexes" };
     for (size_t i = 0; i < COUNT(hints); i++)
         TRY(add_folder(&u, HINTS, &s->store, hints[i], err));
     TRY(add_folder(&u, WORK, &s->store, "tmp", err));

@@ -8,9 +8,10 @@
 #include "lib/codec/tar.h"
 #include "lib/importer/archive_internal.h"
 #include "lib/importer/put_image.h"
+#include "lib/oci/reference.h"
 #include "lib/store/blob.h"
 
-enum { CHUNK = 256 * 1024, MEMBERS_MAX = 100000, LINKS_MAX = 8 };
+enum { CHUNK = 256 * 1024, NAMES_MAX = 16 * 1024 * 1024, LINKS_MAX = 8 };
 
 #define BLOB_FOLDER "blobs/sha256/"
 
@@ -108,6 +109,32 @@ static char *link_target(const struct tar_entry *e)
     return path_join(folder, e->link);
 }
 
+/* Names are all that is kept in memory, and a few bytes of an archive may say megabytes of them. */
+static int count_names(struct archive *a, const char *path, const struct archive_member *m,
+                       struct error *err)
+{
+    a->names_size += sizeof *m + strlen(path) + (m->target ? strlen(m->target) : 0);
+    return a->names_size <= NAMES_MAX
+               ? 0
+               : error_set(err, ERROR_CORRUPT, 0, "more names of files than an image archive has");
+}
+
+static int take_file(struct archive *a, struct tar_reader *tar, const struct tar_entry *e,
+                     struct error *err)
+{
+    struct archive_member *m = xcalloc(1, sizeof *m);
+    auto_free char *path = xstrdup(e->path);
+    m->target = e->type == TAR_FILE ? NULL : link_target(e);
+    int rc = count_names(a, path, m, err);
+    if (rc == 0 && !m->target)
+        rc = store_blob(a, tar, e, m, err);
+    if (rc == 0)
+        map_set(&a->members, path, m);
+    else
+        member_free(m);
+    return rc;
+}
+
 static int take_member(struct archive *a, struct tar_reader *tar, const struct tar_entry *e,
                        struct error *err)
 {
@@ -118,18 +145,7 @@ static int take_member(struct archive *a, struct tar_reader *tar, const struct t
         return read_document(tar, e, &a->index, err);
     if (e->type == TAR_FILE && strcmp(e->path, "manifest.json") == 0)
         return read_document(tar, e, &a->docker, err);
-    if (a->members.count == MEMBERS_MAX)
-        return error_set(err, ERROR_CORRUPT, 0, "more than %d files, which is no image archive",
-                         MEMBERS_MAX);
-    struct archive_member *m = xcalloc(1, sizeof *m);
-    auto_free char *path = xstrdup(e->path);
-    m->target = is_link ? link_target(e) : NULL;
-    int rc = is_link ? 0 : store_blob(a, tar, e, m, err);
-    if (rc == 0)
-        map_set(&a->members, path, m);
-    else
-        member_free(m);
-    return rc;
+    return take_file(a, tar, e, err);
 }
 
 static int read_members(struct archive *a, struct reader *in, struct error *err)
@@ -145,6 +161,29 @@ static int read_members(struct archive *a, struct reader *in, struct error *err)
     } while (e);
     /* Whoever writes into a pipe wants to be read to the end. */
     return reader_drain(decompressor_base(plain), err);
+}
+
+/* A name with a digest is a promise that others build on without asking anybody again. */
+static int keep_promise(const struct reference *ref, const struct digest *manifest,
+                        struct error *err)
+{
+    struct digest promised;
+    if (!ref->digest)
+        return 0;
+    if (manifest && digest_parse(ref->digest, &promised) && digest_equal(&promised, manifest))
+        return 0;
+    return error_set(err, ERROR_CORRUPT, 0, "the archive has no image %s, but another of that name",
+                     ref->digest);
+}
+
+int archive_read_name(const char *text, const struct digest *manifest, char **out,
+                      struct error *err)
+{
+    auto_(reference) struct reference ref = { 0 };
+    TRY(reference_parse(text, &ref, err));
+    TRY(keep_promise(&ref, manifest, err));
+    *out = reference_print(&ref);
+    return 0;
 }
 
 int archive_put_image(const struct archive *a, const struct image_source *source, const char *name,

@@ -9,7 +9,9 @@
  * One pass whatever the order of the members, so that it may come through a pipe: each file becomes
  * a blob while it is read, and only when all have passed is anything looked up. The archive may be
  * anybody's: its paths are keys in memory and name nothing of ours; a blob has the digest that it
- * is called by, a layer the diff_id that the configuration says, or there is no image.
+ * is called by, a layer the diff_id that the configuration says, or there is no image. (Packed
+ * layers of a layout are like those of a registry: their diff_ids are checked when they are
+ * unpacked.) A name with a digest is that of the image with this digest, never another's.
  *
  * Layers that are not compressed are recorded as those of a build are: they are packed when they
  * leave the store. The others, and the manifest with them, stay bit for bit.

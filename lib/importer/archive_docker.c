@@ -5,7 +5,6 @@
 #include "lib/base/mem.h"
 #include "lib/codec/decompress.h"
 #include "lib/importer/archive_internal.h"
-#include "lib/oci/reference.h"
 #include "lib/store/blob.h"
 
 /* The type of a layer that is not its own diff_id; MEDIA_LAYER: not packed as layers are. */
@@ -95,10 +94,9 @@ static int put_names(const struct archive *a, const js *tags, const struct image
                      struct error *err)
 {
     for (size_t i = 0; i < js_count(tags); i++) {
-        auto_(reference) struct reference ref = { 0 };
+        auto_free char *name = NULL;
         const char *tag = js_text(js_item(tags, i));
-        TRY(reference_parse(tag ? tag : "", &ref, err));
-        auto_free char *name = reference_print(&ref);
+        TRY(archive_read_name(tag ? tag : "", NULL, &name, err));
         TRY(archive_put_image(a, source, name, err));
     }
     return js_count(tags) ? 0 : archive_put_image(a, source, NULL, err);

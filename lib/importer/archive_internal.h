@@ -19,6 +19,7 @@ struct archive_member {
 struct archive {
     const struct archive_options *options;
     struct map members;          /* path -> struct archive_member */
+    size_t names_size;           /* of members, also of those that came twice */
     struct strbuf index, docker; /* index.json, manifest.json; empty if there is none */
     struct strvec *names;        /* of the images that were recorded */
 };
@@ -26,6 +27,12 @@ struct archive {
 /* The file at `path`, links followed. Errors: CORRUPT if the archive has none. */
 int archive_find(const struct archive *a, const char *path, const struct archive_member **out,
                  struct error *err) MUST_CHECK;
+
+/* The full form of a name that the archive gives to the image of `manifest` (NULL: it has none);
+ * the caller frees *out. Errors: USER (no name), CORRUPT if it says a digest that the image has
+ * not. */
+int archive_read_name(const char *text, const struct digest *manifest, char **out,
+                      struct error *err) MUST_CHECK;
 
 /* Records an image whose layers are blobs of the store; `name` NULL: it is called by its id. With
  * a descriptor of the manifest (size not 0) that is kept if it can be. */

@@ -4,7 +4,6 @@
 
 #include "lib/base/mem.h"
 #include "lib/importer/archive_internal.h"
-#include "lib/oci/reference.h"
 #include "lib/store/blob.h"
 
 struct layout {
@@ -20,6 +19,8 @@ static int check_present(const struct archive *a, const struct descriptor *d, st
     digest_hex(&d->digest, hex);
     auto_free char *path = xasprintf("blobs/sha256/%s", hex);
     TRY(archive_find(a, path, &m, err));
+    if (!digest_equal(&m->digest, &d->digest))
+        return error_set(err, ERROR_CORRUPT, 0, "%s leads to something else", path);
     if (m->size != d->size)
         return error_set(err, ERROR_CORRUPT, 0, "%s has %llu bytes, not %llu as promised", path,
                          (unsigned long long)m->size, (unsigned long long)d->size);
@@ -37,15 +38,10 @@ static int read_blob(struct document_fetcher *fetcher, const struct descriptor *
 /* A tag alone ("1", "latest") does not say of what: *out NULL. The caller frees it. */
 static int entry_name(const struct index_entry *entry, char **out, struct error *err)
 {
-    auto_(reference) struct reference ref = { 0 };
     const char *text = entry->image_name;
     if (!text && entry->ref_name && strpbrk(entry->ref_name, "/:"))
         text = entry->ref_name;
-    if (!text)
-        return 0;
-    TRY(reference_parse(text, &ref, err));
-    *out = reference_print(&ref);
-    return 0;
+    return text ? archive_read_name(text, &entry->descriptor.digest, out, err) : 0;
 }
 
 static int load_entry(struct layout *layout, const struct index_entry *entry, struct error *err)

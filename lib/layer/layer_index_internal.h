@@ -8,11 +8,12 @@
 
 #include "lib/store/store.h"
 
-#define INDEX_MAGIC "mlbidx2"
+#define INDEX_MAGIC "mlbidx3"
 
 struct index_header {
     char magic[8];
-    char boot[BOOT_ID_SIZE + 3], lease[LEASE_SIZE + 7];
+    char boot[BOOT_ID_SIZE + 3];
+    uint64_t at_ns;    /* of that boot, see store_is_durable */
     uint64_t table_at; /* offset of the table: `count` slots to the end of the file */
     uint64_t count;
 };

@@ -26,7 +26,7 @@ struct view {
 static bool is_whole(const struct index_header *h, size_t size)
 {
     return memcmp(h->magic, INDEX_MAGIC, sizeof h->magic) == 0 && !h->boot[sizeof h->boot - 1] &&
-           !h->lease[sizeof h->lease - 1] && h->table_at % 8 == 0 && h->table_at <= size &&
+           h->table_at % 8 == 0 && h->table_at <= size &&
            (size - h->table_at) % sizeof(struct index_slot) == 0 &&
            (size - h->table_at) / sizeof(struct index_slot) == h->count;
 }
@@ -47,7 +47,7 @@ struct layer_index *layer_index_open(const struct store *store, const char *id)
     x->base = base;
     x->size = (size_t)st.st_size;
     const struct index_header *h = base;
-    if (!is_whole(h, x->size) || !store_is_durable(store, h->boot, h->lease))
+    if (!is_whole(h, x->size) || !store_is_durable(store, h->boot, h->at_ns))
         return NULL;
     x->table = (const void *)(x->base + h->table_at);
     x->count = h->count;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/base/atomic_file.h"
+#include "lib/base/clock.h"
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
@@ -240,11 +241,11 @@ int layer_index_writer_commit(struct layer_index_writer *w, const char *id, bool
     h.table_at = w->at;
     h.count = w->count;
     snprintf(h.boot, sizeof h.boot, "%s", w->store->boot_id);
-    snprintf(h.lease, sizeof h.lease, "%s", w->store->lease);
     if (w->count)
         fwrite(w->slots, sizeof *w->slots, w->count, w->out);
-    bool written = fflush(w->out) == 0 && !ferror(w->out) &&
-                   pwrite(w->file.fd, &h, sizeof h, 0) == (ssize_t)sizeof h;
+    bool flushed = fflush(w->out) == 0 && !ferror(w->out);
+    h.at_ns = clock_monotonic_ns();
+    bool written = flushed && pwrite(w->file.fd, &h, sizeof h, 0) == (ssize_t)sizeof h;
     if (!written)
         return error_set(err, ERROR_SYSTEM, errno, "write the index of layer %s", id);
     atomic_file_call(&w->file, id);

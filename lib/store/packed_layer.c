@@ -35,10 +35,20 @@ bool packed_layer_find(const struct store *store, const char *id, struct packed_
     return body && parse(body, out) && blob_exists(store, &out->blob, out->blob_size);
 }
 
+/* What is known already is not stamped anew: after a reboot the images of before would miss it. */
+static bool is_known(const struct store *store, const char *id, const struct packed_layer *layer)
+{
+    struct packed_layer old;
+    return packed_layer_find(store, id, &old) && digest_equal(&old.blob, &layer->blob) &&
+           old.tar_size == layer->tar_size && strcmp(old.layout, layer->layout) == 0;
+}
+
 int packed_layer_put(const struct store *store, const char *id, const struct packed_layer *layer,
                      struct error *err)
 {
     struct digest key;
+    if (is_known(store, id, layer))
+        return 0;
     js *body = js_new_object();
     key_of(id, &key);
     js_set_text(body, "layer", id);

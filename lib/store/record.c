@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/base/atomic_file.h"
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/store/use.h"
 
@@ -12,14 +13,16 @@ enum { RECORD_MAX = 4 * 1024 * 1024 };
 void record_stamp(const struct store *store, js *body)
 {
     js_set_text(body, "boot", store->boot_id);
-    js_set_text(body, "lease", store->lease);
+    js_set_take(body, "at", js_new_int((int64_t)clock_monotonic_ns()));
 }
 
 bool record_is_durable(const struct store *store, const js *body)
 {
     const char *boot = js_text(js_member(body, "boot"));
-    const char *lease = js_text(js_member(body, "lease"));
-    return boot && lease && store_is_durable(store, boot, lease);
+    uint64_t at_ns = 0;
+    auto_(error) struct error unknown = { 0 };
+    return boot && js_get_u64(body, "at", true, &at_ns, &unknown) == 0 &&
+           store_is_durable(store, boot, at_ns);
 }
 
 js *record_find(const struct store *store, const struct digest *key)

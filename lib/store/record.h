@@ -17,7 +17,8 @@ js *record_find(const struct store *store, const struct digest *key);
 int record_put_take(const struct store *store, const struct digest *key, js *body,
                     struct error *err) MUST_CHECK;
 
-/* Stamps `body` with this boot and lease; the other says whether a stamped body may be believed. */
+/* Stamps `body` with this boot and moment, when all that it is about is there; the other says
+ * whether a stamped body may be believed. */
 void record_stamp(const struct store *store, js *body);
 bool record_is_durable(const struct store *store, const js *body);
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "lib/base/atomic_file.h"
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
@@ -16,6 +17,8 @@
 #include "lib/fs/dir.h"
 
 #define STORE_VERSION "1\n"
+
+enum { MARK_MAX = 32 };
 
 static const char oci_layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}";
@@ -298,30 +301,51 @@ int store_reopen(struct store *store, struct error *err)
     return 0;
 }
 
-bool store_is_durable(const struct store *store, const char *boot_id, const char *lease)
+/* Until when everything that was stamped in that boot is on disk. */
+static bool read_mark(const struct store *store, const char *boot_id, uint64_t *out_ns)
 {
-    if (strcmp(boot_id, store->boot_id) == 0)
-        return true;
-    char path[LEASE_SIZE + 9];
-    if (strlen(lease) != LEASE_SIZE - 1 || strchr(lease, '/'))
+    char path[BOOT_ID_SIZE + 8];
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_(error) struct error ignored = { 0 };
+    if (strlen(boot_id) != BOOT_ID_SIZE - 1 || strchr(boot_id, '/'))
         return false;
-    snprintf(path, sizeof path, "durable/%s", lease);
-    return faccessat(store->fd, path, F_OK, 0) == 0;
+    snprintf(path, sizeof path, "durable/%s", boot_id);
+    return fd_read_file(store->fd, path, MARK_MAX, &text, &ignored) == 0 &&
+           str_to_u64((struct str){ text.buf, text.len }, 10, UINT64_MAX, out_ns);
+}
+
+bool store_is_durable(const struct store *store, const char *boot_id, uint64_t at_ns)
+{
+    uint64_t synced_ns = 0;
+    return strcmp(boot_id, store->boot_id) == 0 ||
+           (at_ns && read_mark(store, boot_id, &synced_ns) && at_ns <= synced_ns);
+}
+
+/* Of several that sync side by side, the last one to begin is believed. */
+static int put_mark(const struct store *store, uint64_t began_ns, struct error *err)
+{
+    uint64_t marked_ns = 0;
+    auto_free char *text = xasprintf("%llu", (unsigned long long)began_ns);
+    auto_close int dir =
+        openat(store->fd, "durable", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0 || flock(dir, LOCK_EX) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "lock durable in %s", store->path);
+    if (read_mark(store, store->boot_id, &marked_ns) && marked_ns >= began_ns)
+        return 0;
+    auto_(atomic_file) struct atomic_file mark = { .fd = -1 };
+    TRY(atomic_file_open(&mark, dir, store->boot_id, 0600, err));
+    TRY(fd_write_all(mark.fd, text, strlen(text), "the mark of a sync", err));
+    return atomic_file_commit(&mark, true, err);
 }
 
 int store_sync(struct store *store, struct error *err)
 {
+    uint64_t began_ns = clock_monotonic_ns();
     if (store->lease_fd < 0)
         return 0;
     if (syncfs(store->fd) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "write back %s", store->path);
-    auto_close int dir =
-        openat(store->fd, "durable", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open durable in %s", store->path);
-    auto_(atomic_file) struct atomic_file mark = { .fd = -1 };
-    TRY(atomic_file_open(&mark, dir, store->lease, 0600, err));
-    return atomic_file_commit(&mark, true, err);
+    return put_mark(store, began_ns, err);
 }
 
 int store_discard(const struct store *store, int dir_fd, const char *name, struct error *err)

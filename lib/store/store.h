@@ -4,7 +4,7 @@
  *
  *     oci-layout index.json   so that skopeo reads it          blobs/sha256/<hex>   blob.h
  *     layers/<id>/            unpacked layers, layer.h         images/<name>        image_store.h
- *     cache/<key>             step records, record.h           durable/<lease>      what is on disk
+ *     cache/<key>             step records, record.h           durable/<boot>       since when
  *     leases/<lease>          one locked file a running build  tmp/<lease>/         its scratch
  * space trash/                  renamed away, to be deleted      contexts/            stat indexes
  *     mounts/<key>/           caches of steps, cache_mount.h   indexes/<id>         what packed
@@ -14,9 +14,11 @@
  * exactly the scratch space of its lease; a lease is alive as long as its file is locked (flock),
  * so whatever died is recognised without clocks or pids.
  *
- * Durability is lazy: records and layers are stamped with the boot and the lease that made them;
- * store_sync ends with one syncfs and marks the lease durable. After a reboot, what was not marked
- * does not exist (a power cut may have left it half written). A kill needs no sync.
+ * Durability is lazy: records and layers are stamped with the boot and the time in it, when all
+ * that they are about has been written; store_sync is one syncfs, and then marks the boot with the
+ * time at which that began. After a reboot, what was stamped later than the mark does not exist (a
+ * power cut may have left it half written). What was stamped before does, whoever made it: a build
+ * may stand on the layers of another that was interrupted. A kill needs no sync.
  *
  *     store_open -> store_lease -> ... -> store_sync -> store_close
  */
@@ -65,9 +67,10 @@ int store_lock_gc(const struct store *store, int how, int *out_fd, struct error 
 /* 32 random hex digits: a lease, a layer id, a temporary name. */
 void store_random_id(char id[static LEASE_SIZE]);
 
-/* Was the thing stamped (boot, lease) completely written, as far as this boot can tell? */
-bool store_is_durable(const struct store *store, const char *boot_id, const char *lease);
-/* Writes back all that this lease made and marks it durable. */
+/* Was the thing that was stamped at `at_ns` (clock_monotonic_ns) of a boot completely written, as
+ * far as this boot can tell? */
+bool store_is_durable(const struct store *store, const char *boot_id, uint64_t at_ns);
+/* Writes back all that was made until now and marks it durable. Without a lease nothing was. */
 int store_sync(struct store *store, struct error *err) MUST_CHECK;
 
 /* Moves `name` of `dir_fd` into trash/; it is gone for everybody at once. Missing is fine. */

@@ -178,4 +178,12 @@ umoci_tree() {
     mkdir -p here/a/f/full
     fails 1 "$MLBUILD" cp img:/a here
     [ -d here/a/f/full ]
+    mkfifo pipe
+    fails 1 "$MLBUILD" cp img:/a/f pipe
+    says "pipe is neither a file nor a directory" "cp IMAGE:PATH -"
+    [ -p pipe ]
+    ln -s nowhere dangling
+    fails 1 "$MLBUILD" cp img:/a/f dangling
+    says "dangling is a link that leads nowhere"
+    [ -L dangling ]
 }

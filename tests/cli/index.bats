@@ -166,3 +166,19 @@ make_other() {
     says "MediaType: application/vnd.oci.image.manifest.v1+json"
     says_not Manifests
 }
+
+@test "index inspect: what a registry says does not command the terminal" {
+    make_image amd64 "$HUB/app:amd64" --push
+    ok "$MLBUILD" index create -t "$HUB/app:1" "$HUB/app:amd64"
+    ok python3 - "$HUB" << 'END'
+import sys, urllib.request
+url = "http://%s/v2/app/manifests/1" % sys.argv[1]
+kind = "application/vnd.oci.image.index.v1+json"
+index = urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kind})).read()
+index = index.replace(b'"linux"', b'"\\u001b[2Jlinux\\u009b2J"')
+urllib.request.urlopen(urllib.request.Request(url, index, {"Content-Type": kind}, method="PUT"))
+END
+    ok "$MLBUILD" index inspect "$HUB/app:1"
+    says "[2jlinux"
+    says_not $'\e' $'\u9b'
+}

@@ -135,6 +135,25 @@ END
     says "ended soon after the signal" "interrupted"
 }
 
+@test "SIGTERM while whoever is to read has stopped" {
+    quick
+    ok mlb -t img "$CTX"
+    mkfifo unread
+    sleep 60 < unread 3>&- &
+    local reader=$! command code
+    for command in "save img" "export img" "cp img:/large -"; do
+        "$MLBUILD" $command > unread 2> log 3>&- &
+        local writer=$!
+        sleep 1
+        kill -TERM $writer
+        code=0
+        wait $writer || code=$?
+        same "exit code of $command" $code 143
+        grep -q interrupted log
+    done
+    kill $reader
+}
+
 teardown() {
     [ -z "${server:-}" ] || kill "$server" 2> /dev/null || true
     common_teardown

@@ -206,6 +206,70 @@ END
     nothing_tagged
 }
 
+# refused_layout PYTHON TEXT: PYTHON changes `index`, `m` (its manifest) or `members` of an archive, which
+# is not loaded then, because of TEXT
+refused_layout() {
+    ok python3 - "$1" << 'END'
+import io, json, sys, tarfile
+old = tarfile.open("img.tar")
+members = {m.name: old.extractfile(m).read() for m in old if m.isreg() and m.name != "manifest.json"}
+index = json.loads(members["index.json"])
+blob = lambda d: "blobs/" + d["digest"].replace(":", "/")
+m = json.loads(members[blob(index["manifests"][0])])
+exec(sys.argv[1])
+members["index.json"] = json.dumps(index).encode()
+with tarfile.open("refused.tar", "w") as new:
+    for name, data in members.items():
+        i = tarfile.TarInfo(name)
+        if isinstance(data, str): i.type, i.linkname, data = tarfile.SYMTYPE, data, b""
+        i.size = len(data)
+        new.addfile(i, io.BytesIO(data))
+END
+    fails 1 "$MLBUILD" load -i refused.tar
+    says "$2"
+    nothing_tagged
+}
+
+@test "an image does not take the place of one that is known by its digest" {
+    local lie=sha256:$(printf 'a%.0s' {1..64})
+    refused_layout "index['manifests'][0]['annotations'] = {'io.containerd.image.name': 'docker.io/library/base@$lie'}" \
+        "the archive has no image $lie"
+    ok skopeo copy --quiet oci-archive:img.tar docker-archive:docker.tar:img:1
+    edit manifest.json "data.replace(b'img:1', b'img:1@$lie')"
+    fails 1 "$MLBUILD" load -i edited.tar
+    says "the archive has no image $lie"
+    nothing_tagged
+    local truth=$(json "d['manifests'][0]['digest']" < <(tar -xOf img.tar index.json) | tr -d '"')
+    ok python3 - "$truth" << 'END'
+import io, sys, tarfile
+with tarfile.open("img.tar") as old, tarfile.open("honest.tar", "w") as new:
+    for m in old:
+        data = old.extractfile(m).read() if m.isreg() else b""
+        if m.name == "index.json": data = data.replace(b"library/img:1", b"library/img:1@" + sys.argv[1].encode())
+        m.size = len(data)
+        new.addfile(m, io.BytesIO(data))
+END
+    ok "$MLBUILD" load -i honest.tar
+    says "Loaded image: img:1@$truth"
+}
+
+@test "a blob is in the archive, not a link of its name" {
+    refused_layout "first = blob(m['layers'][0]); members['other'] = b'x' * len(members[first]); members[first] = '../../other'" \
+        "leads to something else"
+}
+
+@test "memory does not grow with names" {
+    ok python3 - << 'END'
+import gzip, io, tarfile
+name = "/".join(["n" * 250] * 100)
+with gzip.open("names.tar.gz", "wb", 1) as out, tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as t:
+    for i in range(2000):
+        t.addfile(tarfile.TarInfo("%s/%d" % (name, i)))
+END
+    fails 1 "$MLBUILD" load -i names.tar.gz
+    says "more names of files than an image archive has"
+}
+
 @test "the command line" {
     fails 2 "$MLBUILD" load img.tar
     says "hint: mlbuild load -i img.tar"

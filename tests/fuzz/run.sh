@@ -12,7 +12,7 @@ out=build/fuzz
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz | tail -n 1
-mkdir -p $out/corpus-{parser,expander,ignore,toml}
+mkdir -p $out/corpus-{parser,expander,ignore,toml,archive}
 
 n=0
 for file in tests/golden/*/*/Dockerfile; do
@@ -31,6 +31,9 @@ printf '*\n!a/b\n**/c\n[a-z]?\n#x\n a \n\\*\na/b/c\n' >$out/corpus-ignore/seed-1
 printf '**/*.o\n!**/keep.o\n/\n.\nx**\n**y\na/**/z\n' >$out/corpus-ignore/seed-2
 printf '[[registry]]\nprefix = "*.x"\nmirror = [{ location = "a", insecure = true }]\n' >$out/corpus-toml/seed-1
 printf 'a.b = """\nx\\\n  y"""\n[c]\nd = [1, 0x2, -3,]\n[[e.f]]\n[e.g]\n' >$out/corpus-toml/seed-2
+python3 tests/fuzz/archive_seeds.py $out/corpus-archive
+rm -rf $out/tmp && mkdir $out/tmp # the stores that archives are loaded into
+export TMPDIR=$PWD/$out/tmp
 
 run() {
     "$out/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 \
@@ -38,6 +41,6 @@ run() {
         { tail -n 60 "$out/$1.log"; return 1; }
     printf '%-10s %s runs\n' "$1" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$1.log")"
 }
-(run parser && run toml) & first=$!
+(run parser && run toml && run archive) & first=$!
 run expander && run ignore || { wait $first; exit 1; }
 wait $first

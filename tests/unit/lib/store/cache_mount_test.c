@@ -245,8 +245,7 @@ static void torn(void **state)
     const struct cache_mount_request r = request("a", CACHE_MOUNT_SHARED);
     char hex[DIGEST_HEX_SIZE];
     digest_hex(&r.key, hex);
-    static const char *const texts[] = { "",
-                                         "{\"boot\":\"other\",\"lease\":\"x\",\"title\":\"a\"}" };
+    static const char *const texts[] = { "", "{\"boot\":\"other\",\"at\":1,\"title\":\"a\"}" };
     for (size_t i = 0; i < COUNT(texts); i++) {
         auto_free char *info = xasprintf("mounts/%s/mount.json", hex);
         struct cache_mount m = open_it(store, &r);

@@ -35,6 +35,19 @@ static void counts_only_while_its_blob_is_there(void **state)
     assert_false(packed_layer_find(store, ID, &found));
 }
 
+static void what_an_image_needs_survives_being_made_again(void **state)
+{
+    struct store *store = *state;
+    struct error err = { 0 };
+    struct packed_layer layer = { .layout = "tar-1", .tar_size = 5, .blob_size = 4 };
+    assert_ok(blob_put(store, "blob", 4, &layer.blob, &err), &err);
+    assert_ok(packed_layer_put(store, ID, &layer, &err), &err);
+    assert_ok(store_sync(store, &err), &err);
+    assert_ok(packed_layer_put(store, ID, &layer, &err), &err);
+    memset(store->boot_id, 'f', sizeof store->boot_id - 1);
+    assert_true(packed_layer_find(store, ID, &layer));
+}
+
 static size_t files_in(const struct store *store, const char *folder)
 {
     struct error err = { 0 };
@@ -84,6 +97,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counts_only_while_its_blob_is_there, store_fixture_setup,
                                         store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_an_image_needs_survives_being_made_again,
+                                        store_fixture_setup, store_fixture_teardown),
         cmocka_unit_test_setup_teardown(prune_keeps_what_an_image_needs, store_fixture_setup,
                                         store_fixture_teardown),
     };

@@ -178,8 +178,25 @@ static void a_sync_survives_a_reboot(void **state)
     assert_true(has_layer(store, "kept"));
     auto_(js) js *body = record_find(store, &key);
     assert_non_null(body);
-    assert_false(store_is_durable(store, "other boot", "../../../../../../../../../../etc"));
-    assert_false(store_is_durable(store, "other boot", ""));
+    assert_false(store_is_durable(store, "../../../../../../../../../../../etc", 1));
+    assert_false(store_is_durable(store, "", 1));
+}
+
+/* A build stands on what others made, who may have been interrupted before they could sync. */
+static void a_sync_is_for_what_others_made_too(void **state)
+{
+    struct store *store = *state;
+    struct store other;
+    struct error err = { 0 };
+    assert_ok(store_open(&other, store->path, &err), &err);
+    assert_ok(store_lease(&other, &err), &err);
+    make_layer(&other, "theirs", "file");
+    assert_ok(store_sync(store, &err), &err);
+    make_layer(&other, "later", "file");
+    store_close(&other);
+    pretend_reboot(store);
+    assert_true(has_layer(store, "theirs"));
+    assert_false(has_layer(store, "later"));
 }
 
 static void torn_records_are_absent(void **state)
@@ -299,6 +316,7 @@ int main(void)
         STORE_TEST(the_first_layer_stays),
         STORE_TEST(a_reboot_forgets_what_was_not_synced),
         STORE_TEST(a_sync_survives_a_reboot),
+        STORE_TEST(a_sync_is_for_what_others_made_too),
         STORE_TEST(torn_records_are_absent),
         STORE_TEST(tags_have_any_name),
         STORE_TEST(gc_keeps_what_images_need),
