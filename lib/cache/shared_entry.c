@@ -32,8 +32,8 @@ static struct shared_layer *append_layer(struct shared_table *t)
 /* Equal layers of two steps were not made at the same time. */
 static bool is_same_layer(const struct shared_layer *a, const struct shared_layer *b)
 {
-    bool is_same_time = a->created && b->created ? strcmp(a->created, b->created) == 0
-                                                 : a->created == b->created;
+    bool is_same_time =
+        a->created && b->created ? strcmp(a->created, b->created) == 0 : a->created == b->created;
     return is_same_time && digest_equal(&a->diff_id, &b->diff_id);
 }
 

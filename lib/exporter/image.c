@@ -11,7 +11,7 @@ struct layer_job {
     const struct image_request *request;
     const struct face_options *faces;
     struct image_record_layer *layer;
-    const struct image_layer *base; /* as others made it, or NULL */
+    const struct image_layer *base;      /* as others made it, or NULL */
     const struct resolved_image *origin; /* of `base` */
     unsigned progress;
     bool found;

@@ -187,6 +187,23 @@ END
     cached
 }
 
+@test "a step that takes files from a stage below it, or an image, is remembered too" {
+    dockerfile << 'END'
+FROM base AS first
+RUN cat /proc/sys/kernel/random/uuid > /a
+FROM first
+COPY --from=first /a /b
+COPY --from=base /bin/busybox /c
+RUN --mount=type=bind,from=first,target=/first cat /first/a > /d
+END
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t img "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
 @test "another epoch, another argument, --no-cache: not what others have made" {
     ok on one mlb --epoch 1000 --cache-to type=local,dest=cache "$CTX"
     ok on two mlb --epoch 1000 --cache-from type=local,src=cache "$CTX"
