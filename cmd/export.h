@@ -27,8 +27,8 @@ int export_text(struct session *s, const char *dest, const char *text,
 /* Packs what is not packed yet, in a builder if it has to be made. */
 int export_pack(struct session *s, struct image_record *image, struct packing packing,
                 struct error *err) MUST_CHECK;
-/* An image that was pushed, or looked up for FROM, may have left layers where its name says: they are
- * brought here. */
+/* An image that was pushed, or looked up for FROM, may have left layers where its name says: they
+ * are brought here. */
 int export_fetch_missing(struct session *s, const struct image_record *image,
                          struct error *err) MUST_CHECK;
 /* A recorded image by the name a person typed, or by the id (or its first digits). */
