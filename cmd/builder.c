@@ -105,7 +105,11 @@ int builder_run_beside(struct session *s, builder_fn *fn, void (*beside)(void *a
     fflush(stdout);
     fflush(stderr);
     /* The child has a copy of `cancel` that wakes us too: an error of its own is no signal. */
-    TRY(userns_run(&map, &job, &s->interrupt, &s->child_status, err));
+    if (userns_run(&map, &job, &s->interrupt, &s->child_status, err) < 0) {
+        if (s->child_status) /* it was killed before it could tell */
+            report_error(err, NULL);
+        return -1;
+    }
     session_forget_progress(s);
     return s->child_status == 0 ? 0 : check_end(s, err);
 }

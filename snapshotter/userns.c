@@ -274,7 +274,7 @@ static void stop_signals(sigset_t *set)
 }
 
 struct wait_state {
-    bool told;            /* a signal was sent */
+    int told;             /* the signal that was sent; 0: none yet */
     uint64_t deadline_ns; /* then it is killed */
     bool killed;
 };
@@ -282,7 +282,7 @@ struct wait_state {
 static void child_stop(struct wait_state *w, pid_t pid, int signal, bool by_force)
 {
     if (!w->told) {
-        w->told = true;
+        w->told = signal;
         w->deadline_ns = clock_monotonic_ns() + GRACE_MS * 1000000ULL;
         kill(pid, signal);
     }
@@ -318,7 +318,7 @@ static void child_wait(const struct child *c, int signal_fd, struct cancel *canc
         if (fds[1].revents) {
             struct signalfd_siginfo info = { .ssi_signo = SIGTERM };
             (void)!read(signal_fd, &info, sizeof info);
-            bool again = w->told;
+            bool again = w->told != 0;
             if (cancel)
                 cancel_raise(cancel);
             child_stop(w, c->pid, (int)info.ssi_signo, again);
@@ -376,7 +376,7 @@ int userns_run(const struct id_map *map, const struct userns_job *job, struct ca
         /* What a child that never got to `fn` ended with is no status of `fn`. */
         int status = process_wait(c.pid);
         if (rc == 0)
-            *out_status = status;
+            *out_status = w.killed ? 128 + w.told : status;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc == 0 && w.killed)

@@ -34,8 +34,9 @@ struct userns_job {
 
 /* Runs it as described and waits. 0 with *out_status = what fn returned (its low 8 bits), or
  * 128 + the signal that killed the child; -1 if the namespace could not be had (HOST, with a hint
- * that names the command which would lift it) or the child had to be killed (CANCELLED). `cancel`
- * may be NULL. The child is single-threaded even if the caller is not. */
+ * that names the command which would lift it) or the child did not end when it was told to, and had
+ * to be killed (CANCELLED; *out_status is 128 + the signal that it was told). `cancel` may be NULL.
+ * The child is single-threaded even if the caller is not. */
 int userns_run(const struct id_map *map, const struct userns_job *job, struct cancel *cancel,
                int *out_status, struct error *err) MUST_CHECK;
 

@@ -75,8 +75,10 @@ static int get(struct document *d, struct error *err)
     const struct resolver *r = d->resolver;
     struct registry_client *client = r->origin->host->client;
 
-    return r->is_last ? registry_try(client, get_document, d, NULL, err)
-                      : registry_try_briefly(client, get_document, d, NULL, err);
+    /* Who can do without it does not wait long for it. */
+    return r->is_last && !r->may_be_missing
+               ? registry_try(client, get_document, d, NULL, err)
+               : registry_try_briefly(client, get_document, d, NULL, err);
 }
 
 static int fetch(struct document_fetcher *base, const struct descriptor *wanted, uint64_t limit,

@@ -43,21 +43,14 @@ bool takes_from_stages(const struct vertex *v)
     return false;
 }
 
-static struct hasher *begin_record_key(const struct solver *s, const struct vertex *v,
-                                       struct layer_list root)
+static void record_key_on(const struct solver *s, const struct vertex *v, struct layer_list root,
+                          bool with_stages, struct digest *out)
 {
     const struct digest *definition = &state_of(s, v)->key;
-    struct hasher *h = hasher_new();
+    auto_(hasher) struct hasher *h = hasher_new();
     hasher_add_text(h, "record");
     hasher_add(h, definition->bytes, sizeof definition->bytes);
     add_layers(h, root);
-    return h;
-}
-
-void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
-                struct digest *out)
-{
-    auto_(hasher) struct hasher *h = begin_record_key(s, v, input_layers(s, v, 0));
     for (size_t i = 1; with_stages && i < v->input_count; i++) {
         if (is_stage(v, i))
             add_layers(h, input_layers(s, v, i));
@@ -65,12 +58,31 @@ void record_key(const struct solver *s, const struct vertex *v, bool with_stages
     hasher_finish(h, out);
 }
 
+void record_key(const struct solver *s, const struct vertex *v, bool with_stages,
+                struct digest *out)
+{
+    record_key_on(s, v, input_layers(s, v, 0), with_stages, out);
+}
+
+/* It may be so that others have told of a step, and nobody knows what it took files from. */
+static bool are_stages_known(const struct solver *s, const struct vertex *v)
+{
+    for (size_t i = 1; i < v->input_count; i++) {
+        if (is_stage(v, i) && input_layers(s, v, i).count == 0)
+            return false;
+    }
+    return true;
+}
+
 int remember_on(const struct solver *s, const struct vertex *v, struct layer_list root,
                 const struct cache_record *layer, struct error *err)
 {
     struct digest key;
-    auto_(hasher) struct hasher *h = begin_record_key(s, v, root);
-    hasher_finish(h, &key);
+    record_key_on(s, v, root, false, &key);
+    TRY(cache_put(s->options.store, &key, layer, &state_of(s, v)->recipe, err));
+    if (!takes_from_stages(v) || !are_stages_known(s, v))
+        return 0;
+    record_key_on(s, v, root, true, &key);
     return cache_put(s->options.store, &key, layer, &state_of(s, v)->recipe, err);
 }
 
@@ -95,15 +107,9 @@ int remember(struct solver *s, const struct vertex *v, const struct cache_record
 {
     struct digest key;
     TRY(key_of(s, v, err));
-    const struct strvec *recipe = &state_of(s, v)->recipe;
-    record_key(s, v, false, &key);
-    TRY(cache_put(s->options.store, &key, layer, recipe, err));
     if (v->kind == OP_COPY) {
         operation_key(v, &key);
         TRY(cache_put_recent(s->options.store, &key, layer->layer, err));
     }
-    if (!takes_from_stages(v))
-        return 0;
-    record_key(s, v, true, &key);
-    return cache_put(s->options.store, &key, layer, recipe, err);
+    return remember_on(s, v, input_layers(s, v, 0), layer, err);
 }

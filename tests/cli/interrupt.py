@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """interrupt.py SIGNAL TEXT COMMAND...: runs it in a process group of its own; when TEXT stands on its standard
-error, INT goes to the group as the terminal's Ctrl-C would, TERM to the process. Nobody reads its
+error, INT goes to the group as the terminal's Ctrl-C would (INT2: twice), TERM to the process. Nobody reads its
 standard output until then. Ends as the command does, and prints what that said and how long it took."""
 import os, signal, subprocess, sys, time
 
@@ -16,6 +16,10 @@ while text not in said:
 time.sleep(0.05)
 start = time.monotonic()
 if name == "INT":
+    os.killpg(child.pid, signal.SIGINT)
+elif name == "INT2":
+    os.killpg(child.pid, signal.SIGINT)
+    time.sleep(0.5)
     os.killpg(child.pid, signal.SIGINT)
 else:
     os.kill(child.pid, signal.SIGTERM)

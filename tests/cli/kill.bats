@@ -107,6 +107,18 @@ END
     says "CACHED"
 }
 
+@test "Ctrl-C a second time does not wait for a step that will not end" {
+    dockerfile << 'END'
+FROM base
+RUN trap '' INT TERM; echo started; sleep 60
+END
+    fails 130 python3 "$HERE/interrupt.py" INT2 " started" "$MLBUILD" build --progress=plain \
+        --build-context "base=oci-layout://$BASE" -t img "$CTX"
+    says "ended soon after the signal" "ERROR: interrupted"
+    no_process_left
+    nothing_tagged
+}
+
 @test "Ctrl-C and SIGTERM while the context is hashed, and in COPY" {
     printf 'FROM base\nCOPY large /\nRUN true\n' > "$CTX/Dockerfile"
     truncate -s 3G "$CTX/large"

@@ -148,6 +148,27 @@ entries_of_hub() { find hub/docker/registry/v2/repositories/team/cache/_manifest
     says "WARNING: export the cache to localhost:1/no/cache:latest"
 }
 
+@test "a registry that breaks off is not waited for long" {
+    python3 - tried 3>&- << 'END' &
+import os, socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+with open("port.new", "w") as port:
+    port.write(str(server.getsockname()[1]))
+os.rename("port.new", "port")
+while True:
+    connection, _ = server.accept()
+    with open(sys.argv[1], "ab") as tried:
+        if b"/manifests/" in connection.recv(4096):
+            tried.write(b"x")
+    connection.close()
+END
+    servers+=($!)
+    wait_until 10 test -s port
+    ok mlb --cache-from "localhost:$(cat port)/a/cache" -t img "$CTX"
+    says "WARNING: the cache in localhost:$(cat port)/a/cache:latest is left alone"
+    [ "$(wc -c < tried)" -le 2 ] || { cat tried; false; }
+}
+
 @test "equal layers of several steps: each has the time of its own step" {
     dockerfile << 'END'
 FROM base
@@ -185,6 +206,23 @@ END
     same "entries" "$(entries_of_hub)" 24
     ok on two mlb --cache-from "$CACHE" "$CTX"
     cached
+}
+
+@test "a step that takes files from a stage below it, or an image, is remembered too" {
+    dockerfile << 'END'
+FROM base AS first
+RUN cat /proc/sys/kernel/random/uuid > /a
+FROM first
+COPY --from=first /a /b
+COPY --from=base /bin/busybox /c
+RUN --mount=type=bind,from=first,target=/first cat /first/a > /d
+END
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t img "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
 }
 
 @test "another epoch, another argument, --no-cache: not what others have made" {
