@@ -181,6 +181,8 @@ base_layers() { image layers "$BASE"; }
     ok mlb -t img:1 -t example.org/a/b "$CTX"
     ok "$MLBUILD" images
     says "NAME" "img:1 " "example.org/a/b:latest "
+    fails 2 "$MLBUILD" tag img:1 "new/name@$(id_of img:1)"
+    says "a tag has no digest"
     ok "$MLBUILD" tag img:1 new/name
     same id "$(id_of docker.io/new/name:latest)" "$(id_of img:1)"
     id=$(id_of img:1)
