@@ -332,6 +332,14 @@ int store_sync(struct store *store, struct error *err)
     return put_mark(store, began_ns, err);
 }
 
+int store_hint_full(const struct store *store, struct error *err)
+{
+    if (err->kind != ERROR_NO_SPACE)
+        return -1;
+    return error_hint(err, "the disk of the store, %s, is full: mlbuild prune frees some of it",
+                      store->path);
+}
+
 int store_discard(const struct store *store, int dir_fd, const char *name, struct error *err)
 {
     char id[LEASE_SIZE];

@@ -341,10 +341,12 @@ END
         "$MLBUILD" build --progress=plain -t img "$CTX"
         echo "exit $?"
         "$MLBUILD" images -q | wc -l
+        tar -C "$CTX" -c big | "$MLBUILD" import -
         rm "$CTX/big"; touch "$CTX/big"
         "$MLBUILD" build --progress=plain -t img "$CTX"
         echo "then $?"'
     says "No space left on device" "exit 7" "then 0" $'\n0\n'
+    same hints "$(grep -c 'is full: mlbuild prune frees some of it' <<< "$output")" 2
 }
 
 @test "no user namespaces: exit 8 and what would lift it" {
