@@ -46,9 +46,7 @@ static void build_release(struct build *b)
 static int add_name(struct build *b, const char *text, struct error *err)
 {
     auto_(reference) struct reference ref = { 0 };
-    TRY(reference_parse(text, &ref, err));
-    if (ref.digest)
-        return error_set(err, ERROR_USAGE, 0, "--tag %s: a tag has no digest", text);
+    TRY(reference_parse_new(text, &ref, err));
     strvec_push_take(&b->names, reference_print(&ref));
     return 0;
 }

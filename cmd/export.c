@@ -18,6 +18,7 @@
 #include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/exporter/rootfs.h"
+#include "lib/fs/dir.h"
 #include "lib/oci/reference.h"
 #include "lib/store/blob.h"
 
@@ -37,13 +38,17 @@ static int write_layout(const void *arg, struct writer *out, struct error *err)
     return layout_write_tar(arg, out, err);
 }
 
+static int make_dest(const char *dest, mode_t mode, int *out_fd, struct error *err)
+{
+    TRY(dir_make_all(dest, mode, err));
+    *out_fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out_fd < 0 ? error_set(err, ERROR_USER, errno, "open the directory %s", dest) : 0;
+}
+
 static int write_layout_dir(const struct layout_export *e, const char *dest, struct error *err)
 {
-    if (mkdir(dest, 0777) < 0 && errno != EEXIST)
-        return error_set(err, ERROR_USER, errno, "create %s", dest);
-    auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, ERROR_USER, errno, "open %s", dest);
+    auto_close int fd = -1;
+    TRY(make_dest(dest, 0777, &fd, err));
     return layout_write_dir(e, fd, err);
 }
 
@@ -152,11 +157,8 @@ static int write_rootfs(const void *arg, struct writer *out, struct error *err)
 
 static int write_rootfs_dir(const struct rootfs_export *x, const char *dest, struct error *err)
 {
-    if (mkdir(dest, 0700) < 0 && errno != EEXIST)
-        return error_set(err, ERROR_USER, errno, "create %s", dest);
-    auto_close int fd = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, ERROR_USER, errno, "open %s", dest);
+    auto_close int fd = -1;
+    TRY(make_dest(dest, 0700, &fd, err));
     return rootfs_write_dir(x->root_fd, &x->options, fd, err);
 }
 

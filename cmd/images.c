@@ -90,7 +90,7 @@ static int tag_run(struct session *s, void *values, const struct strvec *args, s
     (void)values;
     if (args->count != 2)
         return error_set(err, ERROR_USAGE, 0, "mlbuild tag IMAGE NEW_NAME");
-    TRY(reference_parse(args->items[1], &ref, err));
+    TRY(reference_parse_new(args->items[1], &ref, err));
     TRY(session_open_store(s, err));
     TRY(export_find(s, args->items[0], &image, err));
     /* The new name does not say where they are. */

@@ -112,9 +112,7 @@ static int read_name(const struct strvec *args, char **out, struct error *err)
     auto_(reference) struct reference ref = { 0 };
     if (args->count < 2)
         return 0;
-    TRY(reference_parse(args->items[1], &ref, err));
-    if (ref.digest)
-        return error_set(err, ERROR_USAGE, 0, "%s: a tag has no digest", args->items[1]);
+    TRY(reference_parse_new(args->items[1], &ref, err));
     *out = reference_print(&ref);
     return 0;
 }

@@ -72,12 +72,7 @@ static int read_targets(struct creation *c, struct error *err)
     c->targets = xcalloc(tags->count, sizeof *c->targets);
     for (; c->target_count < tags->count; c->target_count++) {
         struct reference *target = &c->targets[c->target_count];
-        TRY(reference_parse(tags->items[c->target_count], target, err));
-        if (target->digest) {
-            reference_release(target);
-            return error_set(err, ERROR_USAGE, 0, "--tag %s: a tag has no digest",
-                             tags->items[c->target_count]);
-        }
+        TRY(reference_parse_new(tags->items[c->target_count], target, err));
         strvec_push_take(&c->names, reference_print(target));
     }
     return 0;

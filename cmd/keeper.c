@@ -16,13 +16,14 @@ struct keeper {
     struct gc_policy policy;
     pthread_t thread;
     bool has_thread;
+    bool has_warned; /* once is enough */
     pthread_mutex_t lock;
     pthread_cond_t stopping;
     bool is_stopping; /* under `lock` */
 };
 
 /* What cannot be swept is no reason to fail: the build may well have room enough. */
-static bool sweep(const struct keeper *k)
+static bool sweep(struct keeper *k)
 {
     struct session *s = k->session;
     struct gc_result result;
@@ -30,7 +31,9 @@ static bool sweep(const struct keeper *k)
     auto_(error) struct error why = { 0 };
     if (gc_run(&s->store, &k->policy, &result, &why) < 0) {
         auto_free char *text = xasprintf("the cache was not pruned: %s", why.message);
-        progress_warning(s->progress, text);
+        if (!k->has_warned)
+            progress_warning(s->progress, text);
+        k->has_warned = true;
         return false;
     }
     if (result.layers + result.blobs == 0)
@@ -49,7 +52,7 @@ static bool sweep(const struct keeper *k)
 static bool wait_for_stop(struct keeper *k, int seconds)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += seconds;
     pthread_mutex_lock(&k->lock);
     int rc = 0;
@@ -71,6 +74,16 @@ static void *watch(void *arg)
     return NULL;
 }
 
+/* Who sets the clock back does not stop the watch. */
+static void init_stopping(struct keeper *k)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&k->stopping, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 struct keeper *keeper_start(struct session *s, const struct gc_policy *policy)
 {
     struct keeper *k = xcalloc(1, sizeof *k);
@@ -79,7 +92,7 @@ struct keeper *keeper_start(struct session *s, const struct gc_policy *policy)
     k->session = s;
     k->policy = *policy;
     pthread_mutex_init(&k->lock, NULL);
-    pthread_cond_init(&k->stopping, NULL);
+    init_stopping(k);
     if (policy->max_used || policy->reserved || gc_is_short(&s->store, policy))
         (void)sweep(k);
     /* Signals are for the threads that build. */

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "lib/base/mem.h"
+
 int dir_list(int fd, const char *path, struct strvec *out, struct error *err)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -107,4 +109,20 @@ int dir_remove(int dir_fd, const char *name, struct error *err)
     if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
         return error_set(err, ERROR_SYSTEM, errno, "remove %s", name);
     return 0;
+}
+
+int dir_make_all(const char *path, mode_t mode, struct error *err)
+{
+    auto_free char *copy = xstrdup(path);
+    for (char *p = copy + 1;; p++) {
+        if (*p && *p != '/')
+            continue;
+        char saved = *p;
+        *p = '\0';
+        if (mkdir(copy, mode) < 0 && errno != EEXIST)
+            return error_set(err, ERROR_SYSTEM, errno, "create the directory %s", copy);
+        if (!saved)
+            return 0;
+        *p = saved;
+    }
 }

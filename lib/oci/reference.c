@@ -218,6 +218,15 @@ int reference_parse(const char *text, struct reference *out, struct error *err)
     return 0;
 }
 
+int reference_parse_new(const char *text, struct reference *out, struct error *err)
+{
+    TRY(reference_parse(text, out, err));
+    if (!out->digest)
+        return 0;
+    reference_release(out);
+    return error_set(err, ERROR_USAGE, 0, "%s: a tag has no digest", text);
+}
+
 void reference_release(struct reference *ref)
 {
     free(ref->host);

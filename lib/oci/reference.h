@@ -20,6 +20,8 @@ struct reference {
 
 /* Parses and normalises. Errors: USER, with what is wrong and a hint. */
 int reference_parse(const char *text, struct reference *out, struct error *err) MUST_CHECK;
+/* Likewise a name that an image is to get: a digest is not given, it is had. Errors: also USAGE. */
+int reference_parse_new(const char *text, struct reference *out, struct error *err) MUST_CHECK;
 void reference_release(struct reference *ref);
 DEFINE_AUTO(reference, struct reference, reference_release(value))
 

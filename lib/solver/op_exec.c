@@ -60,8 +60,7 @@ static int step_failed(const struct solver *s, const struct vertex *v, int statu
     err->detail = last_lines(&o->tail);
     if (disk_is_full(s->options.store)) {
         err->kind = ERROR_NO_SPACE;
-        return error_hint(err, "the disk of the store, %s, is full: mlbuild prune frees some of it",
-                          s->options.store->path);
+        return store_hint_full(s->options.store, err);
     }
     if (status == 137)
         return error_hint(err, "it was killed: out of memory, perhaps; try fewer parallel jobs");

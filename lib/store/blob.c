@@ -76,7 +76,8 @@ static int blob_write(struct writer *base, const void *data, size_t len, struct 
     for (size_t done = 0; done < len;) {
         size_t n = len - done < PIECE ? len - done : PIECE;
         const char *piece = (const char *)data + done;
-        TRY(fd_write_all(w->fd, piece, n, "a blob", err));
+        if (fd_write_all(w->fd, piece, n, "a blob", err) < 0)
+            return store_hint_full(w->store, err);
         hasher_add(w->hasher, piece, n);
         w->size += n;
         done += n;

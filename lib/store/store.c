@@ -54,23 +54,6 @@ static int64_t use_period(void)
     return (int64_t)period_s;
 }
 
-/* mkdir -p with mode 0700 for what is missing. */
-static int make_directories(const char *path, struct error *err)
-{
-    auto_free char *copy = xstrdup(path);
-    for (char *p = copy + 1;; p++) {
-        if (*p && *p != '/')
-            continue;
-        char saved = *p;
-        *p = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return error_set(err, ERROR_SYSTEM, errno, "create the store directory %s", copy);
-        if (!saved)
-            return 0;
-        *p = saved;
-    }
-}
-
 static int check_owner(const struct store *store, struct error *err)
 {
     struct stat st;
@@ -173,7 +156,8 @@ int store_open(struct store *store, const char *path, struct error *err)
                              .use_period_s = use_period() };
     auto_free char *cwd = getcwd(NULL, 0);
     store->path = path_absolute(cwd ? cwd : "/", path);
-    TRY(make_directories(store->path, err));
+    if (dir_make_all(store->path, 0700, err) < 0)
+        return error_wrap(err, "the store %s", store->path);
     store->fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->fd < 0)
         return error_set(err, ERROR_SYSTEM, errno, "open the store %s", store->path);
@@ -346,6 +330,14 @@ int store_sync(struct store *store, struct error *err)
     if (syncfs(store->fd) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "write back %s", store->path);
     return put_mark(store, began_ns, err);
+}
+
+int store_hint_full(const struct store *store, struct error *err)
+{
+    if (err->kind != ERROR_NO_SPACE)
+        return -1;
+    return error_hint(err, "the disk of the store, %s, is full: mlbuild prune frees some of it",
+                      store->path);
 }
 
 int store_discard(const struct store *store, int dir_fd, const char *name, struct error *err)

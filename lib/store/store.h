@@ -73,6 +73,9 @@ bool store_is_durable(const struct store *store, const char *boot_id, uint64_t a
 /* Writes back all that was made until now and marks it durable. Without a lease nothing was. */
 int store_sync(struct store *store, struct error *err) MUST_CHECK;
 
+/* Says what helps if `err` is NO_SPACE on the store's own disk. Returns -1. */
+int store_hint_full(const struct store *store, struct error *err);
+
 /* Moves `name` of `dir_fd` into trash/; it is gone for everybody at once. Missing is fine. */
 int store_discard(const struct store *store, int dir_fd, const char *name,
                   struct error *err) MUST_CHECK;

@@ -300,14 +300,15 @@ END
 
 @test "outputs that cannot be written" {
     dockerfile <<< "FROM scratch"
+    touch log
     fails 1 mlb -o none/img.tar "$CTX"
     says "open the directory none: No such file or directory"
     if [ "$(id -u)" -ne 0 ]; then
         fails 1 mlb -o /proc/img.tar "$CTX"
         says "/proc"
     fi
-    fails 1 mlb -o type=oci-dir,dest=none/layout "$CTX"
-    says "create none/layout"
+    fails 1 mlb -o type=oci-dir,dest=log/layout "$CTX"
+    says "create the directory log/layout: Not a directory"
     mlb -o type=oci,dest=- "$CTX" 2> log > /dev/full && return 1
     grep -q "standard output" log
     fails 1 mlb --iidfile none/id "$CTX"
@@ -340,10 +341,12 @@ END
         "$MLBUILD" build --progress=plain -t img "$CTX"
         echo "exit $?"
         "$MLBUILD" images -q | wc -l
+        tar -C "$CTX" -c big | "$MLBUILD" import -
         rm "$CTX/big"; touch "$CTX/big"
         "$MLBUILD" build --progress=plain -t img "$CTX"
         echo "then $?"'
     says "No space left on device" "exit 7" "then 0" $'\n0\n'
+    same hints "$(grep -c 'is full: mlbuild prune frees some of it' <<< "$output")" 2
 }
 
 @test "no user namespaces: exit 8 and what would lift it" {

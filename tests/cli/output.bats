@@ -89,6 +89,18 @@ base_layers() { image layers "$BASE"; }
     mlb -o - "$CTX" 2> /dev/null | cmp fs.tar -
 }
 
+@test "a directory for files, or for a layout, is made with those above it" {
+    printf 'FROM scratch\nCOPY Dockerfile /file\n' | dockerfile
+    ok mlb -o type=local,dest=one/two/files -o type=oci-dir,dest=three/four/layout/ "$CTX"
+    cmp one/two/files/file "$CTX/Dockerfile"
+    [ -f three/four/layout/index.json ]
+    touch plain
+    fails 1 mlb -o type=local,dest=plain/files "$CTX"
+    says "plain/files: Not a directory"
+    fails 1 mlb -o type=local,dest=plain "$CTX"
+    says "open the directory plain: Not a directory"
+}
+
 @test "compression=uncompressed" {
     ok mlb -o type=oci,dest=img.tar,compression=uncompressed "$CTX"
     run json "[l['mediaType'] for l in d['layers'][2:]]" < <(skopeo inspect --raw oci-archive:img.tar)
@@ -169,6 +181,8 @@ base_layers() { image layers "$BASE"; }
     ok mlb -t img:1 -t example.org/a/b "$CTX"
     ok "$MLBUILD" images
     says "NAME" "img:1 " "example.org/a/b:latest "
+    fails 2 "$MLBUILD" tag img:1 "new/name@$(id_of img:1)"
+    says "a tag has no digest"
     ok "$MLBUILD" tag img:1 new/name
     same id "$(id_of docker.io/new/name:latest)" "$(id_of img:1)"
     id=$(id_of img:1)
