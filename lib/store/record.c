@@ -8,21 +8,22 @@
 #include "lib/base/fd.h"
 #include "lib/store/use.h"
 
-enum { RECORD_MAX = 4 * 1024 * 1024 };
+/* Nanoseconds since a boot are too large for a document's integers after a hundred days. */
+enum { RECORD_MAX = 4 * 1024 * 1024, NS_PER_US = 1000 };
 
 void record_stamp(const struct store *store, js *body)
 {
     js_set_text(body, "boot", store->boot_id);
-    js_set_take(body, "at", js_new_int((int64_t)clock_monotonic_ns()));
+    js_set_take(body, "at_us", js_new_int((int64_t)(clock_monotonic_ns() / NS_PER_US + 1)));
 }
 
 bool record_is_durable(const struct store *store, const js *body)
 {
     const char *boot = js_text(js_member(body, "boot"));
-    uint64_t at_ns = 0;
+    uint64_t at_us = 0;
     auto_(error) struct error unknown = { 0 };
-    return boot && js_get_u64(body, "at", true, &at_ns, &unknown) == 0 &&
-           store_is_durable(store, boot, at_ns);
+    return boot && js_get_u64(body, "at_us", true, &at_us, &unknown) == 0 &&
+           store_is_durable(store, boot, at_us * NS_PER_US);
 }
 
 js *record_find(const struct store *store, const struct digest *key)
