@@ -4,8 +4,8 @@
  * growing span), so that many builders that failed together do not come back together; a server's
  * Retry-After is honoured up to two minutes.
  *
- *     const struct retry_task task = { .policy = &retry_policy_default, .attempt = send, .arg = &m,
- * ... }; TRY(retry_run(&task, err));
+ *     const struct retry_task task = { .policy = &retry_policy_default, .attempt = send, ... };
+ *     TRY(retry_run(&task, err));
  */
 #ifndef LIB_NET_RETRY_H
 #define LIB_NET_RETRY_H

@@ -13,7 +13,7 @@ user=mlbuild-test
 missing=()
 as_root=()
 [ "$(id -u)" -ne 0 ] || as_root=(dockerd docker)
-for program in bats python3 busybox skopeo umoci podman buildah setfattr script docker-registry htpasswd newuidmap "${as_root[@]}"; do
+for program in bats python3 curl busybox skopeo umoci podman buildah setfattr script docker-registry htpasswd newuidmap "${as_root[@]}"; do
     command -v "$program" > /dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
