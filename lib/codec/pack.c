@@ -56,6 +56,7 @@ struct pack_writer {
     struct slot slots[SLOTS_MAX];
     size_t slot_count;
     size_t current; /* the slot being filled */
+    size_t quiet;   /* so many records are content of a large file */
     bool any;       /* a block was started */
     pthread_mutex_t lock;
     pthread_cond_t written;
@@ -198,26 +199,32 @@ static uint32_t hash_in(uint32_t hash, const unsigned char *bytes, size_t len)
     return hash;
 }
 
-/* Does a block of `len` bytes end before this record? Content that looks like a header is as good.
- */
-static bool is_cut(const unsigned char *record, size_t len)
+/* Content that looks like a header is as good. */
+static bool is_header(const unsigned char *record)
 {
-    if (len == 0 || memcmp(record + MAGIC_AT, "ustar", strlen("ustar")) != 0)
-        return false;
-    if (size_in(record) >= PACK_BLOCK)
-        return true;
-    if (len < CUT_MIN)
-        return false;
-    uint32_t hash = hash_in(UINT32_C(2166136261), record + NAME_AT, NAME_SIZE);
-    return hash_in(hash, record + PREFIX_AT, PREFIX_SIZE) / 7 % CUT_ONE_IN == 0;
+    return memcmp(record + MAGIC_AT, "ustar", strlen("ustar")) == 0;
+}
+
+static bool is_chosen(const unsigned char *header)
+{
+    uint32_t hash = hash_in(UINT32_C(2166136261), header + NAME_AT, NAME_SIZE);
+    return hash_in(hash, header + PREFIX_AT, PREFIX_SIZE) / 7 % CUT_ONE_IN == 0;
 }
 
 /* Where the block that is being filled ends, or 0. Every block begins where a record does. */
-static size_t find_cut(struct slot *s)
+static size_t find_cut(struct pack_writer *w, struct slot *s)
 {
     for (; s->in_len - s->scanned >= RECORD; s->scanned += RECORD) {
-        if (is_cut(s->in + s->scanned, s->scanned))
+        const unsigned char *record = s->in + s->scanned;
+        bool is_quiet = w->quiet > 0;
+        w->quiet -= is_quiet;
+        if (is_quiet || !is_header(record))
+            continue;
+        bool is_large = size_in(record) >= PACK_BLOCK;
+        if (s->scanned && (is_large || (s->scanned >= CUT_MIN && is_chosen(record))))
             return s->scanned;
+        if (is_large)
+            w->quiet = PACK_BLOCK / RECORD - 1;
     }
     return 0;
 }
@@ -250,7 +257,7 @@ static int pack_write(struct writer *base, const void *data, size_t len, struct 
         s->in_len += n;
         p += n;
         len -= n;
-        while ((end = find_cut(&w->slots[w->current])) > 0)
+        while ((end = find_cut(w, &w->slots[w->current])) > 0)
             TRY(cut(w, end, err));
         if (w->slots[w->current].in_len == PACK_BLOCK)
             TRY(dispatch(w, err));

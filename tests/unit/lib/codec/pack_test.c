@@ -327,6 +327,29 @@ static void a_change_leaves_most_blocks_alone(void **state)
     }
 }
 
+/* Content of which every record looks like the header of a large file. */
+static void lookalikes_make_no_small_blocks(void **state)
+{
+    enum { RECORDS = 20000, RECORD = 512 };
+    auto_free struct notes *notes = xcalloc(1, sizeof *notes);
+    auto_(strbuf) struct strbuf packed = STRBUF_INIT;
+    auto_(strbuf) struct strbuf alone = STRBUF_INIT;
+    struct strbuf input = { xcalloc(RECORDS, RECORD), (size_t)RECORDS * RECORD, 0 };
+    (void)state;
+    for (size_t i = 0; i < RECORDS; i++) {
+        char *record = input.buf + i * RECORD;
+        snprintf(record, 100, "file %zu", i);
+        memcpy(record + 124, "77777777777", 12);
+        memcpy(record + 257, "ustar", 6);
+    }
+    pack_noting(&input, notes, &packed);
+    assert_true(notes->count <= input.len / PACK_BLOCK + 2);
+    pack(input.buf, input.len, NULL, 1000, &alone);
+    assert_int_equal(packed.len, alone.len);
+    assert_memory_equal(packed.buf, alone.buf, packed.len);
+    free(input.buf);
+}
+
 #define HELLO      "\x1f\x8b\x08\0\0\0\0\0\0\xff\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0"
 #define HELLO_LEN  (sizeof HELLO - 1)
 #define BAD_CRC    "\x1f\x8b\x08\0\0\0\0\0\0\xff\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x10\x37\x05\0\0\0"
@@ -428,8 +451,7 @@ static void zstd_windows_are_bounded(void **state)
 
 int main(void)
 {
-    enum { OTHERS = 7 };
-    struct CMUnitTest tests[COUNT(unpacks) + OTHERS] = {
+    const struct CMUnitTest others[] = {
         cmocka_unit_test(threads_do_not_show),
         cmocka_unit_test(sizes_around_the_block),
         cmocka_unit_test(each_kind_is_packed_as_it_suits),
@@ -437,12 +459,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(a_writer_that_fails_stops),
         cmocka_unit_test(a_change_leaves_most_blocks_alone),
+        cmocka_unit_test(lookalikes_make_no_small_blocks),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(zstd_frames_of_any_size),
         cmocka_unit_test(zstd_windows_are_bounded),
     };
+    struct CMUnitTest tests[COUNT(unpacks) + COUNT(others)];
+    memcpy(tests, others, sizeof others);
     for (size_t i = 0; i < COUNT(unpacks); i++)
-        tests[OTHERS + i] = (struct CMUnitTest){ unpacks[i].label, unpacks_or_says_no, NULL, NULL,
-                                                 (void *)&unpacks[i] };
+        tests[COUNT(others) + i] = (struct CMUnitTest){ unpacks[i].label, unpacks_or_says_no, NULL,
+                                                        NULL, (void *)&unpacks[i] };
     return cmocka_run_group_tests_name("gzip", tests, NULL, NULL);
 }
