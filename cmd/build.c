@@ -478,8 +478,9 @@ static int finish(struct build *b, struct error *err)
         if (export_text(s, b->values->metadata_file, text.buf, err) < 0)
             return error_wrap(err, "--metadata-file");
     }
-    /* A build that was cached whole leaves the disk alone. */
-    return b->wrote ? sync_store(s, err) : 0;
+    /* A build that was cached whole leaves the disk alone; what has no name is cache, which the
+     * sync of a later build covers. */
+    return b->wrote && (b->names.count || store_sync_is_due(&s->store)) ? sync_store(s, err) : 0;
 }
 
 static int record_timings(const struct build *b, struct error *err)

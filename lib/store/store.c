@@ -19,6 +19,7 @@
 #define STORE_VERSION "1\n"
 
 enum { MARK_MAX = 32 };
+#define SYNC_PERIOD_NS (UINT64_C(600) * 1000000000)
 
 static const char oci_layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 static const char empty_index[] = "{\"schemaVersion\":2,\"manifests\":[]}";
@@ -338,6 +339,13 @@ int store_hint_full(const struct store *store, struct error *err)
         return -1;
     return error_hint(err, "the disk of the store, %s, is full: mlbuild prune frees some of it",
                       store->path);
+}
+
+bool store_sync_is_due(const struct store *store)
+{
+    uint64_t synced_ns = 0;
+    return !read_mark(store, store->boot_id, &synced_ns) ||
+           clock_monotonic_ns() - synced_ns > SYNC_PERIOD_NS;
 }
 
 int store_discard(const struct store *store, int dir_fd, const char *name, struct error *err)

@@ -72,6 +72,9 @@ void store_random_id(char id[static LEASE_SIZE]);
 bool store_is_durable(const struct store *store, const char *boot_id, uint64_t at_ns);
 /* Writes back all that was made until now and marks it durable. Without a lease nothing was. */
 int store_sync(struct store *store, struct error *err) MUST_CHECK;
+/* Was the last one so long ago that what is only cached should not be lost with a power cut either?
+ */
+bool store_sync_is_due(const struct store *store);
 
 /* Says what helps if `err` is NO_SPACE on the store's own disk. Returns -1. */
 int store_hint_full(const struct store *store, struct error *err);

@@ -173,7 +173,9 @@ static void a_sync_survives_a_reboot(void **state)
     digest_of("key", 3, &key);
     make_layer(store, "kept", "file");
     assert_ok(record_put_take(store, &key, js_new_object(), &err), &err);
+    assert_true(store_sync_is_due(store));
     assert_ok(store_sync(store, &err), &err);
+    assert_false(store_sync_is_due(store));
     pretend_reboot(store);
     assert_true(has_layer(store, "kept"));
     auto_(js) js *body = record_find(store, &key);
