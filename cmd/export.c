@@ -45,10 +45,11 @@ static int make_dest(const char *dest, mode_t mode, int *out_fd, struct error *e
     return *out_fd < 0 ? error_set(err, ERROR_USER, errno, "open the directory %s", dest) : 0;
 }
 
-static int write_layout_dir(const struct layout_export *e, const char *dest, struct error *err)
+static int write_layout_dir(const struct layout_export *e, const char *dest, mode_t mode,
+                            struct error *err)
 {
     auto_close int fd = -1;
-    TRY(make_dest(dest, 0777, &fd, err));
+    TRY(make_dest(dest, mode, &fd, err));
     return layout_write_dir(e, fd, err);
 }
 
@@ -86,7 +87,7 @@ static int write_output(struct session *s, const struct layout_export *e,
     if (output->type == OUTPUT_LOAD)
         return engine_load(s, output->dest, e->items->image, &e->items->names, &archive, err);
     return output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
-                                      : write_layout_dir(e, output->dest, err);
+                                      : write_layout_dir(e, output->dest, 0777 & ~s->umask, err);
 }
 
 static int end_step(struct session *s, unsigned v, int rc, const struct error *err)

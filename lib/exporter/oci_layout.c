@@ -176,24 +176,16 @@ int layout_write_tar(const struct layout_export *e, struct writer *out, struct e
     return tar_writer_finish(&tar, err);
 }
 
-/* Hard links into the store are out of the question: an edit there would damage it here. */
 static int copy_blob(const struct layout_export *e, int blobs_fd, const struct digest *d,
                      struct error *err)
 {
-    char hex[DIGEST_HEX_SIZE];
-    uint64_t size = 0;
     struct stat st;
-    auto_close int fd = -1;
+    bool is_there = false;
     auto_(atomic_file) struct atomic_file f = { .fd = -1 };
-    digest_hex(d, hex);
-    TRY(cancel_check(e->cancel, err));
-    TRY(blob_open(e->store, d, &fd, &size, err));
-    if (fstatat(blobs_fd, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-        (uint64_t)st.st_size == size)
+    TRY(blob_copy_out(e->store, d, 0, blobs_fd, 0444, e->cancel, &f, &is_there, err));
+    if (is_there)
         return 0;
-    TRY(atomic_file_open(&f, blobs_fd, hex, 0444, err));
-    TRY(fd_copy(fd, f.fd, size, hex, e->cancel, err));
-    meter_add(e->meter, size);
+    meter_add(e->meter, fstat(f.fd, &st) == 0 ? (uint64_t)st.st_size : 0);
     return atomic_file_commit(&f, false, err);
 }
 

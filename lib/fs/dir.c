@@ -119,7 +119,8 @@ int dir_make_all(const char *path, mode_t mode, struct error *err)
             continue;
         char saved = *p;
         *p = '\0';
-        if (mkdir(copy, mode) < 0 && errno != EEXIST)
+        bool is_new = mkdir(copy, mode) == 0;
+        if ((!is_new && errno != EEXIST) || (is_new && chmod(copy, mode) < 0))
             return error_set(err, ERROR_SYSTEM, errno, "create the directory %s", copy);
         if (!saved)
             return 0;

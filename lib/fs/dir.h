@@ -18,7 +18,7 @@ enum { DIR_DEPTH_MAX = 4096 };
  * Missing is fine. */
 int dir_remove(int dir_fd, const char *name, struct error *err) MUST_CHECK;
 
-/* mkdir -p: `mode` is for each directory that is missing. */
+/* mkdir -p: `mode`, whatever the umask, is for each directory that is missing. */
 int dir_make_all(const char *path, mode_t mode, struct error *err) MUST_CHECK;
 
 #endif

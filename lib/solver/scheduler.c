@@ -49,8 +49,7 @@ static void fail(struct schedule *sc, struct error *err)
 
 static void tell_result(const struct solver *s, const struct vertex *v)
 {
-    bool has_layer = v->kind == OP_EXEC || v->kind == OP_COPY || v->kind == OP_MKDIR;
-    if (s->result_done && has_layer)
+    if (s->result_done && makes_layer(v))
         s->result_done(s->result_done_arg, v, state_of(s, v)->is_of_target);
 }
 

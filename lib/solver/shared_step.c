@@ -13,11 +13,6 @@
 
 enum { QUESTIONS_AT_ONCE = 8 };
 
-static bool makes_layer(const struct vertex *v)
-{
-    return v->kind == OP_EXEC || v->kind == OP_COPY || v->kind == OP_MKDIR;
-}
-
 static void shared_key(const struct solver *s, const struct vertex *v, struct digest *out)
 {
     char epoch[32] = "none";
@@ -36,21 +31,6 @@ void shared_stack_free(struct shared_stack *stack)
         return;
     free(stack->image.layers);
     free(stack);
-}
-
-/* How many layers a result of `v` has. */
-static size_t layer_count_of(const struct vertex *v)
-{
-    size_t count = 0;
-    for (; v; v = v->inputs[0]) {
-        if (v->kind == OP_IMAGE)
-            count += v->image.image->layer_count;
-        else if (v->kind == OP_MERGE)
-            count += layer_count_of(v->inputs[1]);
-        else
-            count++;
-    }
-    return count;
 }
 
 /* The layer of an image that the answer comes with. */

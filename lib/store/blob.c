@@ -69,6 +69,32 @@ int blob_put(const struct store *store, const void *data, size_t len, struct dig
     return blob_writer_commit(&w, NULL, out_digest, err);
 }
 
+static bool is_file_of(int dir_fd, const char *name, uint64_t size)
+{
+    struct stat st;
+    return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+           (uint64_t)st.st_size == size;
+}
+
+int blob_copy_out(const struct store *store, const struct digest *digest, uint64_t size, int dir_fd,
+                  mode_t mode, const struct cancel *cancel, struct atomic_file *out,
+                  bool *out_is_there, struct error *err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    auto_close int from = -1;
+    digest_hex(digest, hex);
+    TRY(cancel_check(cancel, err));
+    *out_is_there = size && is_file_of(dir_fd, hex, size);
+    if (*out_is_there)
+        return 0;
+    TRY(blob_open(store, digest, &from, &size, err));
+    *out_is_there = is_file_of(dir_fd, hex, size);
+    if (*out_is_there)
+        return 0;
+    TRY(atomic_file_open(out, dir_fd, hex, mode, err));
+    return fd_copy(from, out->fd, size, hex, cancel, err);
+}
+
 static int blob_write(struct writer *base, const void *data, size_t len, struct error *err)
 {
     struct blob_writer *w = (struct blob_writer *)base;

@@ -24,6 +24,16 @@ on() { MLBUILD_STORE=$BATS_TEST_TMPDIR/store-$1 "${@:2}"; }
 
 cached() { says "CACHED"; same "steps that ran" "$(steps_run)" ""; }
 
+# What one builder shares another takes, and remembers: it has the same image, with the cache and without.
+remembered() {
+    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
+    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
+    cached
+    ok on two mlb -t img "$CTX"
+    cached
+    same id "$(on two id_of img)" "$(on one id_of img)"
+}
+
 # Names of steps that did not end as cached.
 steps_run() {
     awk '/^#[0-9]+ \[.*\] (RUN|COPY|WORKDIR)/ { name[$1] = $0 } /^#[0-9]+ DONE/ && ($1 in name) { print name[$1] }' <<< "$output"
@@ -190,12 +200,7 @@ COPY --link file /b
 COPY --link file /c
 RUN cat /a /b /c > /d
 END
-    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
-    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
-    cached
-    ok on two mlb -t img "$CTX"
-    cached
-    same id "$(on two id_of img)" "$(on one id_of img)"
+    remembered
 }
 
 @test "a layer that many entries have is asked for, and sent, once" {
@@ -217,12 +222,7 @@ COPY --from=first /a /b
 COPY --from=base /bin/busybox /c
 RUN --mount=type=bind,from=first,target=/first cat /first/a > /d
 END
-    ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
-    ok on two mlb -t img --cache-from type=local,src=cache "$CTX"
-    cached
-    ok on two mlb -t img "$CTX"
-    cached
-    same id "$(on two id_of img)" "$(on one id_of img)"
+    remembered
 }
 
 @test "another epoch, another argument, --no-cache: not what others have made" {
