@@ -131,10 +131,10 @@ static int request_once(struct transfer *t, struct http_response *response, stru
     struct http_request request = { .method = "GET",
                                     .url = address,
                                     .headers = &headers,
-                                    .out = &t->blob.base,
-                                    .limit = size_max,
-                                    .on_progress = show_bytes,
-                                    .arg = t,
+                                    .bodies.out = &t->blob.base,
+                                    .bodies.limit = size_max,
+                                    .bodies.on_progress = show_bytes,
+                                    .bodies.arg = t,
                                     .allow_http = !t->at.is_https };
     return http_perform(t->options->http, &request, response, err);
 }

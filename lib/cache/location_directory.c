@@ -50,10 +50,9 @@ static int commit(const struct location_directory *l, struct atomic_file *file, 
 static int copy_blob(const struct location_directory *l, int blobs, const struct descriptor *blob,
                      struct error *err)
 {
-    bool is_there = false;
     auto_(atomic_file) struct atomic_file to = { .fd = -1 };
-    TRY(blob_copy_out(l->store, &blob->digest, blob->size, blobs, 0600, NULL, &to, &is_there, err));
-    return is_there ? 0 : commit(l, &to, err);
+    TRY(blob_copy_out(l->store, &blob->digest, blob->size, blobs, 0600, NULL, &to, err));
+    return to.fd < 0 ? 0 : commit(l, &to, err);
 }
 
 static int save(struct cache_location *base, const char *name, const struct manifest *manifest,

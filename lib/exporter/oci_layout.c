@@ -180,10 +180,9 @@ static int copy_blob(const struct layout_export *e, int blobs_fd, const struct d
                      struct error *err)
 {
     struct stat st;
-    bool is_there = false;
     auto_(atomic_file) struct atomic_file f = { .fd = -1 };
-    TRY(blob_copy_out(e->store, d, 0, blobs_fd, 0444, e->cancel, &f, &is_there, err));
-    if (is_there)
+    TRY(blob_copy_out(e->store, d, 0, blobs_fd, 0444, e->cancel, &f, err));
+    if (f.fd < 0)
         return 0;
     meter_add(e->meter, fstat(f.fd, &st) == 0 ? (uint64_t)st.st_size : 0);
     return atomic_file_commit(&f, false, err);

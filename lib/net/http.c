@@ -241,8 +241,8 @@ static int begin_body(struct transfer *t, struct error *err)
                          "the server sent Content-Encoding \"%.40s\" without being asked",
                          encoding);
     }
-    if (t->request->on_headers)
-        TRY(t->request->on_headers(t->request->arg, response, err));
+    if (t->request->bodies.on_headers)
+        TRY(t->request->bodies.on_headers(t->request->bodies.arg, response, err));
     return 0;
 }
 
@@ -251,18 +251,19 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     struct transfer *t = arg;
     size_t len = size * count;
     bool is_good = t->response->status >= 200 && t->response->status < 300;
-    uint64_t limit = is_good && t->request->limit ? t->request->limit : HTTP_BODY_DEFAULT;
+    uint64_t limit =
+        is_good && t->request->bodies.limit ? t->request->bodies.limit : HTTP_BODY_DEFAULT;
 
     if (begin_body(t, t->err) < 0)
         return 0;
-    if (is_good && t->request->out) {
+    if (is_good && t->request->bodies.out) {
         if (len > limit - t->received) {
             error_set(t->err, ERROR_CORRUPT, 0, "answer is longer than the %llu bytes promised",
                       (unsigned long long)limit);
             return 0;
         }
         t->received += len;
-        return writer_write(t->request->out, data, len, t->err) < 0 ? 0 : len;
+        return writer_write(t->request->bodies.out, data, len, t->err) < 0 ? 0 : len;
     }
     if (len > limit - t->response->body.len) {
         if (is_good) {
@@ -281,17 +282,17 @@ static size_t on_send(char *buffer, size_t size, size_t count, void *arg)
 {
     struct transfer *t = arg;
     const struct http_request *request = t->request;
-    uint64_t left = request->len - t->sent;
+    uint64_t left = request->bodies.len - t->sent;
     size_t len = size * count < left ? size * count : (size_t)left;
 
-    if (request->data) {
-        memcpy(buffer, (const char *)request->data + t->sent, len);
+    if (request->bodies.data) {
+        memcpy(buffer, (const char *)request->bodies.data + t->sent, len);
         t->sent += len;
         return len;
     }
     ssize_t got;
     do
-        got = pread(request->fd, buffer, len, (off_t)(request->offset + t->sent));
+        got = pread(request->bodies.fd, buffer, len, (off_t)(request->bodies.offset + t->sent));
     while (got < 0 && errno == EINTR);
     if (got < 0 || (got == 0 && len > 0)) {
         error_set(t->err, got < 0 ? ERROR_SYSTEM : ERROR_CORRUPT, got < 0 ? errno : 0,
@@ -308,7 +309,8 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 {
     struct transfer *t = arg;
 
-    if (t->sent > 0 || origin != SEEK_SET || offset < 0 || (uint64_t)offset > t->request->len)
+    if (t->sent > 0 || origin != SEEK_SET || offset < 0 ||
+        (uint64_t)offset > t->request->bodies.len)
         return CURL_SEEKFUNC_FAIL;
     t->sent = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
@@ -323,8 +325,8 @@ static int on_transfer(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     (void)up_total;
     if (t->cancel && cancel_is_raised(t->cancel))
         return 1;
-    if (t->request->on_progress)
-        t->request->on_progress(t->request->arg, (uint64_t)up, (uint64_t)down);
+    if (t->request->bodies.on_progress)
+        t->request->bodies.on_progress(t->request->bodies.arg, (uint64_t)up, (uint64_t)down);
     return 0;
 }
 
@@ -439,7 +441,7 @@ static void set_method(const struct http_library *curl, CURL *easy, struct trans
     } else if (strcmp(request->method, "GET") != 0) {
         curl->easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-        curl->easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->len);
+        curl->easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->bodies.len);
         curl->easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
         curl->easy_setopt(easy, CURLOPT_READDATA, t);
         curl->easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);

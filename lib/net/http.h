@@ -82,10 +82,8 @@ struct http_trust {
         .authorities = STRBUF_INIT                                                                 \
     }
 
-struct http_request {
-    const char *method;
-    const char *url;
-    const struct strvec *headers; /* "Name: value" each; may be NULL */
+/* What goes along with a request, and where what comes goes. All borrowed. */
+struct http_bodies {
     /* The body to send: `len` bytes at `data`, or of file `fd` from `offset` on if `data` is NULL.
      */
     const void *data;
@@ -101,6 +99,13 @@ struct http_request {
     http_headers_fn *on_headers;
     http_progress_fn *on_progress;
     void *arg; /* for both */
+};
+
+struct http_request {
+    const char *method;
+    const char *url;
+    const struct strvec *headers; /* "Name: value" each; may be NULL */
+    struct http_bodies bodies;
     bool allow_http;
     const struct http_trust *trust; /* may be NULL */
     bool skip_verify;               /* any certificate will do */

@@ -228,7 +228,7 @@ static int ask_token_server(const struct token_request *t, enum grant grant,
     struct http_request request = { .method = grant == GRANT_GET ? "GET" : "POST",
                                     .url = realm,
                                     .headers = &headers,
-                                    .limit = TOKEN_ANSWER_MAX,
+                                    .bodies.limit = TOKEN_ANSWER_MAX,
                                     .allow_http = !t->realm.is_https,
                                     .trust = &trust,
                                     .skip_verify = t->host->skip_verify,
@@ -247,8 +247,8 @@ static int ask_token_server(const struct token_request *t, enum grant grant,
     } else {
         fill_form(t, grant, &text);
         strvec_push(&headers, "Content-Type: application/x-www-form-urlencoded");
-        request.data = text.buf;
-        request.len = text.len;
+        request.bodies.data = text.buf;
+        request.bodies.len = text.len;
     }
     int rc = http_perform(t->host->client->http, &request, response, err);
     explicit_bzero(text.buf, text.len);

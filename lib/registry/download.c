@@ -129,11 +129,11 @@ static int transfer_once(void *arg, long *retry_after_s, struct error *err)
                                               .target = target,
                                               .scope = origin->scope,
                                               .headers = headers,
-                                              .out = &d->base,
-                                              .limit = UINT64_MAX,
-                                              .on_headers = on_headers,
-                                              .on_progress = on_progress,
-                                              .arg = d };
+                                              .bodies.out = &d->base,
+                                              .bodies.limit = UINT64_MAX,
+                                              .bodies.on_headers = on_headers,
+                                              .bodies.on_progress = on_progress,
+                                              .bodies.arg = d };
     TRY(registry_call(origin->host, &request, &response, err));
     *retry_after_s = response.retry_after_s;
     if (response.status == 416 && headers.count > 0) {

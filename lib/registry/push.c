@@ -118,8 +118,8 @@ static int put_document(void *arg, long *retry_after_s, struct error *err)
                                               .target = target,
                                               .scope = d->to->scope,
                                               .headers = headers,
-                                              .data = d->text,
-                                              .len = d->len };
+                                              .bodies.data = d->text,
+                                              .bodies.len = d->len };
     TRY(registry_call(d->to->host, &request, &response, err));
     *retry_after_s = response.retry_after_s;
     if (response.status < 200 || response.status > 299) {

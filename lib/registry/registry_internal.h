@@ -62,15 +62,7 @@ struct registry_request {
     const char *target; /* "/v2/..." or a whole address */
     const char *scope;  /* "repository:library/x:pull", several with a space between */
     struct strvec headers;
-    const void *data; /* as in struct http_request, up to `arg` */
-    int fd;
-    uint64_t offset;
-    uint64_t len;
-    struct writer *out;
-    uint64_t limit;
-    http_headers_fn *on_headers;
-    http_progress_fn *on_progress;
-    void *arg;
+    struct http_bodies bodies;
     unsigned stall_s;
 };
 

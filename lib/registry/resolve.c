@@ -58,7 +58,7 @@ static int get_document(void *arg, long *retry_after_s, struct error *err)
                                               .target = d->target,
                                               .scope = r->origin->scope,
                                               .headers = headers,
-                                              .limit = d->limit ? d->limit : 1 };
+                                              .bodies.limit = d->limit ? d->limit : 1 };
     TRY(registry_call(r->origin->host, &request, &d->response, err));
     *retry_after_s = d->response.retry_after_s;
     if (d->response.status == 200 && d->wanted && d->response.body.len < d->wanted->size)

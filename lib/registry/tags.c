@@ -78,7 +78,7 @@ void tags_hint(const struct origin *origin, const char *wanted, struct error *er
     struct registry_host *host = origin->host;
     auto_free char *target = xasprintf("/v2/%s/tags/list?n=1000", origin->repository);
     const struct registry_request request = {
-        .method = "GET", .target = target, .scope = origin->scope, .limit = TAGS_ANSWER_MAX
+        .method = "GET", .target = target, .scope = origin->scope, .bodies.limit = TAGS_ANSWER_MAX
     };
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
     auto_(error) struct error ignored = { 0 };

@@ -148,9 +148,11 @@ static int post(struct upload *u, const char *mount_from, struct http_response *
         strbuf_addf(&target, "?mount=%s&from=%s", u->digest, from);
         strbuf_addf(&scope, " repository:%s:pull", mount_from);
     }
-    const struct registry_request request = {
-        .method = "POST", .target = target.buf, .scope = scope.buf, .data = "", .len = 0
-    };
+    const struct registry_request request = { .method = "POST",
+                                              .target = target.buf,
+                                              .scope = scope.buf,
+                                              .bodies.data = "",
+                                              .bodies.len = 0 };
     return registry_call(o->host, &request, response, err);
 }
 
@@ -257,12 +259,12 @@ static int send_part(struct upload *u, const char *method, const char *target, u
                                               .target = target,
                                               .scope = u->order->scope,
                                               .headers = headers,
-                                              .data = len ? NULL : "",
-                                              .fd = u->fd,
-                                              .offset = u->offset,
-                                              .len = len,
-                                              .on_progress = on_progress,
-                                              .arg = u,
+                                              .bodies.data = len ? NULL : "",
+                                              .bodies.fd = u->fd,
+                                              .bodies.offset = u->offset,
+                                              .bodies.len = len,
+                                              .bodies.on_progress = on_progress,
+                                              .bodies.arg = u,
                                               .stall_s = UPLOAD_STALL_S };
     u->is_torn = true;
     return registry_call(u->order->host, &request, response, err);

@@ -134,15 +134,7 @@ int s3_call(const struct s3_bucket *b, const struct s3_request *r, struct http_r
     const struct http_request request = { .method = r->method,
                                           .url = url.buf,
                                           .headers = &headers,
-                                          .data = r->data,
-                                          .fd = r->fd,
-                                          .offset = r->offset,
-                                          .len = r->len,
-                                          .out = r->out,
-                                          .limit = r->limit,
-                                          .on_headers = r->on_headers,
-                                          .on_progress = r->on_progress,
-                                          .arg = r->arg,
+                                          .bodies = r->bodies,
                                           .allow_http = !b->options.endpoint->is_https,
                                           .stall_s = r->digest ? PUT_STALL_S : 0 };
     if (http_perform(r->is_cleaning ? b->cleaning : b->http, &request, response, err) < 0)
@@ -195,7 +187,7 @@ int s3_get_text(struct s3_bucket *b, const char *key, uint64_t limit, struct str
                 bool *out_found, struct error *err)
 {
     struct text_order order = { .bucket = b,
-                                .request = { .method = "GET", .key = key, .limit = limit },
+                                .request = { .method = "GET", .key = key, .bodies.limit = limit },
                                 .out = out };
     int rc = s3_try(b, get_text, &order, NULL, err);
     *out_found = order.is_found;
@@ -220,10 +212,12 @@ int s3_put_text(struct s3_bucket *b, const char *key, const void *data, size_t l
 {
     struct digest digest;
     digest_of(data, len, &digest);
-    struct text_order order = {
-        .bucket = b,
-        .request = { .method = "PUT", .key = key, .digest = &digest, .data = data, .len = len }
-    };
+    struct text_order order = { .bucket = b,
+                                .request = { .method = "PUT",
+                                             .key = key,
+                                             .digest = &digest,
+                                             .bodies.data = data,
+                                             .bodies.len = len } };
     return s3_try(b, put_text, &order, NULL, err);
 }
 

@@ -26,20 +26,11 @@ struct s3_bucket {
 struct s3_request {
     const char *method;
     const char *key;
-    const char *query; /* as signature.h wants it; NULL: none */
-    const char *range; /* "bytes=0-9"; NULL: all */
-    bool is_cleaning;  /* done even if the build is cancelled */
-    /* The body, as in struct http_request up to `arg`, and its digest; NULL: there is none. */
-    const struct digest *digest;
-    const void *data;
-    int fd;
-    uint64_t offset;
-    uint64_t len;
-    struct writer *out;
-    uint64_t limit;
-    http_headers_fn *on_headers;
-    http_progress_fn *on_progress;
-    void *arg;
+    const char *query;           /* as signature.h wants it; NULL: none */
+    const char *range;           /* "bytes=0-9"; NULL: all */
+    bool is_cleaning;            /* done even if the build is cancelled */
+    const struct digest *digest; /* of the body that is sent; NULL: there is none */
+    struct http_bodies bodies;
 };
 
 /* One request, signed; once. Any status is a success. */

@@ -108,10 +108,10 @@ static int get_range(void *arg, long *retry_after_s, struct error *err)
     const struct s3_request request = { .method = "GET",
                                         .key = s->key,
                                         .range = is_whole(s) ? NULL : range,
-                                        .out = &s->body,
-                                        .limit = s->end - s->file.size,
-                                        .on_headers = check_range,
-                                        .arg = s };
+                                        .bodies.out = &s->body,
+                                        .bodies.limit = s->end - s->file.size,
+                                        .bodies.on_headers = check_range,
+                                        .bodies.arg = s };
 
     TRY(check_interrupt(s, err));
     if (s->file.size == s->end)

@@ -49,10 +49,10 @@ static int put_whole(void *arg, long *retry_after_s, struct error *err)
     const struct s3_request request = { .method = "PUT",
                                         .key = u->key,
                                         .digest = &u->blob.digest,
-                                        .fd = u->fd,
-                                        .len = u->blob.size,
-                                        .on_progress = on_progress,
-                                        .arg = u };
+                                        .bodies.fd = u->fd,
+                                        .bodies.len = u->blob.size,
+                                        .bodies.on_progress = on_progress,
+                                        .bodies.arg = u };
 
     TRY(s3_call(u->bucket, &request, &response, err));
     *retry_after_s = response.retry_after_s;
@@ -63,9 +63,11 @@ static int begin_parts(void *arg, long *retry_after_s, struct error *err)
 {
     struct upload *u = arg;
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
-    const struct s3_request request = {
-        .method = "POST", .key = u->key, .query = "uploads=", .data = "", .limit = ANSWER_MAX
-    };
+    const struct s3_request request = { .method = "POST",
+                                        .key = u->key,
+                                        .query = "uploads=",
+                                        .bodies.data = "",
+                                        .bodies.limit = ANSWER_MAX };
 
     TRY(s3_call(u->bucket, &request, &response, err));
     *retry_after_s = response.retry_after_s;
@@ -115,9 +117,9 @@ static int put_part(void *arg, long *retry_after_s, struct error *err)
                                         .key = u->key,
                                         .query = query,
                                         .digest = &p->digest,
-                                        .fd = u->fd,
-                                        .offset = p->offset,
-                                        .len = p->len };
+                                        .bodies.fd = u->fd,
+                                        .bodies.offset = p->offset,
+                                        .bodies.len = p->len };
 
     TRY(s3_call(u->bucket, &request, &response, err));
     *retry_after_s = response.retry_after_s;
@@ -172,9 +174,9 @@ static int end_parts(void *arg, long *retry_after_s, struct error *err)
                                         .key = u->key,
                                         .query = query,
                                         .digest = &digest,
-                                        .data = text.buf,
-                                        .len = text.len,
-                                        .limit = ANSWER_MAX };
+                                        .bodies.data = text.buf,
+                                        .bodies.len = text.len,
+                                        .bodies.limit = ANSWER_MAX };
     TRY(s3_call(u->bucket, &request, &response, err));
     *retry_after_s = response.retry_after_s;
     /* the status is sent before the server knows: an error may follow it */
@@ -189,7 +191,7 @@ static void drop_parts(const struct upload *u)
     auto_(http_response) struct http_response response = HTTP_RESPONSE_INIT;
     auto_free char *query = xasprintf("uploadId=%s", u->id);
     const struct s3_request request = {
-        .method = "DELETE", .key = u->key, .query = query, .data = "", .is_cleaning = true
+        .method = "DELETE", .key = u->key, .query = query, .bodies.data = "", .is_cleaning = true
     };
     (void)!s3_call(u->bucket, &request, &response, &ignored);
 }

@@ -78,18 +78,16 @@ static bool is_file_of(int dir_fd, const char *name, uint64_t size)
 
 int blob_copy_out(const struct store *store, const struct digest *digest, uint64_t size, int dir_fd,
                   mode_t mode, const struct cancel *cancel, struct atomic_file *out,
-                  bool *out_is_there, struct error *err)
+                  struct error *err)
 {
     char hex[DIGEST_HEX_SIZE];
     auto_close int from = -1;
     digest_hex(digest, hex);
     TRY(cancel_check(cancel, err));
-    *out_is_there = size && is_file_of(dir_fd, hex, size);
-    if (*out_is_there)
+    if (size && is_file_of(dir_fd, hex, size))
         return 0;
     TRY(blob_open(store, digest, &from, &size, err));
-    *out_is_there = is_file_of(dir_fd, hex, size);
-    if (*out_is_there)
+    if (is_file_of(dir_fd, hex, size))
         return 0;
     TRY(atomic_file_open(out, dir_fd, hex, mode, err));
     return fd_copy(from, out->fd, size, hex, cancel, err);

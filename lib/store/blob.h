@@ -37,13 +37,12 @@ int blob_read(const struct store *store, const struct digest *digest, size_t lim
 int blob_put(const struct store *store, const void *data, size_t len, struct digest *out_digest,
              struct error *err) MUST_CHECK;
 
-/* Copies a blob to a file of its name in another directory; the caller commits *out. If a file of
- * `size` bytes (0: of as many as the blob has) is there, *out_is_there is true and nothing was
- * done. Never a hard link: an edit there would damage the store. Errors: as blob_open's, CANCELLED.
- */
+/* Copies a blob to a file of its name in another directory; the caller commits *out, which begins
+ * with fd -1. That is left so if a file of `size` bytes (0: of as many as the blob has) is there.
+ * Never a hard link: an edit there would damage the store. Errors: as blob_open's, CANCELLED. */
 int blob_copy_out(const struct store *store, const struct digest *digest, uint64_t size, int dir_fd,
                   mode_t mode, const struct cancel *cancel, struct atomic_file *out,
-                  bool *out_is_there, struct error *err) MUST_CHECK;
+                  struct error *err) MUST_CHECK;
 
 struct blob_writer {
     struct writer base; /* write here; the bytes are hashed as they pass */

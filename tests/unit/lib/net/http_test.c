@@ -132,7 +132,7 @@ static int ask(const struct server *s, bool refuse_private, struct http_response
                                           .url = s->url,
                                           .allow_http = true,
                                           .refuse_private = refuse_private,
-                                          .limit = UINT64_MAX,
+                                          .bodies.limit = UINT64_MAX,
                                           .stall_s = STALL_S };
     int rc = http_perform(client, &request, response, err);
     http_client_free(client);
