@@ -345,7 +345,7 @@ static bool is_only_pushed(const struct build *b)
 {
     size_t pushes = 0;
     for (size_t i = 0; i < b->output_count; i++)
-        pushes += b->outputs[i].type == OUTPUT_REGISTRY && !b->outputs[i].packing.force;
+        pushes += b->outputs[i].type == OUTPUT_REGISTRY;
     return pushes && pushes == b->output_count;
 }
 

@@ -133,7 +133,6 @@ static int pack(const struct cache_export *e, const struct shared_step *step, un
     request.result = step->result;
     request.faces.pack = true;
     request.faces.fetch = false;
-    request.faces.packing.force = false;
     return image_make_layers(&request, out, progress, &found, err);
 }
 

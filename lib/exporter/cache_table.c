@@ -18,7 +18,7 @@ static size_t add_layer(struct shared_table *t, const struct image_request *requ
     struct shared_layer shared = { .diff_id = layer->diff_id,
                                    .tar_size = layer->tar_size,
                                    .created = (char *)created };
-    if (told)
+    if (told && digest_equal(&told->blob.digest, &layer->blob))
         snprintf(shared.layout, sizeof shared.layout, "%s", told->layout);
     else
         packing_layout(&request->faces.packing, shared.layout);

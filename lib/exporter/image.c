@@ -57,13 +57,14 @@ static int base_face(struct layer_job *job, struct error *err)
     job->layer->diff_id = job->base->diff_id;
     set_blob(job->layer, &job->base->blob);
     job->layer->tar_size = job->base->tar_size;
-    job->found = !o->fetch || blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
+    bool is_forced = o->pack && o->packing.force && is_packed_otherwise(job);
+    job->found = (!o->fetch && !is_forced) ||
+                 blob_exists(o->store, &job->base->blob.digest, job->base->blob.size);
     if (!job->found && o->snapshotter) {
         job->found = true;
         TRY(fetch_base(job, err));
     }
-    bool is_forced = job->found && o->pack && o->packing.force && is_packed_otherwise(job);
-    return is_forced ? forced_face(job, err) : 0;
+    return is_forced && job->found ? forced_face(job, err) : 0;
 }
 
 static int own_face(struct layer_job *job, struct error *err)

@@ -400,3 +400,13 @@ END
     [ "$(wc -l < asked)" -ge 1 ]
     same "the namespace" "$(sort -u asked)" "$(cat /proc/self/uid_map)"
 }
+
+@test "--push with force-compression: layers of a base that is elsewhere are packed anew" {
+    put_base
+    dockerfile << END
+FROM $HUB/team/base:1.0
+COPY file /file
+END
+    ok "$MLBUILD" build --progress=plain -o "type=registry,name=$HUB/a/app:1,compression=zstd,force-compression=true" "$CTX"
+    same "types of layers" "$(skopeo inspect --raw --tls-verify=false "docker://$HUB/a/app:1" | grep -oE 'layer.v1.tar.[a-z]+' | sort -u)" layer.v1.tar+zstd
+}

@@ -2,6 +2,7 @@
 # Steps shared between builders: --cache-to, --cache-from.
 load helpers
 load registry
+load shared_cache
 
 setup() {
     registry_setup
@@ -18,12 +19,6 @@ END
 }
 teardown() { registry_teardown; }
 
-# on STORE COMMAND...: as another builder
-on() { MLBUILD_STORE=$BATS_TEST_TMPDIR/store-$1 "${@:2}"; }
-
-
-cached() { says "CACHED"; same "steps that ran" "$(steps_run)" ""; }
-
 # What one builder shares another takes, and remembers: it has the same image, with the cache and without.
 remembered() {
     ok on one mlb -t img --cache-to type=local,dest=cache "$CTX"
@@ -32,11 +27,6 @@ remembered() {
     ok on two mlb -t img "$CTX"
     cached
     same id "$(on two id_of img)" "$(on one id_of img)"
-}
-
-# Names of steps that did not end as cached.
-steps_run() {
-    awk '/^#[0-9]+ \[.*\] (RUN|COPY|WORKDIR)/ { name[$1] = $0 } /^#[0-9]+ DONE/ && ($1 in name) { print name[$1] }' <<< "$output"
 }
 
 layers_of() { skopeo inspect "oci-archive:$1" | json "d['Layers']"; }
@@ -374,6 +364,18 @@ END
     fails 4 on three mlb --cache-to "type=registry,ref=$closed/x/cache" "$CTX"
     ok on four mlb --cache-from "$closed/x/cache" "$CTX"
     says "WARNING: the cache in $closed/x/cache:latest is left alone" "not authorised"
+}
+
+@test "force-compression: layers of others are packed as this cache wants them" {
+    ok on one mlb -t img --cache-to type=local,dest=gz "$CTX"
+    ok on two mlb --cache-from type=local,src=gz --cache-to type=local,dest=mixed,compression=zstd "$CTX"
+    ok on three mlb --cache-from type=local,src=gz --cache-to type=local,dest=zst,compression=zstd,force-compression=true "$CTX"
+    cached
+    same "layers of a mixed cache" "$(grep -ohE 'layer.v1.tar.[a-z]+' mixed/entries/* | sort -u)" layer.v1.tar+gzip
+    same "layers of a forced one" "$(grep -ohE 'layer.v1.tar.[a-z]+' zst/entries/* | sort -u)" layer.v1.tar+zstd
+    ok on four mlb -t img --cache-from type=local,src=zst "$CTX"
+    cached
+    same id "$(on four id_of img)" "$(on one id_of img)"
 }
 
 @test "what can be said wrong about caches" {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Steps shared between builders through a bucket: --cache-to, --cache-from type=s3.
 load helpers
+load shared_cache
 
 setup() {
     common_setup
@@ -29,12 +30,6 @@ teardown() {
     common_teardown
 }
 
-# on STORE COMMAND...: as another builder
-on() { MLBUILD_STORE=$BATS_TEST_TMPDIR/store-$1 "${@:2}"; }
-cached() { says "CACHED"; same "steps that ran" "$(steps_run)" ""; }
-steps_run() {
-    awk '/^#[0-9]+ \[.*\] (RUN|COPY|WORKDIR)/ { name[$1] = $0 } /^#[0-9]+ DONE/ && ($1 in name) { print name[$1] }' <<< "$output"
-}
 fault() { echo "$1 $2" > bucket/.fault; }
 fault_is_over() { same "faults left" "$(cut -d' ' -f2 bucket/.fault)" 0; }
 requests() { grep -cE "$1" requests || true; }
