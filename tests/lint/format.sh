@@ -3,7 +3,7 @@
 # Every .c and .h is as clang-format 14 would write it. `format.sh --fix` rewrites them.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-command -v clang-format >/dev/null || { echo "clang-format is not installed"; exit 77; }
+command -v clang-format >/dev/null || { echo "clang-format is not installed"; exit 1; }
 
 mode="--dry-run -Werror"
 [ "${1-}" = --fix ] && mode=-i

@@ -5,8 +5,8 @@
 # a configuration of the preset `tidy`, since clang does not know gcc's warnings.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-command -v clang-tidy >/dev/null || { echo "clang-tidy is not installed"; exit 77; }
-command -v clang >/dev/null || { echo "clang is not installed"; exit 77; }
+command -v clang-tidy >/dev/null || { echo "clang-tidy is not installed"; exit 1; }
+command -v clang >/dev/null || { echo "clang is not installed"; exit 1; }
 cmake --preset tidy >build/tidy.log 2>&1 || { cat build/tidy.log; exit 1; }
 
 if [ $# -eq 0 ]; then

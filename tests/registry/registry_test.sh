@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # registry_test.sh PROBE: lib/registry against Debian's docker-registry and a server that misbehaves,
-# all on loopback. Exit code 77: a program that the tests need is not installed.
+# all on loopback.
 # A number behind a check is that of its bad input: 84 to 104 are documents (those that need no server are in
 # unit/lib/oci), 109 to 136 what servers do (132 and more of 127, 130: unit/lib/net/http_test.c).
 set -u
 probe=$(realpath -e "$1") || exit 1
 here=$(cd "$(dirname "$0")" && pwd)
 for program in docker-registry htpasswd skopeo python3 openssl ip unshare; do
-    command -v $program > /dev/null || { echo "skipped: no $program"; exit 77; }
+    command -v $program > /dev/null || { echo "not installed: $program"; exit 1; }
 done
 work=$(mktemp -d)
 servers=()

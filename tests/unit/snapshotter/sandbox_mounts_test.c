@@ -308,8 +308,6 @@ static void build_options(void **state)
                                        .unconfined = true,
                                        .no_new_privs = true };
     (void)state;
-    if (getenv(TEST_NO_MOUNT_SETATTR)) /* a directory of the host needs it */
-        skip();
     strvec_push(&options.dns.servers, "192.0.2.1");
     strvec_push(&options.dns.searches, "a.example");
     strvec_push(&options.dns.searches, "b.example");
@@ -447,8 +445,8 @@ int main(int argc, char **argv)
     auto_(id_map) struct id_map many = { 0 };
     bool is_root = geteuid() == 0;
     if (access(BUSYBOX, X_OK) < 0) {
-        print_message("mounts are not tested: no " BUSYBOX " (package busybox-static)\n");
-        return 0;
+        print_error("not installed: " BUSYBOX " (package busybox-static)\n");
+        return 1;
     }
     if (id_map_for_user(geteuid(), getegid(), &own, &err) < 0)
         return 1;

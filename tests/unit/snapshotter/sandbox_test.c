@@ -23,7 +23,7 @@
 
 static char *root_path;
 static struct executor *executor;
-static bool single_id;
+static const struct id_map *current;
 
 struct outcome {
     int rc;
@@ -178,8 +178,6 @@ static void run_case(void **state)
         .args = argv, .env = default_env, .cwd = c->cwd, .user = c->user, .network = c->network
     };
     auto_(outcome) struct outcome o = OUTCOME_INIT;
-    if (c->many_ids && single_id)
-        skip();
     run_op(&o, &op, NULL);
     assert_ok(o.rc, &o.error);
     if (c->out && strcmp(o.out.buf, c->out) != 0)
@@ -294,8 +292,10 @@ static void unmapped_user(void **state)
     auto_(outcome) struct outcome o = OUTCOME_INIT;
     (void)state;
     run_op(&o, &op, NULL);
-    if (o.rc == 0) /* the identity map has every id */
-        skip();
+    if (id_extents_has(&current->uids, 2147483646)) {
+        assert_ok(o.rc, &o.error);
+        return;
+    }
     assert_non_null(o.error.hint);
     assert_error(o.rc, &o.error, ERROR_HOST, "2147483646");
 }
@@ -492,9 +492,12 @@ static int run_group(const char *name)
 {
     struct CMUnitTest tests[COUNT(cases) + 16];
     size_t n = 0;
-    for (size_t i = 0; i < COUNT(cases); i++)
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        if (cases[i].many_ids && id_map_is_single(current))
+            continue;
         tests[n++] = (struct CMUnitTest){ cases[i].name, run_case, NULL, NULL,
                                           (void *)(uintptr_t)&cases[i] };
+    }
     const struct CMUnitTest others[] = {
         cmocka_unit_test(missing_program),
         cmocka_unit_test(program_of_path),
@@ -540,7 +543,7 @@ static int run_suite(const struct id_map *map, const char *title)
     int status = 1;
     auto_free char *name = xstrdup(title);
     root_path = test_tmpdir();
-    single_id = id_map_is_single(map);
+    current = map;
     if (chmod(root_path, 0755) < 0 ||
         (geteuid() == 0 &&
          chown(root_path, map->uids.items[0].outside, map->gids.items[0].outside) < 0))
@@ -566,8 +569,8 @@ int main(int argc, char **argv)
     bool is_root = geteuid() == 0;
     int failed = 0;
     if (access(BUSYBOX, X_OK) < 0) {
-        print_message("the sandbox is not tested: no " BUSYBOX " (package busybox-static)\n");
-        return failed != 0;
+        print_error("not installed: " BUSYBOX " (package busybox-static)\n");
+        return 1;
     }
     if (id_map_for_user(geteuid(), getegid(), &own, &err) < 0)
         return 1;

@@ -11,6 +11,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 
+enum { NOBODY = 65534 };
+
 static const struct subid_case {
     const char *name;
     const char *text;
@@ -300,13 +302,22 @@ static void bad_maps_are_explained(void **state)
     struct error err = { 0 };
     int status = 0;
     (void)state;
-    if (geteuid() == 0)
-        skip();
+    /* Root is given every map by the kernel itself; it stands back for a user who has to ask. */
+    bool is_root = geteuid() == 0;
+    if (is_root) {
+        assert_int_equal(setresgid(NOBODY, NOBODY, 0), 0);
+        assert_int_equal(setresuid(NOBODY, NOBODY, 0), 0);
+        assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+    }
     id_extents_append(&map.uids, geteuid(), 1);
     id_extents_append(&map.uids, 3000000000U, 5);
     id_extents_append(&map.gids, getegid(), 1);
     id_extents_append(&map.gids, 3000000000U, 5);
     int rc = userns_run(&map, &(struct userns_job){ .fn = die }, NULL, &status, &err);
+    if (is_root) {
+        assert_int_equal(setresuid(0, 0, 0), 0);
+        assert_int_equal(setresgid(0, 0, 0), 0);
+    }
     assert_int_equal(rc, -1);
     assert_non_null(err.hint);
     assert_error(rc, &err, ERROR_HOST, "newuidmap");
