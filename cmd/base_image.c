@@ -195,8 +195,7 @@ static int from_registry(struct base_images *b, const char *name, const struct p
     int rc = resolve_remote(b->session, name, platform, &image->source, err);
     if (rc == 0)
         rc = record(b->session, &image->source, name, err);
-    progress_end(b->session->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(b->session->progress, v, rc, err);
     if (rc < 0) {
         image_free(image);
         return error_wrap(err, "%s", name);
@@ -546,7 +545,6 @@ int base_image_pull(struct session *s, const char *ref, const struct platform *p
         rc = pull_blobs(&source, v, err);
     if (rc == 0)
         rc = record(s, &source, full, err);
-    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(s->progress, v, rc, err);
     return rc < 0 ? error_wrap(err, "%s", ref) : 0;
 }

@@ -129,8 +129,7 @@ static int parse(struct build *b, struct error *err)
     unsigned v = progress_start(s->progress, title);
     int rc =
         dockerfile_parse(source->text.buf, source->text.len, source->name, &b->dockerfile, err);
-    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(s->progress, v, rc, err);
     if (rc < 0 && err->where.line > 1)
         lint_above(b, err->where.line);
     if (rc < 0 && b->call.call == CALL_CHECK && b->call.json) {
@@ -448,9 +447,7 @@ static int sync_store(struct session *s, struct error *err)
 {
     unsigned v = progress_start(s->progress, "[internal] sync the store");
     int rc = store_sync(&s->store, err);
-    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
-    return rc;
+    return progress_end_with(s->progress, v, rc, err);
 }
 
 static int finish(struct build *b, struct error *err)
@@ -541,8 +538,7 @@ static int build_run(struct session *s, void *values, const struct strvec *args,
         return error_hint(err, "mlbuild -t NAME .");
     }
     s->debug = b.values->debug;
-    for (size_t i = 0; i < b.values->insecure.count; i++)
-        strvec_push(&s->insecure_hosts, b.values->insecure.items[i]);
+    strvec_push_all(&s->insecure_hosts, &b.values->insecure);
     auto_(error) struct error untold = { 0 };
     int rc = build(&b, args->items[0], err);
     build_tell_findings(&b);

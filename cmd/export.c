@@ -90,16 +90,6 @@ static int write_output(struct session *s, const struct layout_export *e,
                                       : write_layout_dir(e, output->dest, 0777 & ~s->umask, err);
 }
 
-static int end_step(struct session *s, unsigned v, int rc, const struct error *err)
-{
-    progress_end(s->progress, v,
-                 rc == 0                        ? PROGRESS_DONE
-                 : err->kind == ERROR_CANCELLED ? PROGRESS_CANCELLED
-                                                : PROGRESS_FAILED,
-                 rc < 0 ? err->message : NULL);
-    return rc;
-}
-
 int export_layout(struct session *s, const struct layout_item *items, size_t count,
                   const struct output *output, struct error *err)
 {
@@ -120,7 +110,7 @@ int export_layout(struct session *s, const struct layout_item *items, size_t cou
     int rc = write_output(s, &e, output, err);
     if (rc == 0)
         meter_end(&meter);
-    return end_step(s, v, rc, err);
+    return progress_end_with(s->progress, v, rc, err);
 }
 
 static int push_image(struct session *s, const struct image_record *image,
@@ -129,8 +119,8 @@ static int push_image(struct session *s, const struct image_record *image,
 {
     auto_free char *title = title_of(output, names);
     unsigned v = progress_start(s->progress, title);
-    return end_step(s, v, push_image_record(s, image, names, solver, output->by_digest, v, err),
-                    err);
+    return progress_end_with(
+        s->progress, v, push_image_record(s, image, names, solver, output->by_digest, v, err), err);
 }
 
 int export_image(struct session *s, struct image_record *image, const struct strvec *names,
@@ -185,9 +175,7 @@ int export_rootfs(struct session *s, const struct solver_workers *workers,
             meter_end(&meter);
         snapshotter->ops->discard(view);
     }
-    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
-    return rc;
+    return progress_end_with(s->progress, v, rc, err);
 }
 
 struct pack_request {
@@ -287,8 +275,7 @@ static int fetch_layers(struct session *s, const struct image_record *image,
         rc = from->provider->fetch(from->provider, blob, vertex, err);
     }
     if (vertex)
-        progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                     rc < 0 ? err->message : NULL);
+        progress_end_with(s->progress, vertex, rc, err);
     return rc;
 }
 

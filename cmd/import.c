@@ -102,8 +102,7 @@ static int read_source(struct session *s, const char *source, const struct rootf
         rc = rootfs_import(request, input_start(&in, source, s, vertex), out, err);
     if (rc == 0)
         meter_end(&in.meter);
-    progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(s->progress, vertex, rc, err);
     return rc < 0 ? error_wrap(err, "import %s", source) : 0;
 }
 

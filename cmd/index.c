@@ -215,8 +215,7 @@ static int push(struct creation *c, struct error *err)
     struct thread_pool *pool = thread_pool_new(PUSH_THREADS);
     int rc = push_all(c, pool, v, err);
     thread_pool_free(pool);
-    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(s->progress, v, rc, err);
     session_finish_progress(s);
     digest_of(c->text.buf, c->text.len, &digest);
     digest_print(&digest, text);
@@ -232,9 +231,7 @@ static int fetch_all(struct creation *c, struct digest_list *out, struct error *
     int rc = 0;
     for (size_t i = 0; i < c->source_count && rc == 0; i++)
         rc = index_source_fetch(s, &c->sources[i], c->text.buf, v, out, err);
-    progress_end(s->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
-    return rc;
+    return progress_end_with(s->progress, v, rc, err);
 }
 
 static int write_layout(struct creation *c, struct error *err)
@@ -329,8 +326,7 @@ static int inspect(struct session *s, const struct index_values *v, const struct
 static int index_run(struct session *s, void *values, const struct strvec *args, struct error *err)
 {
     const struct index_values *v = values;
-    for (size_t i = 0; i < v->insecure.count; i++)
-        strvec_push(&s->insecure_hosts, v->insecure.items[i]);
+    strvec_push_all(&s->insecure_hosts, &v->insecure);
     s->debug = v->debug;
     if (args->count && strcmp(args->items[0], "create") == 0)
         return create(s, v, args, err);

@@ -2,10 +2,11 @@
 #include "cmd/input.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "lib/base/fd.h"
 
 int input_open(struct input *in, const char *path, struct error *err)
 {
@@ -29,18 +30,8 @@ int input_open(struct input *in, const char *path, struct error *err)
 
 static ssize_t input_read(struct reader *base, void *buf, size_t cap, struct error *err)
 {
-    struct input *in = (struct input *)base;
-    struct pollfd fds[] = { { .fd = in->fd, .events = POLLIN },
-                            { .fd = in->cancel->fd, .events = POLLIN } };
-    for (;;) {
-        int ready = poll(fds, COUNT(fds), -1);
-        TRY(cancel_check(in->cancel, err));
-        ssize_t n = ready < 0 ? -1 : read(in->fd, buf, cap);
-        if (n >= 0)
-            return n;
-        if (errno != EINTR && errno != EAGAIN)
-            return error_set(err, ERROR_SYSTEM, errno, "read %s", in->name);
-    }
+    const struct input *in = (const struct input *)base;
+    return fd_read_some(in->fd, buf, cap, in->name, in->cancel, err);
 }
 
 struct reader *input_start(struct input *in, const char *name, struct session *s, unsigned vertex)

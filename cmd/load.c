@@ -38,8 +38,7 @@ static int load(struct session *s, const struct load_values *v, struct strvec *o
     int rc = archive_load(&archive, input_start(&in, path, s, vertex), out_names, err);
     if (rc == 0)
         meter_end(&in.meter);
-    progress_end(s->progress, vertex, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(s->progress, vertex, rc, err);
     return rc < 0 ? error_wrap(err, "load %s", path) : 0;
 }
 

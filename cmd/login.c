@@ -157,8 +157,7 @@ static int login_run(struct session *s, void *values, const struct strvec *args,
     auto_free char *host = NULL;
     auto_free char *where = NULL;
     TRY(read_host(args, "mlbuild login [-u USER] [--password-stdin] [HOST]", &host, err));
-    for (size_t i = 0; i < v->insecure.count; i++)
-        strvec_push(&s->insecure_hosts, v->insecure.items[i]);
+    strvec_push_all(&s->insecure_hosts, &v->insecure);
     s->debug = v->debug;
     TRY(read_credential(s, v, &c, err));
     TRY(registry_login(session_registry(s), host, &c, err));

@@ -47,8 +47,7 @@ static const struct option save_options[] = {
 
 static int open_session(struct session *s, const struct transfer_values *v, struct error *err)
 {
-    for (size_t i = 0; i < v->insecure.count; i++)
-        strvec_push(&s->insecure_hosts, v->insecure.items[i]);
+    strvec_push_all(&s->insecure_hosts, &v->insecure);
     s->debug = v->debug;
     TRY(session_open_progress(s, v->quiet ? "quiet" : v->progress, err));
     return session_open_store(s, err);

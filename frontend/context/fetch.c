@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 
 #include "frontend/context/download.h"
@@ -149,9 +148,7 @@ static int get(struct fetcher *f, const char *address, const char *checksum, str
                          checksum);
     unsigned v = progress_start(o->progress, safe);
     int rc = download(url, &options, v, out, err);
-    progress_end(o->progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
-    return rc;
+    return progress_end_with(o->progress, v, rc, err);
 }
 
 /* The blob as an ordinary file of the context. */
@@ -233,8 +230,7 @@ static int fetch_git(struct fetcher *f, const struct remote_source *source, cons
         url.checksum = xstrdup(source->checksum);
     unsigned v = progress_start(f->options.progress, safe);
     int rc = check_out(f, &url, source->keep_git_dir || url.keep_git_dir, &path, err);
-    progress_end(f->options.progress, v, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
+    progress_end_with(f->options.progress, v, rc, err);
     if (rc == 0)
         keep(f, name, path, ".");
     return rc;
@@ -331,17 +327,7 @@ static ssize_t stream_read(struct reader *r, void *buf, size_t cap, struct error
         s->left -= n;
         return (ssize_t)n;
     }
-    for (;;) {
-        struct pollfd fds[] = { { .fd = s->fd, .events = POLLIN },
-                                { .fd = s->cancel ? s->cancel->fd : -1, .events = POLLIN } };
-        int ready = poll(fds, COUNT(fds), -1);
-        TRY(cancel_check(s->cancel, err));
-        ssize_t n = ready < 0 ? -1 : read(s->fd, buf, cap);
-        if (n >= 0)
-            return n;
-        if (errno != EINTR && errno != EAGAIN)
-            return error_set(err, ERROR_SYSTEM, errno, "read %s", s->name);
-    }
+    return fd_read_some(s->fd, buf, cap, s->name, s->cancel, err);
 }
 
 static struct stream stream_init(const struct fetcher *f, int fd, const char *name)

@@ -2,6 +2,7 @@
 #include "lib/base/fd.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include "lib/base/mem.h"
@@ -37,6 +38,22 @@ ssize_t fd_read_full(int fd, void *buf, size_t len)
         done += (size_t)n;
     }
     return (ssize_t)done;
+}
+
+ssize_t fd_read_some(int fd, void *buf, size_t cap, const char *name, const struct cancel *cancel,
+                     struct error *err)
+{
+    struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
+                            { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
+    for (;;) {
+        int ready = poll(fds, COUNT(fds), -1);
+        TRY(cancel_check(cancel, err));
+        ssize_t n = ready < 0 ? -1 : read(fd, buf, cap);
+        if (n >= 0)
+            return n;
+        if (errno != EINTR && errno != EAGAIN)
+            return error_set(err, ERROR_SYSTEM, errno, "read %s", name);
+    }
 }
 
 int fd_read_all(int fd, size_t limit, const char *name, struct strbuf *out, struct error *err)

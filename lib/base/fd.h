@@ -17,6 +17,11 @@ int fd_write_all(int fd, const void *data, size_t len, const char *name,
                  struct error *err) MUST_CHECK;
 /* Reads up to `len` bytes, fewer only at the end; returns the count or -1 with errno set. */
 ssize_t fd_read_full(int fd, void *buf, size_t len);
+/* Reads what there is, up to `cap` bytes, and waits until there is some; a wait, for a pipe that
+ * nobody writes to, ends with `cancel` (may be NULL). Returns the count, 0 at the end, or -1.
+ * Errors: SYSTEM, CANCELLED. */
+ssize_t fd_read_some(int fd, void *buf, size_t cap, const char *name, const struct cancel *cancel,
+                     struct error *err) MUST_CHECK;
 /* Appends all that `fd` still holds to `out`; more than `limit` bytes is an error (USER). */
 int fd_read_all(int fd, size_t limit, const char *name, struct strbuf *out,
                 struct error *err) MUST_CHECK;

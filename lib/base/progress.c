@@ -72,6 +72,16 @@ void progress_end(struct progress *p, unsigned vertex, enum progress_kind how, c
                 .kind = how, .vertex = vertex, .text = text, .len = text ? strlen(text) : 0 });
 }
 
+int progress_end_with(struct progress *p, unsigned vertex, int rc, const struct error *err)
+{
+    if (rc == 0)
+        progress_end(p, vertex, PROGRESS_DONE, NULL);
+    else
+        progress_end(p, vertex, err->kind == ERROR_CANCELLED ? PROGRESS_CANCELLED : PROGRESS_FAILED,
+                     err->message);
+    return rc;
+}
+
 void progress_tick(struct progress *p)
 {
     if (!p || !p->sink->tick)

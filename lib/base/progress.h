@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/error.h"
+
 enum progress_kind {
     PROGRESS_STARTED, /* name */
     PROGRESS_LOG,     /* stream, text, len: raw output of a step */
@@ -71,5 +73,8 @@ void progress_warning(struct progress *p, const char *text);
 void progress_tick(struct progress *p);
 /* Ends a vertex with DONE, CACHED, FAILED or CANCELLED; `text` says why it failed. */
 void progress_end(struct progress *p, unsigned vertex, enum progress_kind how, const char *text);
+/* Ends a vertex with what its work came to: DONE if `rc` is 0, else CANCELLED or FAILED with what
+ * `err` says. Returns `rc`. */
+int progress_end_with(struct progress *p, unsigned vertex, int rc, const struct error *err);
 
 #endif

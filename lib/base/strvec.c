@@ -20,6 +20,12 @@ void strvec_push(struct strvec *v, const char *s)
     strvec_push_take(v, xstrdup(s));
 }
 
+void strvec_push_all(struct strvec *v, const struct strvec *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        strvec_push(v, from->items[i]);
+}
+
 void strvec_pushf(struct strvec *v, const char *fmt, ...)
 {
     va_list args;

@@ -19,6 +19,8 @@ struct strvec {
 void strvec_push(struct strvec *v, const char *s);
 void strvec_push_take(struct strvec *v, char *s);
 void strvec_pushf(struct strvec *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Copies of all that is in `from`. */
+void strvec_push_all(struct strvec *v, const struct strvec *from);
 /* Sorts by byte value. */
 void strvec_sort(struct strvec *v);
 void strvec_release(struct strvec *v);

@@ -44,13 +44,10 @@ int cache_put(const struct store *store, const struct digest *key,
               const struct cache_record *record, const struct strvec *recipe, struct error *err)
 {
     js *body = js_new_object();
-    js *words = js_new_array();
     js_set_text(body, "layer", record->layer);
     js_set_text(body, "created", record->created);
     layer_times_print(&record->times, body);
-    for (size_t i = 0; i < recipe->count; i++)
-        js_push_take(words, js_new_text(recipe->items[i]));
-    js_set_take(body, "recipe", words);
+    js_set_take(body, "recipe", js_new_texts(recipe));
     return record_put_take(store, key, body, err);
 }
 

@@ -64,8 +64,7 @@ struct cache_location *location_s3_new(const struct location_s3_options *options
     l->reading = s3_bucket_new(options->reading);
     l->writing = s3_bucket_new(options->writing);
     l->blob_prefix = xstrdup(options->blob_prefix);
-    for (size_t i = 0; i < options->entry_prefixes->count; i++)
-        strvec_push(&l->entry_prefixes, options->entry_prefixes->items[i]);
+    strvec_push_all(&l->entry_prefixes, options->entry_prefixes);
     l->width = options->width;
     return &l->base;
 }

@@ -88,14 +88,11 @@ static js *print_entry(const struct shared_entry *e)
 {
     js *object = js_new_object();
     js *stack = js_new_array();
-    js *recipe = js_new_array();
     for (size_t i = 0; i < e->stack_count; i++)
         js_push_take(stack, js_new_int((int64_t)e->stack[i]));
-    for (size_t i = 0; i < e->recipe.count; i++)
-        js_push_take(recipe, js_new_text(e->recipe.items[i]));
     js_set_digest(object, "key", &e->key);
     js_set_take(object, "stack", stack);
-    js_set_take(object, "recipe", recipe);
+    js_set_take(object, "recipe", js_new_texts(&e->recipe));
     return object;
 }
 

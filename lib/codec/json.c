@@ -275,6 +275,15 @@ js *js_new_text(const char *text)
     return must(json_stringn(clean.buf, clean.len));
 }
 
+js *js_new_texts(const struct strvec *list)
+{
+    js *array = js_new_array();
+
+    for (size_t i = 0; i < list->count; i++)
+        js_push_take(array, js_new_text(list->items[i]));
+    return array;
+}
+
 void js_set_take(js *object, const char *key, js *value)
 {
     auto_(strbuf) struct strbuf clean = STRBUF_INIT;

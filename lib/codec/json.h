@@ -16,6 +16,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/strbuf.h"
+#include "lib/base/strvec.h"
 #include "lib/codec/digest.h"
 
 struct json_t; /* jansson's own name for it */
@@ -65,7 +66,8 @@ const js *js_iter_value(void *iter);
 /* Building. The _take functions own `value` even on failure; all abort on out of memory. */
 js *js_new_object(void);
 js *js_new_array(void);
-js *js_new_text(const char *text); /* bytes that are not UTF-8 become U+FFFD */
+js *js_new_text(const char *text);           /* bytes that are not UTF-8 become U+FFFD */
+js *js_new_texts(const struct strvec *list); /* an array of them */
 js *js_new_int(int64_t value);
 js *js_new_bool(bool value);
 js *js_new_null(void);

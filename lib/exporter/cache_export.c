@@ -290,13 +290,10 @@ static bool wants_mounts(const struct cache_export *e)
 
 static int end_progress(const struct cache_export *e)
 {
-    bool is_error = error_is_set(&e->first);
-    if (e->progress) {
-        progress_end(request_of(e)->progress, e->progress,
-                     is_error ? PROGRESS_FAILED : PROGRESS_DONE,
-                     is_error ? e->first.message : NULL);
-    }
-    return is_error ? -1 : 0;
+    int rc = error_is_set(&e->first) ? -1 : 0;
+    if (e->progress)
+        progress_end_with(request_of(e)->progress, e->progress, rc, &e->first);
+    return rc;
 }
 
 int cache_export_finish(struct cache_export *e, bool is_complete, struct error *err)

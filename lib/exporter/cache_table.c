@@ -30,8 +30,7 @@ void cache_table_add(struct shared_table *t, const struct image_request *request
 {
     const struct result *result = step->result;
     struct shared_entry *e = shared_table_add_entry(t, &step->key);
-    for (size_t i = 0; i < step->recipe->count; i++)
-        strvec_push(&e->recipe, step->recipe->items[i]);
+    strvec_push_all(&e->recipe, step->recipe);
     for (size_t i = 0; i < result->layers.count; i++) {
         const struct image_record_layer *layer = find_layer(image, result->layers.ids[i]);
         shared_entry_push(e, add_layer(t, request, layer, result->created[i]));

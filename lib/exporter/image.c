@@ -203,8 +203,7 @@ int image_assemble(const struct image_request *request, struct image_record *out
     if (rc == 0)
         meter_end(&meter);
     if (!is_lookup)
-        progress_end(request->progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                     rc < 0 ? err->message : NULL);
+        progress_end_with(request->progress, progress, rc, err);
     if (rc < 0 || !*out_found)
         return rc;
     *out = image;

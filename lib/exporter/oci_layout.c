@@ -70,14 +70,11 @@ static js *blob_name(const struct digest *d)
 static js *docker_image(const struct layout_item *item)
 {
     js *image = js_new_object();
-    js *tags = js_new_array();
     js *layers = js_new_array();
-    for (size_t i = 0; i < item->names.count; i++)
-        js_push_take(tags, js_new_text(item->names.items[i]));
     for (size_t i = 0; i < item->image->layer_count; i++)
         js_push_take(layers, blob_name(&item->image->layers[i].blob));
     js_set_take(image, "Config", blob_name(&item->image->config));
-    js_set_take(image, "RepoTags", tags);
+    js_set_take(image, "RepoTags", js_new_texts(&item->names));
     js_set_take(image, "Layers", layers);
     return image;
 }

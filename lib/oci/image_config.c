@@ -52,8 +52,7 @@ static struct strvec copy_list(const struct strvec *from)
 {
     struct strvec to = { 0 };
 
-    for (size_t i = 0; i < from->count; i++)
-        strvec_push(&to, from->items[i]);
+    strvec_push_all(&to, from);
     return to;
 }
 

@@ -11,12 +11,8 @@ static void set_text(js *object, const char *key, const char *text)
 
 static void set_list(js *object, const char *key, const struct strvec *list)
 {
-    if (list->count == 0)
-        return;
-    js *array = js_new_array();
-    for (size_t i = 0; i < list->count; i++)
-        js_push_take(array, js_new_text(list->items[i]));
-    js_set_take(object, key, array);
+    if (list->count)
+        js_set_take(object, key, js_new_texts(list));
 }
 
 /* Go writes maps with sorted keys; the lists here are sets in the order of the Dockerfile. */
@@ -26,8 +22,7 @@ static void set_keys(js *object, const char *key, const struct strvec *keys)
 
     if (keys->count == 0)
         return;
-    for (size_t i = 0; i < keys->count; i++)
-        strvec_push(&sorted, keys->items[i]);
+    strvec_push_all(&sorted, keys);
     strvec_sort(&sorted);
     js *set = js_new_object();
     for (size_t i = 0; i < sorted.count; i++)

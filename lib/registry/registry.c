@@ -107,8 +107,7 @@ static int send_once(struct registry_host *host, const struct registry_request *
     auto_free char *url = url_print(&route->url);
     auto_free char *shown = url_print_safe(&route->url);
 
-    for (size_t i = 0; i < r->headers.count; i++)
-        strvec_push(&headers, r->headers.items[i]);
+    strvec_push_all(&headers, &r->headers);
     if (route->authorization)
         strvec_push(&headers, route->authorization);
     pthread_mutex_lock(&host->lock);

@@ -216,7 +216,5 @@ int solver_unpack(struct solver *s, const struct layer_list *layers,
     int rc = provide(s, layers, ROOT_MOUNTED, progress, err);
     if (rc < 0)
         cancel_raise(s->options.cancel); /* what is still being fetched */
-    progress_end(s->options.progress, progress, rc < 0 ? PROGRESS_FAILED : PROGRESS_DONE,
-                 rc < 0 ? err->message : NULL);
-    return rc;
+    return progress_end_with(s->options.progress, progress, rc, err);
 }

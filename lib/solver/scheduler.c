@@ -68,10 +68,8 @@ static void run_job(void *arg)
     if (rc == 0)
         rc = run_vertex(s, v, progress, &cached, &err);
     if (rc < 0) {
-        bool cancelled = err.kind == ERROR_CANCELLED;
         error_at(&err, v->where);
-        progress_end(s->options.progress, progress,
-                     cancelled ? PROGRESS_CANCELLED : PROGRESS_FAILED, err.message);
+        progress_end_with(s->options.progress, progress, rc, &err);
         fail(sc, &err);
         return;
     }

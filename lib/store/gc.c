@@ -164,8 +164,24 @@ static int remove_records(const struct collection *c, struct error *err)
     return 0;
 }
 
-/* Removes the files of `folder` that are about no layer that is left. */
-static int remove_hints(const struct collection *c, const char *folder, struct error *err)
+/* `name` in one of the folders of hints leads nowhere any more. */
+typedef bool stale_fn(const struct collection *c, const char *name, const struct stat *st);
+
+static bool is_stale_hint(const struct collection *c, const char *name, const struct stat *st)
+{
+    const struct inventory_item *layer = map_find(&c->inventory.layers, name);
+    return (!layer || !is_left(layer)) && hint_goes(c, st->st_mtim.tv_sec);
+}
+
+static bool is_of_lost_blob(const struct collection *c, const char *name, const struct stat *st)
+{
+    const struct inventory_blob *blob = map_find(&c->inventory.blobs, name);
+    (void)st;
+    return !blob || blob->item->is_swept;
+}
+
+static int remove_stale(const struct collection *c, const char *folder, stale_fn *is_stale,
+                        struct error *err)
 {
     auto_(strvec) struct strvec names = { 0 };
     auto_close int fd = openat(c->store->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,26 +190,8 @@ static int remove_hints(const struct collection *c, const char *folder, struct e
     TRY(dir_list(fd, folder, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         struct stat st;
-        const struct inventory_item *layer = map_find(&c->inventory.layers, names.items[i]);
-        if ((!layer || !is_left(layer)) &&
-            fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            hint_goes(c, st.st_mtim.tv_sec))
-            unlinkat(fd, names.items[i], 0);
-    }
-    return 0;
-}
-
-/* Those of blobs that are gone. */
-static int remove_blocks(const struct collection *c, struct error *err)
-{
-    auto_(strvec) struct strvec names = { 0 };
-    auto_close int fd = openat(c->store->fd, "blocks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "open blocks");
-    TRY(dir_list(fd, "blocks", &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        const struct inventory_blob *blob = map_find(&c->inventory.blobs, names.items[i]);
-        if (!blob || blob->item->is_swept)
+        if (fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            is_stale(c, names.items[i], &st))
             unlinkat(fd, names.items[i], 0);
     }
     return 0;
@@ -208,9 +206,9 @@ static int collect(struct collection *c, struct error *err)
     TRY(remove_records(c, err));
     TRY(remove_layers(c, err));
     TRY(remove_blobs(c, err));
-    TRY(remove_blocks(c, err));
-    TRY(remove_hints(c, "contexts", err));
-    return remove_hints(c, "indexes", err);
+    TRY(remove_stale(c, "blocks", is_of_lost_blob, err));
+    TRY(remove_stale(c, "contexts", is_stale_hint, err));
+    return remove_stale(c, "indexes", is_stale_hint, err);
 }
 
 /* What the layers take is found out before the lock is held. */

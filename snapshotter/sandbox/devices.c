@@ -21,10 +21,8 @@ struct devices *devices_new(const struct sandbox_options *options)
 {
     struct devices *d = xcalloc(1, sizeof *d);
     d->allow_all = options->allow_all_devices;
-    for (size_t i = 0; i < options->devices.count; i++)
-        strvec_push(&d->always, options->devices.items[i]);
-    for (size_t i = 0; i < options->allowed_devices.count; i++)
-        strvec_push(&d->allowed, options->allowed_devices.items[i]);
+    strvec_push_all(&d->always, &options->devices);
+    strvec_push_all(&d->allowed, &options->allowed_devices);
     pthread_mutex_init(&d->lock, NULL);
     return d;
 }
