@@ -133,6 +133,25 @@ struct vertex *graph_add(struct graph *graph, const struct vertex *v)
     return added;
 }
 
+bool vertex_makes_layer(const struct vertex *v)
+{
+    return v->kind == OP_EXEC || v->kind == OP_COPY || v->kind == OP_MKDIR;
+}
+
+size_t vertex_layer_count(const struct vertex *v)
+{
+    size_t count = 0;
+    for (; v; v = v->inputs[0]) {
+        if (v->kind == OP_IMAGE)
+            count += v->image.image->layer_count;
+        else if (v->kind == OP_MERGE)
+            count += vertex_layer_count(v->inputs[1]);
+        else
+            count++;
+    }
+    return count;
+}
+
 const struct image_layer *graph_find_layer(const struct graph *graph, const char *id,
                                            const struct resolved_image **out_image)
 {

@@ -152,6 +152,10 @@ struct graph {
 /* Adds a copy of `v` (digest and index are filled in, `inputs` is copied) or finds an equal earlier
  * vertex. All other strings and arrays in `v` must live in graph->arena or outlive the graph. */
 struct vertex *graph_add(struct graph *graph, const struct vertex *v);
+/* Does `v` add a layer of its own to what it rests on? */
+bool vertex_makes_layer(const struct vertex *v);
+/* How many layers a result of `v` has; 0 for NULL. */
+size_t vertex_layer_count(const struct vertex *v);
 /* The layer `id` among those of the graph's base images, and the image it belongs to; NULL if none
  * has it. */
 const struct image_layer *graph_find_layer(const struct graph *graph, const char *id,

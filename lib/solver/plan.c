@@ -160,7 +160,7 @@ static void report_cached(struct solver *s, const struct vertex *v, bool *seen)
 /* overlayfs mounts no more, and neither do the engines that run the image. */
 static int check_layer_count(const struct vertex *target, struct error *err)
 {
-    size_t count = layer_count_of(target);
+    size_t count = vertex_layer_count(target);
     if (count <= LAYERS_MAX)
         return 0;
     error_set(err, ERROR_USER, 0, "the image would have %zu layers; %d is the limit", count,

@@ -49,7 +49,7 @@ static void fail(struct schedule *sc, struct error *err)
 
 static void tell_result(const struct solver *s, const struct vertex *v)
 {
-    if (s->result_done && makes_layer(v))
+    if (s->result_done && vertex_makes_layer(v))
         s->result_done(s->result_done_arg, v, state_of(s, v)->is_of_target);
 }
 

@@ -141,7 +141,7 @@ struct shared_stack *add_stack(struct solver *s, const struct vertex *v, size_t 
 static bool may_ask(const struct solver *s, const struct vertex *v)
 {
     const struct vertex_state *state = state_of(s, v);
-    return s->options.shared && makes_layer(v) && state->has_key && !state->anew;
+    return s->options.shared && vertex_makes_layer(v) && state->has_key && !state->anew;
 }
 
 struct question {
@@ -182,7 +182,7 @@ static void hand_out(struct solver *s, const struct vertex *v, const struct shar
         }
         if (is_open)
             state->shared = stack;
-        size_t own = v->kind == OP_MERGE ? layer_count_of(v->inputs[1]) : 1;
+        size_t own = v->kind == OP_MERGE ? vertex_layer_count(v->inputs[1]) : 1;
         if (v->kind == OP_MERGE)
             hand_out(s, v->inputs[1], stack, to - own, to);
         to -= own;
@@ -199,7 +199,7 @@ bool find_shared(struct solver *s, const struct vertex *v)
     shared_key(s, v, &key);
     if (!shared_cache_find(s->options.shared, &key, &answer))
         return false;
-    const struct shared_stack *stack = add_stack(s, v, layer_count_of(v), &answer);
+    const struct shared_stack *stack = add_stack(s, v, vertex_layer_count(v), &answer);
     if (!stack)
         return false;
     hand_out(s, v, stack, 0, stack->image.layer_count);
@@ -232,7 +232,7 @@ static size_t base_layer_count_of(const struct vertex *v)
 bool solver_shared_step(const struct solver *s, const struct vertex *v, struct shared_step *out)
 {
     const struct vertex_state *state = state_of(s, v);
-    if (!makes_layer(v) || !state->has_key || state->result.layers.count == 0)
+    if (!vertex_makes_layer(v) || !state->has_key || state->result.layers.count == 0)
         return false;
     *out =
         (struct shared_step){ .recipe = &state->recipe,
@@ -291,7 +291,7 @@ static int keep_steps(const struct solver *s, const struct vertex *v,
                       const struct shared_stack *stack, size_t from, size_t to, struct error *err)
 {
     for (; v && v->kind != OP_IMAGE; v = v->inputs[0]) {
-        size_t own = v->kind == OP_MERGE ? layer_count_of(v->inputs[1]) : 1;
+        size_t own = v->kind == OP_MERGE ? vertex_layer_count(v->inputs[1]) : 1;
         to -= own;
         TRY(v->kind == OP_MERGE ? keep_steps(s, v->inputs[1], stack, to, to + own, err)
                                 : keep_step(s, v, stack, from, to, err));

@@ -106,25 +106,6 @@ void result_add(struct result *r, const char *id, const char *created)
     r->created[r->layers.count++] = created ? xstrdup(created) : NULL;
 }
 
-bool makes_layer(const struct vertex *v)
-{
-    return v->kind == OP_EXEC || v->kind == OP_COPY || v->kind == OP_MKDIR;
-}
-
-size_t layer_count_of(const struct vertex *v)
-{
-    size_t count = 0;
-    for (; v; v = v->inputs[0]) {
-        if (v->kind == OP_IMAGE)
-            count += v->image.image->layer_count;
-        else if (v->kind == OP_MERGE)
-            count += layer_count_of(v->inputs[1]);
-        else
-            count++;
-    }
-    return count;
-}
-
 void set_image_result(struct solver *s, const struct vertex *v)
 {
     struct result *r = &state_of(s, v)->result;

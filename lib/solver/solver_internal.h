@@ -80,10 +80,6 @@ struct file_source context_source(const struct local_context *context);
 struct selection_digesting digesting_of(const struct solver *s, const struct file_source *from,
                                         const struct selection *selection);
 
-/* Does `v` add a layer of its own to what it rests on? */
-bool makes_layer(const struct vertex *v);
-/* How many layers a result of `v` has; 0 for NULL. */
-size_t layer_count_of(const struct vertex *v);
 /* Input `i` is a stage or an image that files are taken from; any of them is. */
 bool is_stage(const struct vertex *v, size_t i);
 bool takes_from_stages(const struct vertex *v);
