@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "cmd/archive_ahead.h"
 #include "cmd/build_internal.h"
 #include "cmd/builder.h"
 #include "cmd/command.h"
@@ -32,8 +33,10 @@ static void build_release(struct build *b)
     base_images_close(b->bases);
     dockerfile_free(b->dockerfile);
     build_contexts_release(&b->contexts);
-    for (size_t i = 0; i < b->output_count; i++)
+    for (size_t i = 0; i < b->output_count; i++) {
+        archive_ahead_free(b->outputs[i].ahead);
         output_release(&b->outputs[i]);
+    }
     free(b->outputs);
     strvec_release(&b->names);
     map_release(&b->annotations);
@@ -361,28 +364,56 @@ static int open_caches(struct build *b, struct error *err)
     return 0;
 }
 
-static void begin_push(void *arg)
-{
-    const struct build *b = arg;
-    if (b->push_ahead)
-        push_ahead_begin(b->push_ahead);
-}
-
 static bool is_push(const struct output *o)
 {
     return o->type == OUTPUT_REGISTRY;
 }
 
+/* Outputs that take layers while later steps run. */
+static int open_ahead(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (any_output(b, is_push))
+        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
+    for (size_t i = 0; i < b->output_count; i++) {
+        struct output *o = &b->outputs[i];
+        if (o->type == OUTPUT_OCI)
+            TRY(archive_ahead_open(s, o->dest, &o->ahead, err));
+    }
+    return 0;
+}
+
+static void begin_ahead(void *arg)
+{
+    const struct build *b = arg;
+    if (b->push_ahead)
+        push_ahead_begin(b->push_ahead);
+    for (size_t i = 0; i < b->output_count; i++) {
+        if (b->outputs[i].ahead)
+            archive_ahead_begin(b->outputs[i].ahead);
+    }
+}
+
+/* In the builder, any thread. */
+static void tell_blob(void *arg, const struct image_blob *blob)
+{
+    const struct build *b = arg;
+    if (b->push_ahead)
+        push_ahead_blob(b->push_ahead, blob);
+    for (size_t i = 0; i < b->output_count; i++) {
+        if (b->outputs[i].ahead)
+            archive_ahead_blob(b->outputs[i].ahead, blob);
+    }
+}
+
 static int run_in_builder(struct build *b, struct error *err)
 {
     struct session *s = b->session;
-    if (any_output(b, is_push)) {
-        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
-        b->request.on_blob = push_ahead_blob;
-        b->request.on_blob_arg = b->push_ahead;
-    }
+    TRY(open_ahead(b, err));
+    b->request.on_blob = tell_blob;
+    b->request.on_blob_arg = b;
     cache_options_prepare(&b->caches);
-    int rc = builder_run_beside(s, run, begin_push, b, &b->report, err);
+    int rc = builder_run_beside(s, run, begin_ahead, b, &b->report, err);
     push_ahead_end(b->push_ahead, rc == 0);
     return rc;
 }

@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "cmd/archive_ahead.h"
 #include "cmd/base_image.h"
 #include "cmd/builder.h"
 #include "cmd/engine.h"
 #include "cmd/push.h"
+#include "cmd/size_text.h"
 #include "cmd/write_out.h"
 #include "lib/base/atomic_file.h"
 #include "lib/base/fd.h"
@@ -80,10 +82,26 @@ static uint64_t packed_size(const struct layout_item *items, size_t count)
     return size;
 }
 
+/* What is left to be written; the rest was, beside the steps. */
+static uint64_t size_left(struct session *s, const struct output *output, uint64_t size,
+                          unsigned vertex)
+{
+    char text[SIZE_TEXT];
+    uint64_t there = output->ahead ? archive_ahead_size(output->ahead) : 0;
+    if (there == 0)
+        return size;
+    size_print(there, text);
+    auto_free char *note = xasprintf("%s were written beside the steps", text);
+    progress_note(s->progress, vertex, note);
+    return size > there ? size - there : 0;
+}
+
 static int write_output(struct session *s, const struct layout_export *e,
                         const struct output *output, struct error *err)
 {
     const struct out_content archive = { write_layout, e, e->meter };
+    if (output->ahead)
+        return archive_ahead_finish(output->ahead, e, err);
     if (output->type == OUTPUT_LOAD)
         return engine_load(s, output->dest, e->items->image, &e->items->names, &archive, err);
     return output->type == OUTPUT_OCI ? write_out(s, output->dest, &archive, err)
@@ -106,7 +124,8 @@ int export_layout(struct session *s, const struct layout_item *items, size_t cou
         auto_free char *note = xasprintf("exporting manifest %s", digest);
         progress_note(s->progress, v, note);
     }
-    meter_start(&meter, s->progress, v, "writing", packed_size(items, count));
+    meter_start(&meter, s->progress, v, "writing",
+                size_left(s, output, packed_size(items, count), v));
     int rc = write_output(s, &e, output, err);
     if (rc == 0)
         meter_end(&meter);

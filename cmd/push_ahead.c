@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/push_ahead.h"
 
-#include <fcntl.h>
 #include <stdatomic.h>
 
-#include "lib/base/fd.h"
+#include "cmd/blob_feed.h"
 #include "lib/base/mem.h"
 #include "lib/base/thread_pool.h"
 #include "lib/oci/reference.h"
@@ -16,7 +15,7 @@ struct push_ahead {
     struct session *session;
     struct reference *targets; /* each repository once */
     size_t target_count;
-    int pipe[2]; /* of descriptors, each written at once */
+    struct blob_feed feed;
     struct thread_pool *pool;
     struct job_group group;
     struct registry_client *client;
@@ -75,10 +74,7 @@ static void ahead_free(struct push_ahead *a)
     for (size_t i = 0; i < a->target_count; i++)
         reference_release(&a->targets[i]);
     free(a->targets);
-    for (size_t i = 0; i < COUNT(a->pipe); i++) {
-        if (a->pipe[i] >= 0)
-            close(a->pipe[i]);
-    }
+    blob_feed_close(&a->feed);
     free(a);
 }
 DEFINE_AUTO(ahead, struct push_ahead *, ahead_free(*value))
@@ -88,12 +84,12 @@ int push_ahead_open(struct session *s, const struct strvec *names, struct push_a
 {
     auto_(ahead) struct push_ahead *a = xcalloc(1, sizeof *a);
     a->session = s;
-    a->pipe[0] = a->pipe[1] = a->cancel.fd = -1;
+    a->feed = (struct blob_feed)BLOB_FEED_INIT;
+    a->cancel.fd = -1;
     a->sink.event = pass_on;
     TRY(add_targets(a, names, err));
     TRY(cancel_init(&a->cancel, err));
-    if (pipe2(a->pipe, O_CLOEXEC) < 0)
-        return error_set(err, ERROR_SYSTEM, errno, "pipe");
+    TRY(blob_feed_open(&a->feed, err));
     *out = take_ptr(a);
     return 0;
 }
@@ -119,10 +115,12 @@ static void send_blob(void *arg)
 static void read_blobs(void *arg)
 {
     struct push_ahead *a = arg;
-    struct descriptor blob;
-    while (fd_read_full(a->pipe[0], &blob, sizeof blob) == (ssize_t)sizeof blob) {
+    struct image_blob told;
+    while (blob_feed_next(&a->feed, &told)) {
+        if (!told.is_own) /* the registry may get it from a repository of its own */
+            continue;
         struct blob_job *job = xcalloc(1, sizeof *job);
-        *job = (struct blob_job){ a, blob };
+        *job = (struct blob_job){ a, told.blob };
         job_group_submit(&a->group, send_blob, job);
     }
 }
@@ -130,8 +128,7 @@ static void read_blobs(void *arg)
 void push_ahead_begin(struct push_ahead *a)
 {
     struct registry_options options = session_registry_options(a->session);
-    close(a->pipe[1]); /* the builder's */
-    a->pipe[1] = -1;
+    blob_feed_begin(&a->feed);
     progress_init(&a->progress, &a->sink);
     options.progress = &a->progress;
     options.cancel = &a->cancel;
@@ -144,10 +141,9 @@ void push_ahead_begin(struct push_ahead *a)
     job_group_submit(&a->group, read_blobs, a);
 }
 
-void push_ahead_blob(void *arg, const struct descriptor *blob)
+void push_ahead_blob(const struct push_ahead *a, const struct image_blob *blob)
 {
-    const struct push_ahead *a = arg;
-    (void)!write(a->pipe[1], blob, sizeof *blob);
+    blob_feed_tell(&a->feed, blob);
 }
 
 static void wait_for_all(struct push_ahead *a)

@@ -17,7 +17,7 @@
 #define CMD_PUSH_AHEAD_H
 
 #include "cmd/session.h"
-#include "lib/oci/descriptor.h"
+#include "lib/exporter/image.h"
 
 struct push_ahead;
 
@@ -26,7 +26,7 @@ int push_ahead_open(struct session *s, const struct strvec *names, struct push_a
                     struct error *err) MUST_CHECK;
 /* The builder has begun. */
 void push_ahead_begin(struct push_ahead *a);
-void push_ahead_blob(void *a, const struct descriptor *blob);
+void push_ahead_blob(const struct push_ahead *a, const struct image_blob *blob);
 /* The builder has ended, and all is to be sent; or not, and what is on its way is given up. Frees
  * it; NULL is allowed. */
 void push_ahead_end(struct push_ahead *a, bool is_wanted);

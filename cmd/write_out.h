@@ -13,6 +13,8 @@ struct out_content {
     struct meter *meter; /* NULL: too short to be shown */
 };
 
+/* Does what goes to `dest` become a file of its own? A pipe or a device is never replaced. */
+bool write_out_is_new_file(const char *dest);
 /* To `dest`: "-" is standard output, unless that is a terminal (USAGE); a file appears only when it
  * is whole; a pipe or a device is written to. */
 int write_out(struct session *s, const char *dest, const struct out_content *content,

@@ -8,23 +8,49 @@
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
 
-int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
-                     struct error *err)
+static int open_temporary(struct atomic_file *f, int flags, mode_t mode, struct error *err)
+{
+    const char *path = f->is_unnamed ? "." : f->temporary;
+    f->fd = openat(f->dir_fd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, mode);
+    return f->fd < 0 ? error_set(err, ERROR_SYSTEM, errno, "create %s", f->name) : 0;
+}
+
+static int begin(struct atomic_file *f, int dir_fd, const char *name, struct error *err)
 {
     uint64_t random[2];
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         return error_set(err, ERROR_SYSTEM, errno, "getrandom");
-    *f = (struct atomic_file){ .dir_fd = dir_fd, .name = xstrdup(name) };
+    *f = (struct atomic_file){ .dir_fd = dir_fd, .fd = -1, .name = xstrdup(name) };
     snprintf(f->temporary, sizeof f->temporary, ATOMIC_FILE_PREFIX "%016lx%016lx", random[0],
              random[1]);
-    f->fd =
-        openat(dir_fd, f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (f->fd < 0) {
-        int saved = errno;
-        free(take_ptr(f->name));
-        return error_set(err, ERROR_SYSTEM, saved, "create %s", name);
-    }
     return 0;
+}
+
+static int create(struct atomic_file *f, mode_t mode, struct error *err)
+{
+    if (open_temporary(f, O_CREAT | O_EXCL, mode, err) == 0)
+        return 0;
+    free(take_ptr(f->name));
+    return -1;
+}
+
+int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
+                     struct error *err)
+{
+    TRY(begin(f, dir_fd, name, err));
+    return create(f, mode, err);
+}
+
+int atomic_file_open_unnamed(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
+                             struct error *err)
+{
+    auto_(error) struct error cannot = { 0 };
+    TRY(begin(f, dir_fd, name, err));
+    f->is_unnamed = true;
+    if (open_temporary(f, O_TMPFILE, mode, &cannot) == 0)
+        return 0;
+    f->is_unnamed = false;
+    return create(f, mode, err);
 }
 
 void atomic_file_call(struct atomic_file *f, const char *name)
@@ -33,10 +59,24 @@ void atomic_file_call(struct atomic_file *f, const char *name)
     f->name = xstrdup(name);
 }
 
+/* A link does not replace, a rename does. */
+static int give_name(struct atomic_file *f, struct error *err)
+{
+    char path[32];
+    if (!f->is_unnamed)
+        return 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", f->fd);
+    if (linkat(AT_FDCWD, path, f->dir_fd, f->temporary, AT_SYMLINK_FOLLOW) < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "create %s", f->name);
+    f->is_unnamed = false;
+    return 0;
+}
+
 int atomic_file_commit(struct atomic_file *f, bool sync, struct error *err)
 {
     if (sync && fsync(f->fd) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "fsync %s", f->name);
+    TRY(give_name(f, err));
     if (close(take_fd(&f->fd)) < 0) {
         error_set(err, ERROR_SYSTEM, errno, "close %s", f->name);
         unlinkat(f->dir_fd, f->temporary, 0);
@@ -61,7 +101,8 @@ void atomic_file_release(struct atomic_file *f)
         return;
     if (f->fd >= 0) {
         close(take_fd(&f->fd));
-        unlinkat(f->dir_fd, f->temporary, 0);
+        if (!f->is_unnamed)
+            unlinkat(f->dir_fd, f->temporary, 0);
     }
     free(take_ptr(f->name));
 }

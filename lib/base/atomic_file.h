@@ -20,11 +20,16 @@ struct atomic_file {
     int dir_fd; /* borrowed */
     int fd;     /* write here; -1 once committed or released */
     char *name;
+    bool is_unnamed; /* `temporary` is not there yet */
     char temporary[48];
 };
 
 int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
                      struct error *err) MUST_CHECK;
+/* The same, and where the file system can do so (O_TMPFILE, f->is_unnamed) nobody sees the file
+ * before commit: not even a crash leaves it. */
+int atomic_file_open_unnamed(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
+                             struct error *err) MUST_CHECK;
 /* The name is another one: it had to be written to be known. */
 void atomic_file_call(struct atomic_file *f, const char *name);
 /* Gives the file its name. With `sync` the file and its directory are on disk when it returns. */

@@ -11,8 +11,14 @@
 #include "lib/solver/solver.h"
 #include "lib/store/image_store.h"
 
-/* Told of a blob of the image that is in the store, before the image is done. Any thread. */
-typedef void image_blob_fn(void *arg, const struct descriptor *blob);
+/* A layer of an image that is on its way. */
+struct image_blob {
+    struct descriptor blob;
+    uint32_t index; /* among the image's layers, the lowest is 0 */
+    bool is_own;    /* of this Dockerfile, and not of others' making */
+};
+/* Told of a layer whose blob is in the store, before the image is done. Any thread. */
+typedef void image_blob_fn(void *arg, const struct image_blob *blob);
 
 struct image_request {
     const struct definition *definition;
@@ -21,7 +27,7 @@ struct image_request {
     struct face_options faces;
     bool tells_steps; /* the configuration says which steps made it, for a shared cache */
     struct progress *progress;
-    image_blob_fn *on_blob; /* of layers that this build has packed; NULL: nobody wants to know */
+    image_blob_fn *on_blob; /* told of most layers, in any order; NULL: nobody wants to know */
     void *on_blob_arg;
 };
 

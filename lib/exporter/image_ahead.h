@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * image_ahead: what an image will need, made beside the steps that still run: blobs of the base are
- * fetched from the start, a finished layer is packed (or hashed) at once. image_assemble then finds
- * it all. What goes wrong here is not told: image_assemble meets it again.
+ * fetched from the start, a layer that is cached or just finished is packed (or hashed) at once.
+ * image_assemble then finds it all. What goes wrong here is not told: image_assemble meets it
+ * again.
  *
  *     image_ahead_start -> image_ahead_result, from any thread ... -> image_ahead_wait
  */
@@ -16,7 +17,7 @@ struct image_ahead;
 /* `request` is borrowed, and complete but for its result; its solver has a plan: what that will
  * unpack it fetches itself. */
 struct image_ahead *image_ahead_start(const struct image_request *request);
-/* The image will have the layer that `v` has made. */
+/* `v`, of the target, has made its layer. */
 void image_ahead_result(struct image_ahead *a, const struct vertex *v);
 /* Waits for all, and frees it. */
 void image_ahead_wait(struct image_ahead *a);

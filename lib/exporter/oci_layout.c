@@ -6,8 +6,8 @@
 
 #include "lib/base/atomic_file.h"
 #include "lib/base/fd.h"
+#include "lib/base/map.h"
 #include "lib/base/mem.h"
-#include "lib/codec/tar.h"
 #include "lib/exporter/image.h"
 #include "lib/oci/reference.h"
 #include "lib/store/blob.h"
@@ -91,38 +91,49 @@ static void print_docker_manifest(const struct layout_export *e, struct strbuf *
         js_print(list, 0, out);
 }
 
-static void add_blobs(struct digest_list *list, const struct layout_item *item)
+/* All blobs that leave, each once: of an image first the layers, from the lowest, which are there
+ * before the rest is. */
+struct blob_list {
+    struct digest_list digests;
+    struct map known; /* by hex */
+};
+
+static void blob_list_release(struct blob_list *l)
+{
+    free(l->digests.items);
+    map_release(&l->known);
+}
+DEFINE_AUTO(blob_list, struct blob_list, blob_list_release(value))
+
+static void add_once(struct blob_list *l, const struct digest *d)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_hex(d, hex);
+    if (map_find(&l->known, hex))
+        return;
+    map_set(&l->known, hex, l);
+    digest_list_add(&l->digests, d);
+}
+
+static void add_blobs(struct blob_list *list, const struct layout_item *item)
 {
     const struct image_record *image = item->image;
     struct descriptor root = root_of(item);
-    digest_list_add(list, &root.digest);
-    if (image)
-        digest_list_add(list, &image->config);
     for (size_t i = 0; image && i < image->layer_count; i++)
-        digest_list_add(list, &image->layers[i].blob);
+        add_once(list, &image->layers[i].blob);
+    if (image)
+        add_once(list, &image->config);
     for (size_t i = 0; !image && i < item->index->blob_count; i++)
-        digest_list_add(list, &item->index->blobs[i]);
+        add_once(list, &item->index->blobs[i]);
+    add_once(list, &root.digest);
 }
 
-static int by_bytes(const void *a, const void *b)
+static struct blob_list all_blobs(const struct layout_export *e)
 {
-    return memcmp(a, b, sizeof(struct digest));
-}
-
-/* All blobs that leave, sorted by name, each once; the caller frees them. */
-static struct digest *all_blobs(const struct layout_export *e, size_t *out_count)
-{
-    struct digest_list list = { .count = 0 };
+    struct blob_list list = { .known.count = 0 };
     for (size_t i = 0; i < e->item_count; i++)
         add_blobs(&list, &e->items[i]);
-    if (list.count)
-        qsort(list.items, list.count, sizeof *list.items, by_bytes);
-    *out_count = 0;
-    for (size_t i = 0; i < list.count; i++) {
-        if (*out_count == 0 || !digest_equal(&list.items[*out_count - 1], &list.items[i]))
-            list.items[(*out_count)++] = list.items[i];
-    }
-    return list.items;
+    return list;
 }
 
 static int tar_directory(struct tar_writer *tar, const char *path, struct error *err)
@@ -139,38 +150,76 @@ static int tar_text(struct tar_writer *tar, const char *path, const char *text, 
     return tar_writer_content(tar, text, len, err);
 }
 
-static int tar_blob(const struct layout_export *e, struct tar_writer *tar, const struct digest *d,
-                    struct error *err)
+static int tar_blob(struct layout_tar *t, const struct digest *d, struct error *err)
 {
     char hex[DIGEST_HEX_SIZE];
     uint64_t size = 0;
     auto_close int fd = -1;
     digest_hex(d, hex);
-    TRY(blob_open(e->store, d, &fd, &size, err));
+    TRY(blob_open(t->store, d, &fd, &size, err));
     auto_free char *path = xasprintf("blobs/sha256/%s", hex);
     struct tar_entry entry = { .path = path, .type = TAR_FILE, .mode = 0444, .size = size };
-    TRY(tar_writer_entry(tar, &entry, err));
-    return tar_writer_content_fd(tar, fd, path, err);
+    TRY(tar_writer_entry(&t->tar, &entry, err));
+    return tar_writer_content_fd(&t->tar, fd, path, err);
+}
+
+int layout_tar_begin(struct layout_tar *t, const struct store *store, struct writer *out,
+                     struct error *err)
+{
+    *t = (struct layout_tar){ .tar = tar_writer_init(out), .store = store };
+    TRY(tar_directory(&t->tar, "blobs", err));
+    return tar_directory(&t->tar, "blobs/sha256", err);
+}
+
+int layout_tar_add(struct layout_tar *t, const struct digest *blob, struct error *err)
+{
+    for (size_t i = 0; i < t->written.count; i++) {
+        if (digest_equal(&t->written.items[i], blob))
+            return 0;
+    }
+    TRY(tar_blob(t, blob, err));
+    digest_list_add(&t->written, blob);
+    return 0;
+}
+
+bool layout_tar_begins(const struct layout_tar *t, const struct layout_export *e)
+{
+    auto_(blob_list) struct blob_list blobs = all_blobs(e);
+    const struct digest_list *all = &blobs.digests;
+    for (size_t i = 0; i < t->written.count; i++) {
+        if (i >= all->count || !digest_equal(&t->written.items[i], &all->items[i]))
+            return false;
+    }
+    return true;
+}
+
+int layout_tar_finish(struct layout_tar *t, const struct layout_export *e, struct error *err)
+{
+    auto_(blob_list) struct blob_list blobs = all_blobs(e);
+    auto_(strbuf) struct strbuf index = STRBUF_INIT;
+    auto_(strbuf) struct strbuf docker = STRBUF_INIT;
+    for (size_t i = t->written.count; i < blobs.digests.count; i++)
+        TRY(tar_blob(t, &blobs.digests.items[i], err));
+    print_index(e, &index);
+    TRY(tar_text(&t->tar, "index.json", index.buf, index.len, err));
+    print_docker_manifest(e, &docker);
+    if (docker.len)
+        TRY(tar_text(&t->tar, "manifest.json", docker.buf, docker.len, err));
+    TRY(tar_text(&t->tar, "oci-layout", layout_file, sizeof layout_file - 1, err));
+    return tar_writer_finish(&t->tar, err);
+}
+
+void layout_tar_release(struct layout_tar *t)
+{
+    free(t->written.items);
+    *t = (struct layout_tar){ .store = NULL };
 }
 
 int layout_write_tar(const struct layout_export *e, struct writer *out, struct error *err)
 {
-    size_t count = 0;
-    struct tar_writer tar = tar_writer_init(out);
-    auto_free struct digest *blobs = all_blobs(e, &count);
-    auto_(strbuf) struct strbuf index = STRBUF_INIT;
-    auto_(strbuf) struct strbuf docker = STRBUF_INIT;
-    TRY(tar_directory(&tar, "blobs", err));
-    TRY(tar_directory(&tar, "blobs/sha256", err));
-    for (size_t i = 0; i < count; i++)
-        TRY(tar_blob(e, &tar, &blobs[i], err));
-    print_index(e, &index);
-    TRY(tar_text(&tar, "index.json", index.buf, index.len, err));
-    print_docker_manifest(e, &docker);
-    if (docker.len)
-        TRY(tar_text(&tar, "manifest.json", docker.buf, docker.len, err));
-    TRY(tar_text(&tar, "oci-layout", layout_file, sizeof layout_file - 1, err));
-    return tar_writer_finish(&tar, err);
+    auto_(layout_tar) struct layout_tar t;
+    TRY(layout_tar_begin(&t, e->store, out, err));
+    return layout_tar_finish(&t, e, err);
 }
 
 static int copy_blob(const struct layout_export *e, int blobs_fd, const struct digest *d,
@@ -242,15 +291,14 @@ static int merge_index(const struct layout_export *e, int dir_fd, struct strbuf 
 
 int layout_write_dir(const struct layout_export *e, int dir_fd, struct error *err)
 {
-    size_t count = 0;
     auto_close int blobs = -1;
     auto_close int sha256 = -1;
-    auto_free struct digest *list = all_blobs(e, &count);
+    auto_(blob_list) struct blob_list list = all_blobs(e);
     auto_(strbuf) struct strbuf index = STRBUF_INIT;
     TRY(open_dir(dir_fd, "blobs", &blobs, err));
     TRY(open_dir(blobs, "sha256", &sha256, err));
-    for (size_t i = 0; i < count; i++)
-        TRY(copy_blob(e, sha256, &list[i], err));
+    for (size_t i = 0; i < list.digests.count; i++)
+        TRY(copy_blob(e, sha256, &list.digests.items[i], err));
     TRY(merge_index(e, dir_fd, &index, err));
     TRY(atomic_file_write(dir_fd, "oci-layout", layout_file, sizeof layout_file - 1, 0644, err));
     return atomic_file_write(dir_fd, "index.json", index.buf, index.len, 0644, err);

@@ -12,6 +12,7 @@
 
 #include "lib/base/cancel.h"
 #include "lib/base/strvec.h"
+#include "lib/codec/tar.h"
 #include "lib/oci/descriptor.h"
 #include "lib/store/image_store.h"
 
@@ -39,6 +40,29 @@ struct layout_export {
 /* Writes the tarball to `out`. */
 int layout_write_tar(const struct layout_export *e, struct writer *out,
                      struct error *err) MUST_CHECK;
+
+/* The same, blob by blob, for who has the lowest layers of its one image before the rest:
+ *
+ *     layout_tar_begin -> layout_tar_add, from the lowest layer -> layout_tar_finish
+ */
+struct layout_tar {
+    struct tar_writer tar;
+    const struct store *store;
+    struct digest_list written;
+};
+/* `store` and `out` are borrowed. The caller releases *t. */
+int layout_tar_begin(struct layout_tar *t, const struct store *store, struct writer *out,
+                     struct error *err) MUST_CHECK;
+/* A blob that was added before is left out, as it has to be. */
+int layout_tar_add(struct layout_tar *t, const struct digest *blob, struct error *err) MUST_CHECK;
+/* Does the tarball of `e` begin with what was written? */
+bool layout_tar_begins(const struct layout_tar *t, const struct layout_export *e);
+/* Writes the rest of it, which begins so. */
+int layout_tar_finish(struct layout_tar *t, const struct layout_export *e,
+                      struct error *err) MUST_CHECK;
+void layout_tar_release(struct layout_tar *t);
+DEFINE_AUTO(layout_tar, struct layout_tar, layout_tar_release(value))
+
 /* Writes into the directory `dir_fd`; blobs that are there already are not written again. Other
  * images of an existing layout stay; one of the same name is replaced. */
 int layout_write_dir(const struct layout_export *e, int dir_fd, struct error *err) MUST_CHECK;

@@ -163,6 +163,53 @@ base_layers() { image layers "$BASE"; }
     same "other files" "$(ls -A | grep -c 'img.tar\|tmp')" 1
 }
 
+@test "a tarball is begun while the steps run: the same bytes" {
+    dockerfile <<'END'
+FROM base AS files
+RUN mkdir /d && echo linked >/d/f
+FROM base
+COPY file /first
+RUN sleep 0.5
+COPY --link --from=files /d /d
+RUN echo last >/last
+COPY file /first
+END
+    ok mlb --progress plain -t img -o one.tar "$CTX"
+    says "were written beside the steps"
+    "$MLBUILD" save img | cmp one.tar
+    local more
+    for more in --compression=zstd "--compression=zstd --force-compression" --epoch=1 --annotation=a=b; do
+        echo "$more" >"$CTX/file"
+        read -r -a more <<<"$more"
+        ok mlb --no-cache -t img -o two.tar "${more[@]}" "$CTX"
+        "$MLBUILD" save img | cmp two.tar
+        ok mlb -t img -o three.tar "${more[@]}" "$CTX"
+        cmp two.tar three.tar
+    done
+}
+
+@test "a tarball is begun while the steps run: nothing is left of a build that fails or is killed" {
+    echo old >img.tar
+    dockerfile <<'END'
+FROM base
+RUN echo started; sleep 60
+END
+    mlb_in_background -o img.tar "$CTX"
+    wait_until 20 grep -q "started$" log
+    sleep 0.2
+    same "files beside" "$(ls -A | grep -c 'img.tar\|tmp')" 1
+    kill -9 $!
+    no_process_left
+    sed -i 's/sleep 60/false/' "$CTX/Dockerfile"
+    fails 1 mlb -o img.tar "$CTX"
+    fails 1 mlb -o none/img.tar "$CTX"
+    sed -i 's/; false//' "$CTX/Dockerfile"
+    fails 1 mlb -o none/img.tar "$CTX"
+    says "open the directory" none
+    same content "$(cat img.tar)" old
+    same "files beside" "$(ls -A | grep -c 'img.tar\|tmp\|none')" 1
+}
+
 @test "--iidfile and -q: the image id, which is the digest of the configuration" {
     ok mlb -t img --iidfile id "$CTX"
     same iidfile "$(cat id)" "$(id_of img)"

@@ -101,6 +101,36 @@ static void replaces_whole_files(void **state)
     assert_int_equal(temporaries(dir->fd), 0);
 }
 
+static void nobody_sees_an_unnamed_file(void **state)
+{
+    const struct test_dir *dir = *state;
+    struct error err = { 0 };
+    struct stat st;
+    for (int is_committed = 0; is_committed < 2; is_committed++) {
+        test_write_file(dir->fd, "unseen", "old");
+        {
+            auto_(atomic_file) struct atomic_file f = { .fd = -1 };
+            assert_ok(atomic_file_open_unnamed(&f, dir->fd, "unseen", 0640, &err), &err);
+            assert_true(f.is_unnamed);
+            assert_ok(fd_write_all(f.fd, "new", 3, "unseen", &err), &err);
+            assert_int_equal(temporaries(dir->fd), 0);
+            if (is_committed)
+                assert_ok(atomic_file_commit(&f, true, &err), &err);
+        }
+        auto_free char *text = test_read_file(dir->fd, "unseen");
+        assert_string_equal(text, is_committed ? "new" : "old");
+        assert_int_equal(temporaries(dir->fd), 0);
+    }
+    assert_int_equal(fstatat(dir->fd, "unseen", &st, 0), 0);
+    assert_int_equal(st.st_nlink, 1);
+    auto_(atomic_file) struct atomic_file f = { .fd = -1 };
+    assert_int_equal(mkdirat(dir->fd, "a directory", 0700), 0);
+    assert_ok(atomic_file_open_unnamed(&f, dir->fd, "a directory", 0600, &err), &err);
+    assert_int_equal(atomic_file_commit(&f, true, &err), -1);
+    assert_int_equal(temporaries(dir->fd), 0);
+    error_clear(&err);
+}
+
 static void failure_leaves_the_old_content(void **state)
 {
     const struct test_dir *dir = *state;
@@ -159,6 +189,7 @@ int main(void)
         cmocka_unit_test(reads_large_files_whole),
         cmocka_unit_test(copies_between_all_kinds),
         cmocka_unit_test(replaces_whole_files),
+        cmocka_unit_test(nobody_sees_an_unnamed_file),
         cmocka_unit_test(failure_leaves_the_old_content),
         cmocka_unit_test(a_full_disk_leaves_the_old_content),
     };

@@ -5,6 +5,8 @@
 
 #include "lib/base/mem.h"
 #include "lib/store/blob.h"
+#include "tests/support/memory_stream.h"
+#include "tests/support/store_fixture.h"
 #include "tests/support/test.h"
 
 static void a_raised_cancel_stops_the_export(void **state)
@@ -35,9 +37,77 @@ static void a_raised_cancel_stops_the_export(void **state)
     test_tmpdir_remove(path);
 }
 
+enum { LAYERS = 4 };
+
+/* An image of these layers, the second of which is there twice. */
+static void put_image(const struct store *store, struct image_record_layer *layers,
+                      struct image_record *out)
+{
+    static const char *const contents[LAYERS] = { "lowest", "twice", "", "twice" };
+    struct error err = { 0 };
+    *out = (struct image_record){
+        .has_manifest = true, .manifest_type = (char *)"", .layers = layers, .layer_count = LAYERS
+    };
+    for (size_t i = 0; i < LAYERS; i++)
+        assert_ok(blob_put(store, contents[i], strlen(contents[i]), &out->layers[i].blob, &err),
+                  &err);
+    assert_ok(blob_put(store, "config", 6, &out->config, &err), &err);
+    assert_ok(blob_put(store, "manifest", 8, &out->manifest, &err), &err);
+}
+
+static void a_tarball_may_be_begun_before_its_end_is_known(void **state)
+{
+    struct error err = { 0 };
+    struct image_record image;
+    struct image_record_layer layers[LAYERS] = { 0 };
+    const struct layout_item item = { .image = &image };
+    const struct layout_export e = { .store = *state, .items = &item, .item_count = 1 };
+    put_image(*state, layers, &image);
+    struct memory_writer whole = memory_writer_init();
+    assert_ok(layout_write_tar(&e, &whole.base, &err), &err);
+    for (size_t begun = 0; begun <= LAYERS; begun++) {
+        struct memory_writer out = memory_writer_init();
+        auto_(layout_tar) struct layout_tar t = { .store = NULL };
+        assert_ok(layout_tar_begin(&t, *state, &out.base, &err), &err);
+        for (size_t i = 0; i < begun; i++)
+            assert_ok(layout_tar_add(&t, &layers[i].blob, &err), &err);
+        assert_true(layout_tar_begins(&t, &e));
+        assert_ok(layout_tar_finish(&t, &e, &err), &err);
+        assert_int_equal(out.data.len, whole.data.len);
+        assert_memory_equal(out.data.buf, whole.data.buf, whole.data.len);
+        strbuf_release(&out.data);
+    }
+    strbuf_release(&whole.data);
+}
+
+static void another_beginning_is_told(void **state)
+{
+    struct error err = { 0 };
+    struct image_record image;
+    struct image_record_layer layers[LAYERS] = { 0 };
+    const struct layout_item item = { .image = &image };
+    const struct layout_export e = { .store = *state, .items = &item, .item_count = 1 };
+    put_image(*state, layers, &image);
+    struct memory_writer out = memory_writer_init();
+    auto_(layout_tar) struct layout_tar t = { .store = NULL };
+    assert_ok(layout_tar_begin(&t, *state, &out.base, &err), &err);
+    assert_ok(layout_tar_add(&t, &layers[0].blob, &err), &err);
+    assert_ok(layout_tar_add(&t, &layers[2].blob, &err), &err);
+    assert_false(layout_tar_begins(&t, &e));
+    image.layer_count = 1; /* then the configuration is to follow */
+    assert_false(layout_tar_begins(&t, &e));
+    const struct digest missing = { { 1 } };
+    assert_error(layout_tar_add(&t, &missing, &err), &err, ERROR_NOT_FOUND, "0100");
+    strbuf_release(&out.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_tarball_may_be_begun_before_its_end_is_known,
+                                        store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(another_beginning_is_told, store_fixture_setup,
+                                        store_fixture_teardown),
         cmocka_unit_test(a_raised_cancel_stops_the_export),
     };
     return cmocka_run_group_tests_name("oci_layout", tests, NULL, NULL);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/archive_ahead.h"
+
+#include <sys/stat.h>
+
+#include "cmd/blob_feed.h"
+#include "cmd/out_file.h"
+#include "cmd/write_out.h"
+#include "lib/base/mem.h"
+#include "lib/base/thread_pool.h"
+
+enum { POLL_MS = 100 };
+
+struct archive_ahead {
+    struct session *session;
+    struct blob_feed feed;
+    struct cancel cancel; /* of what is written beside the steps */
+    struct thread_pool *pool;
+    struct job_group group;
+    struct out_file *file;
+    bool has_failed; /* then there is nothing in it */
+    struct layout_tar tar;
+    struct image_blob *told; /* by index; those of size 0 were not */
+    size_t told_cap;
+    size_t next; /* the layer that is to be written */
+};
+
+int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead **out,
+                       struct error *err)
+{
+    auto_(error) struct error met_again = { 0 };
+    auto_(archive_ahead) struct archive_ahead *a = xcalloc(1, sizeof *a);
+    a->session = s;
+    a->feed = (struct blob_feed)BLOB_FEED_INIT;
+    a->cancel.fd = -1;
+    *out = NULL;
+    TRY(cancel_init(&a->cancel, err));
+    if (!write_out_is_new_file(dest))
+        return 0;
+    mode_t ours = umask(s->umask);
+    int rc = out_file_open(dest, &a->cancel, &a->file, &met_again);
+    umask(ours);
+    if (rc < 0 || !a->file->file.is_unnamed ||
+        layout_tar_begin(&a->tar, &s->store, out_file_base(a->file), &met_again) < 0)
+        return 0;
+    TRY(blob_feed_open(&a->feed, err));
+    *out = take_ptr(a);
+    return 0;
+}
+
+static void keep(struct archive_ahead *a, const struct image_blob *blob)
+{
+    size_t old = a->told_cap;
+    if (blob->index >= old) {
+        a->told_cap = blob->index + 1;
+        a->told = xreallocarray(a->told, a->told_cap, sizeof *a->told);
+        memset(a->told + old, 0, (a->told_cap - old) * sizeof *a->told);
+    }
+    a->told[blob->index] = *blob;
+}
+
+static int write_known(struct archive_ahead *a, struct error *err)
+{
+    for (; a->next < a->told_cap && a->told[a->next].blob.size; a->next++)
+        TRY(layout_tar_add(&a->tar, &a->told[a->next].blob.digest, err));
+    return 0;
+}
+
+static void write_blobs(void *arg)
+{
+    struct archive_ahead *a = arg;
+    struct image_blob blob;
+    auto_(error) struct error met_again = { 0 };
+    while (blob_feed_next(&a->feed, &blob)) {
+        keep(a, &blob);
+        if (!a->has_failed && write_known(a, &met_again) < 0) {
+            a->has_failed = true;
+            (void)!out_file_restart(a->file, &met_again);
+        }
+    }
+}
+
+void archive_ahead_begin(struct archive_ahead *a)
+{
+    blob_feed_begin(&a->feed);
+    a->pool = thread_pool_new(1);
+    job_group_init(&a->group, a->pool);
+    job_group_submit(&a->group, write_blobs, a);
+}
+
+void archive_ahead_blob(const struct archive_ahead *a, const struct image_blob *blob)
+{
+    blob_feed_tell(&a->feed, blob);
+}
+
+uint64_t archive_ahead_size(const struct archive_ahead *a)
+{
+    struct stat st;
+    return fstat(a->file->file.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static int begin_anew(struct archive_ahead *a, struct error *err)
+{
+    layout_tar_release(&a->tar);
+    TRY(out_file_restart(a->file, err));
+    return layout_tar_begin(&a->tar, &a->session->store, out_file_base(a->file), err);
+}
+
+int archive_ahead_finish(struct archive_ahead *a, const struct layout_export *e, struct error *err)
+{
+    const struct cancel *asked = &a->session->cancel;
+    out_file_count(a->file, e->meter);
+    while (!job_group_wait_for(&a->group, POLL_MS)) {
+        if (cancel_is_raised(asked))
+            cancel_raise(&a->cancel);
+    }
+    job_group_wait(&a->group);
+    TRY(cancel_check(asked, err));
+    a->file->writer.cancel = asked;
+    if (a->has_failed || !layout_tar_begins(&a->tar, e))
+        TRY(begin_anew(a, err));
+    TRY(layout_tar_finish(&a->tar, e, err));
+    return out_file_commit(a->file, err);
+}
+
+void archive_ahead_free(struct archive_ahead *a)
+{
+    if (!a)
+        return;
+    if (a->pool) {
+        cancel_raise(&a->cancel);
+        job_group_wait(&a->group);
+    }
+    thread_pool_free(a->pool);
+    out_file_free(a->file);
+    layout_tar_release(&a->tar);
+    blob_feed_close(&a->feed);
+    cancel_release(&a->cancel);
+    free(a->told);
+    free(a);
+}
