@@ -15,6 +15,7 @@ enum {
     PROBE_MIN = 64 * 1024,  /* a shorter block is not worth a probe */
     PROBE_SIZE = 48 * 1024, /* sees repetitions that deflate's window of 32 KiB can use */
     PROBE_LEVEL = 1,
+    SAMPLES = 2,
     REPEAT_BITS = 13,
     REPEAT_PERCENT = 4,
     WORTH_PERCENT = 98, /* more than this of the input left is not worth unpacking */
@@ -57,16 +58,38 @@ static bool has_repeats(const unsigned char *p)
     return repeats * 100 >= (size_t)PROBE_SIZE * REPEAT_PERCENT;
 }
 
-/* What matches find in two samples, beside what the bytes' own frequencies give. */
+static const unsigned char *sample_of(const struct block *b, size_t i)
+{
+    return b->in + (b->len - PROBE_SIZE) * (2 * i + 1) / (2 * SAMPLES);
+}
+
+/* Is it certain from the samples alone that nothing will be found? Their own codes are the shortest
+ * there can be, so codes made for the whole block need not be asked. */
+static bool is_noise(const struct block *b)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < SAMPLES; i++) {
+        struct huffman own;
+        huffman_plan(&own, sample_of(b, i), PROBE_SIZE);
+        bits += huffman_own_bits(&own);
+    }
+    if (percent_of(bits / 8, SAMPLES * (uint64_t)PROBE_SIZE) <= WORTH_PERCENT)
+        return false;
+    for (size_t i = 0; i < SAMPLES; i++) {
+        if (has_repeats(sample_of(b, i)))
+            return false;
+    }
+    return true;
+}
+
+/* What matches find in the samples, beside what the bytes' own frequencies give. */
 static enum method choose_method(const struct gzip *g, const struct block *b,
                                  const struct huffman *h)
 {
     uint64_t matched = 0;
     uint64_t plain = 0;
-    if (b->len < PROBE_MIN)
-        return METHOD_DEFLATE;
-    for (size_t i = 1; i <= 3; i += 2) {
-        const unsigned char *sample = b->in + (b->len - PROBE_SIZE) * i / 4;
+    for (size_t i = 0; i < SAMPLES; i++) {
+        const unsigned char *sample = sample_of(b, i);
         uint64_t bytes = huffman_bits(h, sample, PROBE_SIZE) / 8;
         size_t n = has_repeats(sample)
                        ? libdeflate_deflate_compress(g->probe, sample, PROBE_SIZE, b->out, b->cap)
@@ -74,8 +97,8 @@ static enum method choose_method(const struct gzip *g, const struct block *b,
         matched += n ? n : PROBE_SIZE;
         plain += bytes;
     }
-    if (percent_of(matched, 2 * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT &&
-        percent_of(plain, 2 * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT)
+    if (percent_of(matched, SAMPLES * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT &&
+        percent_of(plain, SAMPLES * (uint64_t)PROBE_SIZE) >= WORTH_PERCENT)
         return METHOD_STORED;
     return plain * 100 <= matched * 101 ? METHOD_HUFFMAN : METHOD_DEFLATE;
 }
@@ -126,9 +149,12 @@ static size_t encode(void *state, const unsigned char *in, size_t len, unsigned 
     const struct block b = { in, len, out, cap };
     struct huffman h;
     enum method method = METHOD_DEFLATE;
-    if (g->probe && len) {
-        huffman_plan(&h, in, len);
-        method = choose_method(g, &b, &h);
+    if (g->probe && len >= PROBE_MIN) {
+        method = METHOD_STORED;
+        if (!is_noise(&b)) {
+            huffman_plan(&h, in, len);
+            method = choose_method(g, &b, &h);
+        }
     }
     *out_slow = method == METHOD_DEFLATE;
     return method == METHOD_DEFLATE ? libdeflate_gzip_compress(g->compressor, in, len, out, cap)

@@ -178,14 +178,24 @@ void huffman_plan(struct huffman *h, const uint8_t *data, size_t len)
     make_codes(h->counts, HUFFMAN_SYMBOLS, LENGTH_MAX, h->lengths, h->codes);
 }
 
-uint64_t huffman_bits(const struct huffman *h, const uint8_t *data, size_t len)
+static uint64_t bits_of(const struct huffman *h, const uint32_t counts[BYTES])
 {
-    uint32_t counts[BYTES];
     uint64_t bits = 0;
-    count(counts, data, len);
     for (size_t b = 0; b < BYTES; b++)
         bits += (uint64_t)counts[b] * h->lengths[b];
     return bits;
+}
+
+uint64_t huffman_bits(const struct huffman *h, const uint8_t *data, size_t len)
+{
+    uint32_t counts[BYTES];
+    count(counts, data, len);
+    return bits_of(h, counts);
+}
+
+uint64_t huffman_own_bits(const struct huffman *h)
+{
+    return bits_of(h, h->counts);
 }
 
 /* One symbol of the header's own alphabet, with its extra bits. */

@@ -27,6 +27,8 @@ struct huffman {
 void huffman_plan(struct huffman *h, const uint8_t *data, size_t len);
 /* Bits that `data` takes in these codes, the header not counted. */
 uint64_t huffman_bits(const struct huffman *h, const uint8_t *data, size_t len);
+/* The same for what was counted. */
+uint64_t huffman_own_bits(const struct huffman *h);
 /* Writes the whole stream, one final block; `out` has room for huffman_bound(len) bytes. Returns
  * the length. */
 size_t huffman_write(const struct huffman *h, const uint8_t *data, size_t len, uint8_t *out);

@@ -73,8 +73,11 @@ static void threads_do_not_show(void **state)
     }
     char layout[PACK_LAYOUT_SIZE];
     pack_gzip.layout(PACK_LEVEL_DEFAULT, layout);
-    if (strcmp(layout, "gzip-3:1048576:auto6:libdeflate-1.14") == 0)
-        assert_string_equal(test_digest_text(alone.buf, alone.len), GOLDEN_PACKED);
+    const char *library = strrchr(layout, ':');
+    if (strcmp(library, ":libdeflate-1.14") != 0)
+        return;
+    assert_string_equal(layout, "gzip-4:1048576:auto6:libdeflate-1.14");
+    assert_string_equal(test_digest_text(alone.buf, alone.len), GOLDEN_PACKED);
 }
 
 static void fill_weights(char *data, size_t len)
@@ -91,8 +94,6 @@ static void fill_weights(char *data, size_t len)
     }
 }
 
-/* What repeats nothing is not searched for repetitions: it comes out stored, or in Huffman codes
- * alone, and no larger than the best deflate would make it. */
 /* Levels are kept to, zstd is read by libzstd, and what comes back is what went in. */
 static void other_formats_come_back(void **state)
 {
@@ -122,6 +123,8 @@ static void other_formats_come_back(void **state)
     thread_pool_free(pool);
 }
 
+/* What repeats nothing is not searched for repetitions: it comes out stored, or in Huffman codes
+ * alone, and no larger than the best deflate would make it. */
 static void each_kind_is_packed_as_it_suits(void **state)
 {
     static const char *const golden[] = {
