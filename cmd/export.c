@@ -200,7 +200,15 @@ int export_rootfs(struct session *s, const struct solver_workers *workers,
 struct pack_request {
     struct image_record *image;
     struct face_options faces;
+    const struct export_listener *listener; /* or NULL */
 };
+
+static void begin_listening(void *arg)
+{
+    const struct pack_request *r = arg;
+    if (r->listener)
+        r->listener->begin(r->listener->arg);
+}
 
 static int pack_in_builder(struct session *s, const struct solver_workers *workers, void *arg,
                            struct error *err)
@@ -208,20 +216,24 @@ static int pack_in_builder(struct session *s, const struct solver_workers *worke
     struct pack_request *r = arg;
     r->faces.snapshotter = workers->snapshotter;
     r->faces.pool = workers->pool;
-    TRY(image_pack(r->image, &r->faces, err));
+    const struct export_listener none = { .tell = NULL };
+    const struct export_listener *l = r->listener ? r->listener : &none;
+    TRY(image_pack(r->image, &r->faces, l->tell, l->arg, err));
     return image_record_save(&s->store, s->store.scratch_fd, "packed", r->image, err);
 }
 
-int export_pack(struct session *s, struct image_record *image, struct packing packing,
-                struct error *err)
+static int pack(struct session *s, struct image_record *image,
+                const struct export_listener *listener, struct error *err)
 {
     struct pack_request r = {
-        image, { .store = &s->store, .cancel = &s->cancel, .packing = packing, .pack = true }
+        image,
+        { .store = &s->store, .cancel = &s->cancel, .packing = PACKING_DEFAULT, .pack = true },
+        listener
     };
-    TRY(image_pack(image, &r.faces, err));
+    TRY(image_pack(image, &r.faces, NULL, NULL, err));
     if (image_is_packed(image, &s->store))
         return 0;
-    TRY(builder_run(s, pack_in_builder, &r, NULL, err));
+    TRY(builder_run_beside(s, pack_in_builder, begin_listening, &r, NULL, err));
     image_record_release(image);
     return image_record_load(&s->store, s->store.scratch_fd, "packed", image, err);
 }
@@ -310,23 +322,29 @@ int export_fetch_missing(struct session *s, const struct image_record *image, st
     return fetch_layers(s, image, from, err);
 }
 
+int export_make_packed(struct session *s, struct image_record *image,
+                       const struct export_listener *listener, struct error *err)
+{
+    if (image->has_manifest && image_is_packed(image, &s->store))
+        return 0;
+    auto_free char *full = xstrdup(image->name);
+    TRY(export_fetch_missing(s, image, err));
+    if (!image_is_packed(image, &s->store)) {
+        TRY(pack(s, image, listener, err));
+        free(image->name);
+        image->name = take_ptr(full);
+        image->has_manifest = false;
+    }
+    if (!image->has_manifest)
+        TRY(image_put_manifest(image, &s->store, NULL, err));
+    TRY(image_store_put(&s->store, image, err));
+    TRY(layout_refresh_store(&s->store, err));
+    return store_sync(&s->store, err);
+}
+
 int export_find_packed(struct session *s, const char *name, struct image_record *out,
                        struct error *err)
 {
     TRY(export_find(s, name, out, err));
-    if (out->has_manifest && image_is_packed(out, &s->store))
-        return 0;
-    auto_free char *full = xstrdup(out->name);
-    TRY(export_fetch_missing(s, out, err));
-    if (!image_is_packed(out, &s->store)) {
-        TRY(export_pack(s, out, (struct packing)PACKING_DEFAULT, err));
-        free(out->name);
-        out->name = take_ptr(full);
-        out->has_manifest = false;
-    }
-    if (!out->has_manifest)
-        TRY(image_put_manifest(out, &s->store, NULL, err));
-    TRY(image_store_put(&s->store, out, err));
-    TRY(layout_refresh_store(&s->store, err));
-    return store_sync(&s->store, err);
+    return export_make_packed(s, out, NULL, err);
 }

@@ -5,6 +5,7 @@
 
 #include "cmd/output.h"
 #include "cmd/session.h"
+#include "lib/exporter/image.h"
 #include "lib/exporter/oci_layout.h"
 #include "lib/store/image_store.h"
 
@@ -24,9 +25,17 @@ int export_rootfs(struct session *s, const struct solver_workers *workers,
 /* Writes `text` as file `dest`, as an output is written. */
 int export_text(struct session *s, const char *dest, const char *text,
                 struct error *err) MUST_CHECK;
-/* Packs what is not packed yet, in a builder if it has to be made. */
-int export_pack(struct session *s, struct image_record *image, struct packing packing,
-                struct error *err) MUST_CHECK;
+/* Who hears of layers while an image is being packed: `begin` is called here once the builder has
+ * begun, `tell` there for each layer that it has packed. */
+struct export_listener {
+    void (*begin)(void *arg);
+    image_blob_fn *tell;
+    void *arg;
+};
+/* Makes a recorded image one that can leave: packed, in a builder if it has to be made, recorded
+ * with a manifest, and on the disk. `listener` may be NULL. */
+int export_make_packed(struct session *s, struct image_record *image,
+                       const struct export_listener *listener, struct error *err) MUST_CHECK;
 /* An image that was pushed, or looked up for FROM, may have left layers where its name says: they
  * are brought here. */
 int export_fetch_missing(struct session *s, const struct image_record *image,
@@ -34,7 +43,7 @@ int export_fetch_missing(struct session *s, const struct image_record *image,
 /* A recorded image by the name a person typed, or by the id (or its first digits). */
 int export_find(struct session *s, const char *name, struct image_record *out,
                 struct error *err) MUST_CHECK;
-/* The same, packed and recorded with a manifest, and on the disk. */
+/* The same, made packed. */
 int export_find_packed(struct session *s, const char *name, struct image_record *out,
                        struct error *err) MUST_CHECK;
 

@@ -3,6 +3,7 @@
 #include "cmd/base_image.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
+#include "cmd/push_ahead.h"
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
@@ -94,6 +95,28 @@ static char *name_to_save(const char *typed, const struct image_record *image)
     return full && strcmp(full, image->name) == 0 ? take_ptr(full) : xstrdup(image->name);
 }
 
+static void begin_ahead(void *arg)
+{
+    push_ahead_begin(arg);
+}
+
+static void tell_blob(void *arg, const struct image_blob *blob)
+{
+    push_ahead_blob(arg, blob);
+}
+
+/* A layer that is packed goes to the registry while others are being packed. */
+static int pack_and_send(struct session *s, struct image_record *image, const struct strvec *names,
+                         struct error *err)
+{
+    struct push_ahead *ahead = NULL;
+    TRY(push_ahead_open(s, names, &ahead, err));
+    const struct export_listener listener = { begin_ahead, tell_blob, ahead };
+    int rc = export_make_packed(s, image, &listener, err);
+    push_ahead_end(ahead, rc == 0);
+    return rc;
+}
+
 static int push_one(struct session *s, const struct transfer_values *v, const char *name,
                     struct error *err)
 {
@@ -101,13 +124,14 @@ static int push_one(struct session *s, const struct transfer_values *v, const ch
     char digest[DIGEST_TEXT_SIZE];
     auto_(strvec) struct strvec names = { 0 };
     auto_(image_record) struct image_record image = { 0 };
-    TRY(export_find_packed(s, name, &image, err));
+    TRY(export_find(s, name, &image, err));
     char *full = name_to_save(name, &image);
     if (!full) {
         error_set(err, ERROR_USER, 0, "image %s has no name to be pushed as", name);
         return error_hint(err, "mlbuild tag %s HOST/NAME:TAG", name);
     }
     strvec_push_take(&names, full);
+    TRY(pack_and_send(s, &image, &names, err));
     TRY(export_image(s, &image, &names, &output, NULL, err));
     session_finish_progress(s);
     digest_print(&image.manifest, digest);

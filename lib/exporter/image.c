@@ -8,12 +8,14 @@
 
 /* One layer on its way into the record; layer->has_epoch is what its times are clamped to. */
 struct layer_job {
-    const struct image_request *request;
     const struct face_options *faces;
     struct image_record_layer *layer;
     const struct image_layer *base;      /* as others made it, or NULL */
     const struct resolved_image *origin; /* of `base` */
     unsigned progress;
+    uint32_t index; /* of a recorded image, as what follows */
+    image_blob_fn *on_blob;
+    void *on_blob_arg;
     bool found;
     struct error err;
 };
@@ -87,11 +89,11 @@ static void run_job(void *arg, size_t index)
     (void)!(came_packed ? base_face(job, &job->err) : own_face(job, &job->err));
 }
 
-static int run_jobs(struct layer_job *jobs, size_t count, struct thread_pool *pool, bool *out_found,
-                    struct error *err)
+static int run_jobs(struct layer_job *jobs, size_t count, parallel_fn *run,
+                    struct thread_pool *pool, bool *out_found, struct error *err)
 {
     int rc = 0;
-    parallel_for(pool, count, thread_pool_cores(), run_job, jobs);
+    parallel_for(pool, count, thread_pool_cores(), run, jobs);
     *out_found = true;
     for (size_t i = 0; i < count; i++) {
         rc = error_first(err, &jobs[i].err);
@@ -108,8 +110,7 @@ int image_make_layers(const struct image_request *request, struct image_record *
     out->layer_count = layers->count;
     out->layers = xcalloc(layers->count, sizeof *out->layers);
     for (size_t i = 0; i < layers->count; i++) {
-        jobs[i] = (struct layer_job){ .request = request,
-                                      .faces = &request->faces,
+        jobs[i] = (struct layer_job){ .faces = &request->faces,
                                       .progress = progress,
                                       .layer = &out->layers[i] };
         snprintf(out->layers[i].id, sizeof out->layers[i].id, "%s", layers->ids[i]);
@@ -118,7 +119,7 @@ int image_make_layers(const struct image_request *request, struct image_record *
             jobs[i].base ? jobs[i].base->has_epoch : request->faces.diff.has_epoch;
         out->layers[i].epoch_s = jobs[i].base ? jobs[i].base->epoch_s : request->faces.diff.epoch_s;
     }
-    return run_jobs(jobs, layers->count, request->faces.pool, out_found, err);
+    return run_jobs(jobs, layers->count, run_job, request->faces.pool, out_found, err);
 }
 
 /* Entries that this build added get times: the epoch if there is one; else a layer's own, others
@@ -221,7 +222,20 @@ bool image_is_packed(const struct image_record *image, const struct store *store
     return true;
 }
 
-int image_pack(struct image_record *image, const struct face_options *faces, struct error *err)
+/* A layer of a recorded image, and who is told of it. */
+static void pack_layer(void *arg, size_t index)
+{
+    struct layer_job *job = (struct layer_job *)arg + index;
+    struct image_blob told = { .index = job->index, .is_own = true };
+    if (own_face(job, &job->err) < 0 || !job->layer->has_blob || !job->on_blob)
+        return;
+    told.blob = (struct descriptor){ media_type_parse(job->layer->media_type), job->layer->blob,
+                                     job->layer->blob_size };
+    job->on_blob(job->on_blob_arg, &told);
+}
+
+int image_pack(struct image_record *image, const struct face_options *faces, image_blob_fn *on_blob,
+               void *on_blob_arg, struct error *err)
 {
     bool found = false;
     size_t count = 0;
@@ -229,9 +243,13 @@ int image_pack(struct image_record *image, const struct face_options *faces, str
     for (size_t i = 0; i < image->layer_count; i++) {
         struct image_record_layer *layer = &image->layers[i];
         if (!layer->has_blob || !blob_exists(faces->store, &layer->blob, layer->blob_size))
-            jobs[count++] = (struct layer_job){ .faces = faces, .layer = layer };
+            jobs[count++] = (struct layer_job){ .faces = faces,
+                                                .layer = layer,
+                                                .index = (uint32_t)i,
+                                                .on_blob = on_blob,
+                                                .on_blob_arg = on_blob_arg };
     }
-    return run_jobs(jobs, count, faces->pool, &found, err);
+    return run_jobs(jobs, count, pack_layer, faces->pool, &found, err);
 }
 
 int image_put_manifest(struct image_record *image, const struct store *store,

@@ -365,6 +365,26 @@ sent_to() { [ "$(blobs_of "$1")" -ge 1 ]; }
     same made "$(image cat pulled made)" made
 }
 
+@test "push: a layer that is packed is sent while another is being packed" {
+    seq 16000000 >"$CTX/large"
+    dockerfile <<'END'
+FROM base
+COPY large /large
+COPY file /small
+RUN true
+END
+    ok mlb -t "$HUB/app:1" "$CTX"
+    local before=$(ls "$MLBUILD_STORE/blobs/sha256" | wc -l)
+    "$MLBUILD" push "$HUB/app:1" >log 2>&1 3>&- &
+    wait_until 20 sent_to app
+    local there=$(ls "$MLBUILD_STORE/blobs/sha256" | wc -l)
+    wait $!
+    [ "$there" -lt $((before + 3)) ] || { echo "$before blobs, then $there: all were packed"; return 1; }
+    same "sent twice" "$(grep -o 'PUT /v2/app/blobs/uploads/.*HTTP/1.1" 201' hub.log | grep -o 'sha256:[0-9a-f]*' | sort | uniq -d)" ""
+    skopeo copy --quiet --src-tls-verify=false "docker://$HUB/app:1" oci:pulled:x
+    same content "$(image cat pulled large | tail -1)" 16000000
+}
+
 @test "--push: a build that fails, and one that is stopped, leave no tag" {
     waiting_build failed:1 false
     touch signals/go
