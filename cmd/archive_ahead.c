@@ -110,11 +110,12 @@ int archive_ahead_finish(struct archive_ahead *a, const struct layout_export *e,
 {
     const struct cancel *asked = &a->session->cancel;
     out_file_count(a->file, e->meter);
-    while (!job_group_wait_for(&a->group, POLL_MS)) {
+    while (a->pool && !job_group_wait_for(&a->group, POLL_MS)) {
         if (cancel_is_raised(asked))
             cancel_raise(&a->cancel);
     }
-    job_group_wait(&a->group);
+    if (a->pool)
+        job_group_wait(&a->group);
     TRY(cancel_check(asked, err));
     a->file->writer.cancel = asked;
     if (a->has_failed || !layout_tar_begins(&a->tar, e))

@@ -91,7 +91,7 @@ static uint64_t size_left(struct session *s, const struct output *output, uint64
     if (there == 0)
         return size;
     size_print(there, text);
-    auto_free char *note = xasprintf("%s were written beside the steps", text);
+    auto_free char *note = xasprintf("%s were written while other layers were made", text);
     progress_note(s->progress, vertex, note);
     return size > there ? size - there : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mlbuild pull, push, save: images between the store and elsewhere. */
+#include "cmd/archive_ahead.h"
 #include "cmd/base_image.h"
 #include "cmd/command.h"
 #include "cmd/export.h"
@@ -95,12 +96,12 @@ static char *name_to_save(const char *typed, const struct image_record *image)
     return full && strcmp(full, image->name) == 0 ? take_ptr(full) : xstrdup(image->name);
 }
 
-static void begin_ahead(void *arg)
+static void begin_push(void *arg)
 {
     push_ahead_begin(arg);
 }
 
-static void tell_blob(void *arg, const struct image_blob *blob)
+static void tell_push(void *arg, const struct image_blob *blob)
 {
     push_ahead_blob(arg, blob);
 }
@@ -111,7 +112,7 @@ static int pack_and_send(struct session *s, struct image_record *image, const st
 {
     struct push_ahead *ahead = NULL;
     TRY(push_ahead_open(s, names, &ahead, err));
-    const struct export_listener listener = { begin_ahead, tell_blob, ahead };
+    const struct export_listener listener = { begin_push, tell_push, ahead };
     int rc = export_make_packed(s, image, &listener, err);
     push_ahead_end(ahead, rc == 0);
     return rc;
@@ -200,11 +201,22 @@ const struct command command_push = {
     .run = push_run,
 };
 
+static void begin_archive(void *arg)
+{
+    archive_ahead_begin(arg);
+}
+
+static void tell_archive(void *arg, const struct image_blob *blob)
+{
+    archive_ahead_blob(arg, blob);
+}
+
 /* Images of the store, each once, with the names that they were asked for by. */
 struct saving {
     struct image_record *images;
     struct layout_item *items;
     size_t count;
+    struct archive_ahead *ahead; /* of one image that goes to a tarball; or NULL */
 };
 
 static void saving_release(struct saving *x)
@@ -215,6 +227,7 @@ static void saving_release(struct saving *x)
     }
     free(x->images);
     free(x->items);
+    archive_ahead_free(x->ahead);
 }
 DEFINE_AUTO(saving, struct saving, saving_release(value))
 
@@ -222,7 +235,9 @@ static int add_image(struct session *s, struct saving *x, const char *name, stru
 {
     auto_(image_record) struct image_record image = { 0 };
     struct layout_item *same = NULL;
-    TRY(export_find_packed(s, name, &image, err));
+    const struct export_listener listener = { begin_archive, tell_archive, x->ahead };
+    TRY(export_find(s, name, &image, err));
+    TRY(export_make_packed(s, &image, x->ahead ? &listener : NULL, err));
     auto_free char *full = name_to_save(name, &image);
     for (size_t i = 0; i < x->count; i++) {
         if (digest_equal(&x->images[i].manifest, &image.manifest))
@@ -258,6 +273,9 @@ static int save_run(struct session *s, void *values, const struct strvec *args, 
     if (output.type == OUTPUT_OCI_DIR && !v->output)
         return error_set(err, ERROR_USAGE, 0, "--format oci-dir needs -o DIR");
     TRY(open_session(s, v, err));
+    if (args->count == 1 && output.type == OUTPUT_OCI)
+        TRY(archive_ahead_open(s, output.dest, &x.ahead, err));
+    output.ahead = x.ahead;
     for (size_t i = 0; i < args->count; i++)
         TRY(add_image(s, &x, args->items[i], err));
     TRY(export_layout(s, x.items, x.count, &output, err));

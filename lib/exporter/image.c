@@ -13,8 +13,7 @@ struct layer_job {
     const struct image_layer *base;      /* as others made it, or NULL */
     const struct resolved_image *origin; /* of `base` */
     unsigned progress;
-    uint32_t index; /* of a recorded image, as what follows */
-    image_blob_fn *on_blob;
+    image_blob_fn *on_blob; /* of a recorded image; or NULL */
     void *on_blob_arg;
     bool found;
     struct error err;
@@ -212,11 +211,15 @@ int image_assemble(const struct image_request *request, struct image_record *out
     return 0;
 }
 
+static bool has_blob(const struct image_record_layer *layer, const struct store *store)
+{
+    return layer->has_blob && blob_exists(store, &layer->blob, layer->blob_size);
+}
+
 bool image_is_packed(const struct image_record *image, const struct store *store)
 {
     for (size_t i = 0; i < image->layer_count; i++) {
-        if (!image->layers[i].has_blob ||
-            !blob_exists(store, &image->layers[i].blob, image->layers[i].blob_size))
+        if (!has_blob(&image->layers[i], store))
             return false;
     }
     return true;
@@ -226,11 +229,14 @@ bool image_is_packed(const struct image_record *image, const struct store *store
 static void pack_layer(void *arg, size_t index)
 {
     struct layer_job *job = (struct layer_job *)arg + index;
-    struct image_blob told = { .index = job->index, .is_own = true };
-    if (own_face(job, &job->err) < 0 || !job->layer->has_blob || !job->on_blob)
+    const struct image_record_layer *layer = job->layer;
+    struct image_blob told = { .index = (uint32_t)index };
+    job->found = has_blob(layer, job->faces->store);
+    told.is_own = !job->found;
+    if ((!job->found && own_face(job, &job->err) < 0) || !layer->has_blob || !job->on_blob)
         return;
-    told.blob = (struct descriptor){ media_type_parse(job->layer->media_type), job->layer->blob,
-                                     job->layer->blob_size };
+    told.blob =
+        (struct descriptor){ media_type_parse(layer->media_type), layer->blob, layer->blob_size };
     job->on_blob(job->on_blob_arg, &told);
 }
 
@@ -238,18 +244,14 @@ int image_pack(struct image_record *image, const struct face_options *faces, ima
                void *on_blob_arg, struct error *err)
 {
     bool found = false;
-    size_t count = 0;
     auto_free struct layer_job *jobs = xcalloc(image->layer_count, sizeof *jobs);
     for (size_t i = 0; i < image->layer_count; i++) {
-        struct image_record_layer *layer = &image->layers[i];
-        if (!layer->has_blob || !blob_exists(faces->store, &layer->blob, layer->blob_size))
-            jobs[count++] = (struct layer_job){ .faces = faces,
-                                                .layer = layer,
-                                                .index = (uint32_t)i,
-                                                .on_blob = on_blob,
-                                                .on_blob_arg = on_blob_arg };
+        jobs[i] = (struct layer_job){ .faces = faces,
+                                      .layer = &image->layers[i],
+                                      .on_blob = on_blob,
+                                      .on_blob_arg = on_blob_arg };
     }
-    return run_jobs(jobs, count, pack_layer, faces->pool, &found, err);
+    return run_jobs(jobs, image->layer_count, pack_layer, faces->pool, &found, err);
 }
 
 int image_put_manifest(struct image_record *image, const struct store *store,

@@ -41,8 +41,8 @@ int image_assemble(const struct image_request *request, struct image_record *out
 int image_make_layers(const struct image_request *request, struct image_record *out,
                       unsigned progress, bool *out_found, struct error *err) MUST_CHECK;
 
-/* Packs the layers of a recorded image that have no blob; `on_blob` (may be NULL) is told of those.
- */
+/* Packs the layers of a recorded image that have no blob; those are its own for `on_blob` (may be
+ * NULL), which is told of all. */
 int image_pack(struct image_record *image, const struct face_options *faces, image_blob_fn *on_blob,
                void *on_blob_arg, struct error *err) MUST_CHECK;
 /* Do all layers have a blob that is in the store? */
