@@ -28,21 +28,21 @@ struct archive_ahead {
 int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead **out,
                        struct error *err)
 {
-    auto_(error) struct error met_again = { 0 };
     auto_(archive_ahead) struct archive_ahead *a = xcalloc(1, sizeof *a);
     a->session = s;
     a->feed = (struct blob_feed)BLOB_FEED_INIT;
     a->cancel.fd = -1;
     *out = NULL;
-    TRY(cancel_init(&a->cancel, err));
     if (!write_out_is_new_file(dest))
         return 0;
+    TRY(cancel_init(&a->cancel, err));
     mode_t ours = umask(s->umask);
-    int rc = out_file_open(dest, &a->cancel, &a->file, &met_again);
+    int rc = out_file_open(dest, &a->cancel, &a->file, err);
     umask(ours);
-    if (rc < 0 || !a->file->file.is_unnamed ||
-        layout_tar_begin(&a->tar, &s->store, out_file_base(a->file), &met_again) < 0)
+    TRY(rc);
+    if (!a->file->file.is_unnamed)
         return 0;
+    TRY(layout_tar_begin(&a->tar, &s->store, out_file_base(a->file), err));
     TRY(blob_feed_open(&a->feed, err));
     *out = take_ptr(a);
     return 0;

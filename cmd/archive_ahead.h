@@ -10,8 +10,8 @@
  *     archive_ahead_finish                planner, when the image is known
  *     archive_ahead_free
  *
- * It is the planner that writes: outputs are the caller's (design 5). What goes wrong is not told:
- * the tarball is then written as if nothing had been there.
+ * It is the planner that writes: outputs are the caller's (design 5). What goes wrong while it does
+ * so beside the steps is not told: the tarball is then written as if nothing had been there.
  */
 #ifndef CMD_ARCHIVE_AHEAD_H
 #define CMD_ARCHIVE_AHEAD_H
@@ -22,7 +22,8 @@
 
 struct archive_ahead;
 
-/* *out is NULL if `dest` is not of a kind that can wait for its name. Errors: SYSTEM. */
+/* *out is NULL if `dest` is not of a kind that can wait for its name. What would keep it from being
+ * written in the end is told at once. Errors: USER (no such directory), SYSTEM. */
 int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead **out,
                        struct error *err) MUST_CHECK;
 /* The builder has begun. */

@@ -2,6 +2,7 @@
 #include "cmd/out_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/path.h"
@@ -21,8 +22,13 @@ int out_file_open(const char *dest, const struct cancel *cancel, struct out_file
 {
     auto_(out_file) struct out_file *f = xcalloc(1, sizeof *f);
     char *target = realpath(dest, NULL);
+    struct stat st;
     f->dir_fd = f->file.fd = -1;
     f->name = target ? target : xstrdup(dest);
+    if (stat(f->name, &st) == 0 && S_ISDIR(st.st_mode)) {
+        error_set(err, ERROR_USER, EISDIR, "write %s", dest);
+        return error_hint(err, "give the name of a file in it");
+    }
     TRY(open_directory(f->name, &f->dir_fd, err));
     TRY(atomic_file_open_unnamed(&f->file, f->dir_fd, path_base(f->name), 0666, err));
     out_writer_open(&f->writer, f->file.fd, f->name, NULL, cancel);

@@ -8,8 +8,9 @@
 struct place {
     const struct vertex *maker;     /* NULL: of the base, which is */
     const struct image_layer *base; /* this one */
-    char id[LAYER_ID_SIZE];         /* of an own one; under the lock, as what follows */
-    bool is_known;                  /* it has an id, and is being packed */
+    char id[LAYER_ID_SIZE];         /* under the lock, as what follows */
+    bool is_known;                  /* it has an id */
+    bool is_taken;                  /* it is being packed */
     bool is_told;
 };
 
@@ -20,13 +21,14 @@ struct image_ahead {
     struct place *places; /* the lowest layer first */
     size_t place_count;
     pthread_mutex_t lock;
+    size_t packers; /* jobs that pack one layer after the other; under the lock */
 };
 
-struct ahead_job {
+/* A blob of the base that is to be fetched. */
+struct fetch_job {
     struct image_ahead *ahead;
-    const struct image_layer *base; /* to be fetched, or NULL: */
+    const struct image_layer *layer;
     struct blob_provider *provider;
-    size_t place; /* of the layer to be packed */
 };
 
 /* The layers of `v`, the highest of which is the one before `end`. */
@@ -86,23 +88,54 @@ static void pack_layer(struct image_ahead *a, size_t index)
         tell(a, index, &face.blob, true);
 }
 
-static void run_job(void *arg)
+/* The lowest layer that is to be packed: outputs want it first. False: there is none. */
+static bool next_place(struct image_ahead *a, size_t *out)
 {
-    auto_free struct ahead_job *job = arg;
+    bool found = false;
+    for (size_t i = 0; i < a->place_count && !found; i++) {
+        struct place *p = &a->places[i];
+        found = p->is_known && !p->is_taken;
+        p->is_taken |= found;
+        *out = i;
+    }
+    return found;
+}
+
+static void pack_known(void *arg)
+{
+    struct image_ahead *a = arg;
+    size_t index = 0;
+    pthread_mutex_lock(&a->lock);
+    while (!cancel_is_raised(a->request->faces.cancel) && next_place(a, &index)) {
+        pthread_mutex_unlock(&a->lock);
+        pack_layer(a, index);
+        tell_base(a);
+        pthread_mutex_lock(&a->lock);
+    }
+    a->packers--;
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Each packs on all cores, and has memory for that: as many as there are cores hide the ends. */
+static void start_packer(struct image_ahead *a)
+{
+    pthread_mutex_lock(&a->lock);
+    bool is_wanted = a->packers < thread_pool_cores();
+    a->packers += is_wanted;
+    pthread_mutex_unlock(&a->lock);
+    if (is_wanted)
+        job_group_submit(&a->group, pack_known, a);
+}
+
+static void fetch_blob(void *arg)
+{
+    auto_free struct fetch_job *job = arg;
     struct image_ahead *a = job->ahead;
     auto_(error) struct error ignored = { 0 };
     if (cancel_is_raised(a->request->faces.cancel))
         return;
-    if (job->base)
-        (void)!job->provider->fetch(job->provider, &job->base->blob, a->progress, &ignored);
-    else
-        pack_layer(a, job->place);
+    (void)!job->provider->fetch(job->provider, &job->layer->blob, a->progress, &ignored);
     tell_base(a);
-}
-
-static void submit(const struct ahead_job *job)
-{
-    job_group_submit(&job->ahead->group, run_job, xmemdup(job, sizeof *job));
 }
 
 static void fetch_base(struct image_ahead *a, const struct resolved_image *image)
@@ -117,7 +150,8 @@ static void fetch_base(struct image_ahead *a, const struct resolved_image *image
             auto_free char *name = xasprintf("fetching layers of %s", image->name);
             a->progress = progress_start(a->request->progress, name);
         }
-        submit(&(struct ahead_job){ .ahead = a, .base = layer, .provider = image->provider });
+        const struct fetch_job job = { a, layer, image->provider };
+        job_group_submit(&a->group, fetch_blob, xmemdup(&job, sizeof job));
     }
 }
 
@@ -145,26 +179,19 @@ struct image_ahead *image_ahead_start(const struct image_request *request)
     return a;
 }
 
-static bool take_place(struct image_ahead *a, size_t index, const char *id)
-{
-    struct place *p = &a->places[index];
-    pthread_mutex_lock(&a->lock);
-    bool is_new = !p->base && !p->is_known;
-    if (is_new)
-        snprintf(p->id, sizeof p->id, "%s", id);
-    p->is_known = true;
-    pthread_mutex_unlock(&a->lock);
-    return is_new;
-}
-
 /* `top` is the place of the highest layer; those below it are known with it. */
-static void pack_stack(struct image_ahead *a, size_t top, const struct layer_list *layers)
+static void know_stack(struct image_ahead *a, size_t top, const struct layer_list *layers)
 {
+    pthread_mutex_lock(&a->lock);
     for (size_t i = 0; i < layers->count; i++) {
-        size_t index = top + 1 - layers->count + i;
-        if (take_place(a, index, layers->ids[i]))
-            submit(&(struct ahead_job){ .ahead = a, .place = index });
+        struct place *p = &a->places[top + 1 - layers->count + i];
+        if (p->base || p->is_known)
+            continue;
+        snprintf(p->id, sizeof p->id, "%s", layers->ids[i]);
+        p->is_known = true;
     }
+    pthread_mutex_unlock(&a->lock);
+    start_packer(a);
 }
 
 void image_ahead_result(struct image_ahead *a, const struct vertex *v)
@@ -172,7 +199,7 @@ void image_ahead_result(struct image_ahead *a, const struct vertex *v)
     /* One operation may be in several places. */
     for (size_t i = 0; i < a->place_count; i++) {
         if (a->places[i].maker == v)
-            pack_stack(a, i, &solver_result(a->request->solver, v)->layers);
+            know_stack(a, i, &solver_result(a->request->solver, v)->layers);
     }
 }
 

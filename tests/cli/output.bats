@@ -202,10 +202,17 @@ END
     no_process_left
     sed -i 's/sleep 60/false/' "$CTX/Dockerfile"
     fails 1 mlb -o img.tar "$CTX"
+    says "did not complete successfully"
     fails 1 mlb -o none/img.tar "$CTX"
+    says "open the directory none"
+    says_not "started"
+    fails 1 mlb -o type=oci,dest=. "$CTX"
+    says "write .: Is a directory" "hint: give the name of a file in it"
+    says_not "started"
     sed -i 's/; false//' "$CTX/Dockerfile"
+    ok mlb "$CTX"
     fails 1 mlb -o none/img.tar "$CTX"
-    says "open the directory" none
+    says "open the directory none"
     same content "$(cat img.tar)" old
     same "files beside" "$(ls -A | grep -c 'img.tar\|tmp\|none')" 1
 }
