@@ -23,6 +23,8 @@
 #include "lib/exporter/oci_layout.h"
 #include "lib/oci/reference.h"
 
+enum { SYNC_AFTER_MS = 20 };
+
 static void build_release(struct build *b)
 {
     solver_free(b->solver);
@@ -312,18 +314,44 @@ static int run_steps(struct build *b, const struct solver_workers *workers,
     return rc;
 }
 
+struct assembly {
+    struct build *build;
+    int rc;
+    struct error *err;
+};
+
+static void run_assembly(void *arg)
+{
+    struct assembly *x = arg;
+    bool found = false;
+    x->rc = image_assemble(&x->build->request, &x->build->image, &found, x->err);
+}
+
+/* While layers are hashed and packed the disk has time for what the steps have left. */
+static int assemble(struct build *b, const struct solver_workers *workers, struct error *err)
+{
+    struct assembly x = { b, 0, err };
+    struct job_group group;
+    auto_(error) struct error met_again = { 0 };
+    job_group_init(&group, workers->pool);
+    job_group_submit(&group, run_assembly, &x);
+    if (!job_group_wait_for(&group, SYNC_AFTER_MS) && b->names.count)
+        (void)!store_sync(&b->session->store, &met_again);
+    job_group_wait(&group);
+    return x.rc;
+}
+
 /* What is not cached runs, and the image's record is left for the planner. */
 static int make_image(struct session *s, const struct solver_workers *workers, struct build *b,
                       struct error *err)
 {
-    bool found = false;
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
     /* What is still being made ahead is waited for where it is wanted. */
     auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
     if (b->definition.target)
         TRY(run_steps(b, workers, ahead, err));
-    TRY(image_assemble(&b->request, &b->image, &found, err));
+    TRY(assemble(b, workers, err));
     TRY(solver_remember_shared(b->solver, err));
     b->image.name = xstrdup("");
     TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
