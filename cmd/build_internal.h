@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* build_internal: one build on its way, for build.c and build_summary.c. */
+/* build_internal: one build on its way, for build.c, build_steps.c and build_summary.c. */
 #ifndef CMD_BUILD_INTERNAL_H
 #define CMD_BUILD_INTERNAL_H
 
@@ -42,6 +42,9 @@ struct build {
     bool wrote;                    /* the store has something new */
 };
 
+bool build_any_output(const struct build *b, bool (*wants)(const struct output *o));
+/* Runs what is not cached, in a builder, and leaves the image's record there for the planner. */
+int build_steps(struct build *b, struct error *err) MUST_CHECK;
 /* What was made, and what to type next. */
 void build_summarise(const struct build *b);
 /* What the checks have found, at the end of a build. */

@@ -22,8 +22,8 @@ END
     line() { grep -qE -- "$1" <<< "$output" || { echo "no line $1"; return 1; }; }
     line '^#[0-9]+ reading context 3\.00MB / 3\.00MB [0-9.]+s.* done$'
     line '^#[0-9]+ copying 3\.00MB / 3\.00MB [0-9.]+s.* done$'
-    line '^#[0-9]+ writing [0-9.]+MB / [0-9.]+MB [0-9.]+s.* done$'
     ok mlb -o image.tar "$CTX"
+    line '^#[0-9]+ writing [0-9.]+MB / [0-9.]+MB [0-9.]+s.* done$'
     says_not "reading context" "copying"
 }
 
