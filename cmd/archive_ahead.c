@@ -2,6 +2,7 @@
 #include "cmd/archive_ahead.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "cmd/blob_feed.h"
 #include "cmd/out_file.h"
@@ -9,7 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/thread_pool.h"
 
-enum { POLL_MS = 100 };
+enum { POLL_MS = 100, ROOM_PART = 4 };
 
 struct archive_ahead {
     struct session *session;
@@ -19,6 +20,7 @@ struct archive_ahead {
     struct job_group group;
     struct out_file *file;
     bool has_failed; /* then there is nothing in it */
+    uint64_t room;   /* bytes that it may take while steps may want them, too */
     struct layout_tar tar;
     struct image_blob *told; /* by index; those of size 0 were not */
     size_t told_cap;
@@ -28,6 +30,7 @@ struct archive_ahead {
 int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead **out,
                        struct error *err)
 {
+    struct statvfs fs;
     auto_(archive_ahead) struct archive_ahead *a = xcalloc(1, sizeof *a);
     a->session = s;
     a->feed = (struct blob_feed)BLOB_FEED_INIT;
@@ -42,6 +45,7 @@ int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead
     TRY(rc);
     if (!a->file->file.is_unnamed)
         return 0;
+    a->room = fstatvfs(a->file->file.fd, &fs) == 0 ? fs.f_bavail * fs.f_frsize / ROOM_PART : 0;
     TRY(layout_tar_begin(&a->tar, &s->store, out_file_base(a->file), err));
     TRY(blob_feed_open(&a->feed, err));
     *out = take_ptr(a);
@@ -59,10 +63,20 @@ static void keep(struct archive_ahead *a, const struct image_blob *blob)
     a->told[blob->index] = *blob;
 }
 
+/* What comes next, if it is there and has room. */
+static const struct image_blob *next_blob(const struct archive_ahead *a)
+{
+    const struct image_blob *next = a->next < a->told_cap ? &a->told[a->next] : NULL;
+    return next && next->blob.size && next->blob.size <= a->room ? next : NULL;
+}
+
 static int write_known(struct archive_ahead *a, struct error *err)
 {
-    for (; a->next < a->told_cap && a->told[a->next].blob.size; a->next++)
-        TRY(layout_tar_add(&a->tar, &a->told[a->next].blob.digest, err));
+    const struct image_blob *next;
+    for (; (next = next_blob(a)); a->next++) {
+        TRY(layout_tar_add(&a->tar, &next->blob.digest, err));
+        a->room -= next->blob.size;
+    }
     return 0;
 }
 
@@ -99,6 +113,14 @@ uint64_t archive_ahead_size(const struct archive_ahead *a)
     return fstat(a->file->file.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+/* The thread ends, if there is one. */
+static void stop(struct archive_ahead *a)
+{
+    if (a->pool)
+        job_group_wait(&a->group);
+    thread_pool_free(take_ptr(a->pool));
+}
+
 static int begin_anew(struct archive_ahead *a, struct error *err)
 {
     layout_tar_release(&a->tar);
@@ -114,8 +136,7 @@ int archive_ahead_finish(struct archive_ahead *a, const struct layout_export *e,
         if (cancel_is_raised(asked))
             cancel_raise(&a->cancel);
     }
-    if (a->pool)
-        job_group_wait(&a->group);
+    stop(a);
     TRY(cancel_check(asked, err));
     a->file->writer.cancel = asked;
     if (a->has_failed || !layout_tar_begins(&a->tar, e))
@@ -128,11 +149,9 @@ void archive_ahead_free(struct archive_ahead *a)
 {
     if (!a)
         return;
-    if (a->pool) {
+    if (a->pool)
         cancel_raise(&a->cancel);
-        job_group_wait(&a->group);
-    }
-    thread_pool_free(a->pool);
+    stop(a);
     out_file_free(a->file);
     layout_tar_release(&a->tar);
     blob_feed_close(&a->feed);

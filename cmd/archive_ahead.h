@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * archive_ahead: a tarball is written while the steps run, as far as its lowest layers are there,
- * so that in the end only the highest are left. It has no name before it is whole: a build that
- * fails, or is killed, leaves nothing.
+ * archive_ahead: a tarball is written while a builder makes layers, as far as its lowest ones are
+ * there, so that in the end only the highest are left. It has no name before it is whole: a build
+ * that fails, or is killed, leaves nothing. Steps want room, too: no more than a quarter of what
+ * the file system has free is taken before the end.
  *
  *     archive_ahead_open                  planner
  *     builder_run_beside(... archive_ahead_begin ...)
@@ -10,8 +11,8 @@
  *     archive_ahead_finish                planner, when the image is known
  *     archive_ahead_free
  *
- * It is the planner that writes: outputs are the caller's (design 5). What goes wrong while it does
- * so beside the steps is not told: the tarball is then written as if nothing had been there.
+ * It is the planner that writes: outputs are the caller's (design 5). What goes wrong meanwhile is
+ * not told: the tarball is then written as if nothing had been there.
  */
 #ifndef CMD_ARCHIVE_AHEAD_H
 #define CMD_ARCHIVE_AHEAD_H

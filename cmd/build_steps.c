@@ -125,14 +125,12 @@ static bool is_push(const struct output *o)
 static int open_ahead(struct build *b, struct error *err)
 {
     struct session *s = b->session;
-    if (build_any_output(b, is_push))
-        TRY(push_ahead_open(s, &b->names, &b->push_ahead, err));
     for (size_t i = 0; i < b->output_count; i++) {
         struct output *o = &b->outputs[i];
         if (o->type == OUTPUT_OCI)
             TRY(archive_ahead_open(s, o->dest, &o->ahead, err));
     }
-    return 0;
+    return build_any_output(b, is_push) ? push_ahead_open(s, &b->names, &b->push_ahead, err) : 0;
 }
 
 static void begin_ahead(void *arg)

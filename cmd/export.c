@@ -225,11 +225,15 @@ static int pack_in_builder(struct session *s, const struct solver_workers *worke
 static int pack(struct session *s, struct image_record *image,
                 const struct export_listener *listener, struct error *err)
 {
-    struct pack_request r = {
-        image,
-        { .store = &s->store, .cancel = &s->cancel, .packing = PACKING_DEFAULT, .pack = true },
-        listener
-    };
+    auto_(claims) struct claims packing_layers;
+    struct pack_request r = { image,
+                              { .store = &s->store,
+                                .cancel = &s->cancel,
+                                .claims = &packing_layers,
+                                .packing = PACKING_DEFAULT,
+                                .pack = true },
+                              listener };
+    claims_init(&packing_layers);
     TRY(image_pack(image, &r.faces, NULL, NULL, err));
     if (image_is_packed(image, &s->store))
         return 0;

@@ -2,6 +2,7 @@
 #include "cmd/out_file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "lib/base/mem.h"
@@ -30,6 +31,8 @@ int out_file_open(const char *dest, const struct cancel *cancel, struct out_file
         return error_hint(err, "give the name of a file in it");
     }
     TRY(open_directory(f->name, &f->dir_fd, err));
+    if (strlen(path_base(f->name)) > NAME_MAX)
+        return error_set(err, ERROR_USER, ENAMETOOLONG, "write %.40s...", path_base(f->name));
     TRY(atomic_file_open_unnamed(&f->file, f->dir_fd, path_base(f->name), 0666, err));
     out_writer_open(&f->writer, f->file.fd, f->name, NULL, cancel);
     *out = take_ptr(f);

@@ -14,7 +14,7 @@
 struct out_file {
     char *name;
     int dir_fd;
-    struct atomic_file file; /* file.is_unnamed: it goes away with this process */
+    struct atomic_file file; /* file.is_unnamed: it goes away with whoever has it open */
     struct out_writer writer;
 };
 

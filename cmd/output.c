@@ -173,7 +173,7 @@ static int parse_fields(const char *text, struct output *o, struct error *err)
     if (!f.tar && o->type == OUTPUT_OCI)
         o->type = OUTPUT_OCI_DIR;
     for (size_t i = 0; i < COUNT(types); i++) {
-        if (types[i].type == o->type && types[i].needs_dest && !o->dest) {
+        if (types[i].type == o->type && types[i].needs_dest && (!o->dest || !*o->dest)) {
             error_set(err, ERROR_USAGE, 0, "--output %s: dest is missing", text);
             return error_hint(err, "add dest=PATH, or dest=- for standard output");
         }
@@ -197,6 +197,10 @@ int output_parse(const char *text, const struct packing *packing, struct output 
                  struct error *err)
 {
     auto_(output) struct output o = { .packing = *packing };
+    if (!*text) {
+        error_set(err, ERROR_USAGE, 0, "--output is empty");
+        return error_hint(err, "-o image.tar, -o DIRECTORY, or -o type=...");
+    }
     if (strcmp(text, "-") == 0 || !strchr(text, '=')) {
         bool is_archive = str_ends_with(text, ".tar");
         o.dest = xstrdup(text);

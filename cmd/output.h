@@ -26,7 +26,7 @@ struct output {
     char *name;                /* comma-separated references in place of -t, or NULL */
     struct strvec annotations; /* "manifest:KEY=VALUE", as --annotation has them */
     struct packing packing;
-    struct archive_ahead *ahead; /* has begun to write it; borrowed, NULL: nobody has */
+    struct archive_ahead *ahead; /* has begun to write it; the command's, NULL: nobody has */
 };
 
 /* --compression, --compression-level (either may be NULL): how outputs are packed that do not say

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * push_ahead: layers that a build has finished go to the registry while its later steps run; the
- * push at the end finds them there. A build that fails leaves blobs that nothing names, no tag.
+ * push_ahead: layers that a builder has packed go to the registry while it makes others (runs later
+ * steps, or packs); the push at the end finds them there. A build that fails leaves blobs that
+ * nothing names, no tag.
  *
  *     push_ahead_open                         planner
  *     builder_run_beside(... push_ahead_begin ...)

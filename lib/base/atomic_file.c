@@ -59,34 +59,45 @@ void atomic_file_call(struct atomic_file *f, const char *name)
     f->name = xstrdup(name);
 }
 
-/* A link does not replace, a rename does. */
-static int give_name(struct atomic_file *f, struct error *err)
+static int link_unnamed(const struct atomic_file *f, const char *name)
 {
     char path[32];
-    if (!f->is_unnamed)
-        return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", f->fd);
-    if (linkat(AT_FDCWD, path, f->dir_fd, f->temporary, AT_SYMLINK_FOLLOW) < 0)
+    return linkat(AT_FDCWD, path, f->dir_fd, name, AT_SYMLINK_FOLLOW);
+}
+
+/* What is there already only a rename replaces. */
+static int give_first_name(struct atomic_file *f, struct error *err)
+{
+    bool has_final = link_unnamed(f, f->name) == 0;
+    if (!has_final && (errno != EEXIST || link_unnamed(f, f->temporary) < 0))
         return error_set(err, ERROR_SYSTEM, errno, "create %s", f->name);
     f->is_unnamed = false;
+    f->has_name = has_final;
     return 0;
+}
+
+static int fail(const struct atomic_file *f, const char *what, struct error *err)
+{
+    error_set(err, ERROR_SYSTEM, errno, "%s %s", what, f->name);
+    unlinkat(f->dir_fd, f->has_name ? f->name : f->temporary, 0);
+    return -1;
 }
 
 int atomic_file_commit(struct atomic_file *f, bool sync, struct error *err)
 {
     if (sync && fsync(f->fd) < 0)
         return error_set(err, ERROR_SYSTEM, errno, "fsync %s", f->name);
-    TRY(give_name(f, err));
-    if (close(take_fd(&f->fd)) < 0) {
-        error_set(err, ERROR_SYSTEM, errno, "close %s", f->name);
-        unlinkat(f->dir_fd, f->temporary, 0);
-        return -1;
-    }
-    if (renameat(f->dir_fd, f->temporary, f->dir_fd, f->name) < 0) {
-        error_set(err, ERROR_SYSTEM, errno, "rename %s", f->name);
-        unlinkat(f->dir_fd, f->temporary, 0);
-        return -1;
-    }
+    bool was_unnamed = f->is_unnamed;
+    if (was_unnamed)
+        TRY(give_first_name(f, err));
+    /* Some file systems (btrfs) write down nothing of a file that has no name. */
+    if (was_unnamed && sync && fsync(f->fd) < 0)
+        return fail(f, "fsync", err);
+    if (close(take_fd(&f->fd)) < 0)
+        return fail(f, "close", err);
+    if (!f->has_name && renameat(f->dir_fd, f->temporary, f->dir_fd, f->name) < 0)
+        return fail(f, "rename", err);
     if (!sync)
         return 0;
     auto_close int dir = openat(f->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

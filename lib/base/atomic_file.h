@@ -21,13 +21,14 @@ struct atomic_file {
     int fd;     /* write here; -1 once committed or released */
     char *name;
     bool is_unnamed; /* `temporary` is not there yet */
+    bool has_name;   /* nor will it be: `name` is */
     char temporary[48];
 };
 
 int atomic_file_open(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
                      struct error *err) MUST_CHECK;
-/* The same, and where the file system can do so (O_TMPFILE, f->is_unnamed) nobody sees the file
- * before commit: not even a crash leaves it. */
+/* The same, and where the file system can do so (O_TMPFILE, f->is_unnamed) the file has no name
+ * before commit: a crash until then leaves nothing. */
 int atomic_file_open_unnamed(struct atomic_file *f, int dir_fd, const char *name, mode_t mode,
                              struct error *err) MUST_CHECK;
 /* The name is another one: it had to be written to be known. */

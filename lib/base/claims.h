@@ -20,6 +20,7 @@ struct claims {
 
 void claims_init(struct claims *c);
 void claims_release(struct claims *c);
+DEFINE_AUTO(claims, struct claims, claims_release(value))
 void claims_take(struct claims *c, const char *name);
 void claims_drop(struct claims *c, const char *name);
 

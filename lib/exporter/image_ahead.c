@@ -60,6 +60,14 @@ static void tell(struct image_ahead *a, size_t index, const struct descriptor *b
         r->on_blob(r->on_blob_arg, &told);
 }
 
+static bool is_told(struct image_ahead *a, size_t index)
+{
+    pthread_mutex_lock(&a->lock);
+    bool told = a->places[index].is_told;
+    pthread_mutex_unlock(&a->lock);
+    return told;
+}
+
 /* Blobs of the base come with a fetch, or when a step needs them. */
 static void tell_base(struct image_ahead *a)
 {
@@ -67,7 +75,7 @@ static void tell_base(struct image_ahead *a)
     bool leave_as_they_are = faces->pack && !faces->packing.force;
     for (size_t i = 0; leave_as_they_are && i < a->place_count; i++) {
         const struct image_layer *base = a->places[i].base;
-        if (base && base->blob.size &&
+        if (base && base->blob.size && !is_told(a, i) &&
             blob_exists(faces->store, &base->blob.digest, base->blob.size))
             tell(a, i, &base->blob, false);
     }

@@ -3,7 +3,8 @@
  * image_ahead: what an image will need, made beside the steps that still run: blobs of the base are
  * fetched from the start, a layer that is cached or just finished is packed (or hashed) at once.
  * image_assemble then finds it all. What goes wrong here is not told: image_assemble meets it
- * again.
+ * again. Nor is request->on_blob told of layers of a shared cache, of a base that has no blobs, and
+ * of one whose layers are to be packed anew.
  *
  *     image_ahead_start -> image_ahead_result, from any thread ... -> image_ahead_wait
  */

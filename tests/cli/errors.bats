@@ -95,6 +95,12 @@ bad() {
     says "unknown output type ocy" "did you mean oci?"
     fails 2 mlb -o type=oci "$CTX"
     says "dest is missing"
+    fails 2 mlb -o type=oci,dest= "$CTX"
+    says "dest is missing"
+    fails 2 mlb -o "" "$CTX"
+    says "--output is empty"
+    fails 1 mlb -o "$(printf 'long%.0s' {1..80}).tar" "$CTX"
+    says "File name too long"
     fails 2 mlb -o dest=x "$CTX"
     says "type is missing"
     fails 2 mlb --network=lan "$CTX"
@@ -347,6 +353,22 @@ END
         echo "then $?"'
     says "No space left on device" "exit 7" "then 0" $'\n0\n'
     same hints "$(grep -c 'is full: mlbuild prune frees some of it' <<< "$output")" 2
+}
+
+@test "no space: a tarball that is begun early leaves it to the steps" {
+    mkdir small
+    head -c 32M /dev/urandom >"$CTX/big"
+    dockerfile <<'END'
+FROM base
+COPY big /big
+RUN head -c 30000000 /dev/urandom >/aside && rm /aside && echo done >/done
+END
+    run userns env MLBUILD="$MLBUILD" BASE="$BASE" CTX="$CTX" unshare --mount bash -c '
+        mount -t tmpfs -o size=112m none small || exit 99
+        export MLBUILD_STORE=$PWD/small/store
+        "$MLBUILD" build --progress=plain --build-context "base=oci-layout://$BASE" -o small/x.tar "$CTX"
+        echo "exit $?"'
+    says "exit 0"
 }
 
 @test "no user namespaces: exit 8 and what would lift it" {
