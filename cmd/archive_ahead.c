@@ -8,16 +8,12 @@
 #include "cmd/out_file.h"
 #include "cmd/write_out.h"
 #include "lib/base/mem.h"
-#include "lib/base/thread_pool.h"
 
-enum { POLL_MS = 100, ROOM_PART = 4 };
+enum { ROOM_PART = 4 };
 
 struct archive_ahead {
     struct session *session;
     struct blob_feed feed;
-    struct cancel cancel; /* of what is written beside the steps */
-    struct thread_pool *pool;
-    struct job_group group;
     struct out_file *file;
     bool has_failed; /* then there is nothing in it */
     uint64_t room;   /* bytes that it may take while steps may want them, too */
@@ -34,20 +30,18 @@ int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead
     auto_(archive_ahead) struct archive_ahead *a = xcalloc(1, sizeof *a);
     a->session = s;
     a->feed = (struct blob_feed)BLOB_FEED_INIT;
-    a->cancel.fd = -1;
     *out = NULL;
     if (!write_out_is_new_file(dest))
         return 0;
-    TRY(cancel_init(&a->cancel, err));
+    TRY(blob_feed_open(&a->feed, err));
     mode_t ours = umask(s->umask);
-    int rc = out_file_open(dest, &a->cancel, &a->file, err);
+    int rc = out_file_open(dest, &a->feed.cancel, &a->file, err);
     umask(ours);
     TRY(rc);
     if (!a->file->file.is_unnamed)
         return 0;
     a->room = fstatvfs(a->file->file.fd, &fs) == 0 ? fs.f_bavail * fs.f_frsize / ROOM_PART : 0;
     TRY(layout_tar_begin(&a->tar, &s->store, out_file_base(a->file), err));
-    TRY(blob_feed_open(&a->feed, err));
     *out = take_ptr(a);
     return 0;
 }
@@ -94,16 +88,15 @@ static void write_blobs(void *arg)
     }
 }
 
-void archive_ahead_begin(struct archive_ahead *a)
+void archive_ahead_begin(void *arg)
 {
-    blob_feed_begin(&a->feed);
-    a->pool = thread_pool_new(1);
-    job_group_init(&a->group, a->pool);
-    job_group_submit(&a->group, write_blobs, a);
+    struct archive_ahead *a = arg;
+    blob_feed_begin(&a->feed, 1, write_blobs, a);
 }
 
-void archive_ahead_blob(const struct archive_ahead *a, const struct image_blob *blob)
+void archive_ahead_blob(void *arg, const struct image_blob *blob)
 {
+    const struct archive_ahead *a = arg;
     blob_feed_tell(&a->feed, blob);
 }
 
@@ -111,14 +104,6 @@ uint64_t archive_ahead_size(const struct archive_ahead *a)
 {
     struct stat st;
     return fstat(a->file->file.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-}
-
-/* The thread ends, if there is one. */
-static void stop(struct archive_ahead *a)
-{
-    if (a->pool)
-        job_group_wait(&a->group);
-    thread_pool_free(take_ptr(a->pool));
 }
 
 static int begin_anew(struct archive_ahead *a, struct error *err)
@@ -132,11 +117,7 @@ int archive_ahead_finish(struct archive_ahead *a, const struct layout_export *e,
 {
     const struct cancel *asked = &a->session->cancel;
     out_file_count(a->file, e->meter);
-    while (a->pool && !job_group_wait_for(&a->group, POLL_MS)) {
-        if (cancel_is_raised(asked))
-            cancel_raise(&a->cancel);
-    }
-    stop(a);
+    blob_feed_finish(&a->feed, asked);
     TRY(cancel_check(asked, err));
     a->file->writer.cancel = asked;
     if (a->has_failed || !layout_tar_begins(&a->tar, e))
@@ -149,13 +130,9 @@ void archive_ahead_free(struct archive_ahead *a)
 {
     if (!a)
         return;
-    if (a->pool)
-        cancel_raise(&a->cancel);
-    stop(a);
+    blob_feed_close(&a->feed);
     out_file_free(a->file);
     layout_tar_release(&a->tar);
-    blob_feed_close(&a->feed);
-    cancel_release(&a->cancel);
     free(a->told);
     free(a);
 }

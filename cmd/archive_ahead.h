@@ -27,9 +27,10 @@ struct archive_ahead;
  * written in the end is told at once. Errors: USER (no such directory), SYSTEM. */
 int archive_ahead_open(struct session *s, const char *dest, struct archive_ahead **out,
                        struct error *err) MUST_CHECK;
-/* The builder has begun. */
-void archive_ahead_begin(struct archive_ahead *a);
-void archive_ahead_blob(const struct archive_ahead *a, const struct image_blob *blob);
+/* The builder has begun. This and the next take a struct archive_ahead, and are what an
+ * export_listener calls. */
+void archive_ahead_begin(void *a);
+void archive_ahead_blob(void *a, const struct image_blob *blob);
 /* So many bytes are there by now. */
 uint64_t archive_ahead_size(const struct archive_ahead *a);
 /* Writes the rest, or all of it if what is there does not fit, and gives the file its name. */

@@ -5,22 +5,18 @@
 
 #include "cmd/blob_feed.h"
 #include "lib/base/mem.h"
-#include "lib/base/thread_pool.h"
 #include "lib/oci/reference.h"
 #include "lib/registry/push.h"
 
-enum { THREADS = 4, POLL_MS = 100, TRIES = 2 };
+enum { THREADS = 4, TRIES = 2 };
 
 struct push_ahead {
     struct session *session;
     struct reference *targets; /* each repository once */
     size_t target_count;
     struct blob_feed feed;
-    struct thread_pool *pool;
-    struct job_group group;
     struct registry_client *client;
     struct retry_policy retry;
-    struct cancel cancel; /* of these transfers alone */
     struct progress progress;
     struct progress_sink sink;
     atomic_uint vertex;     /* where they are shown; 0: not yet */
@@ -68,13 +64,11 @@ static void ahead_free(struct push_ahead *a)
 {
     if (!a)
         return;
-    thread_pool_free(a->pool);
+    blob_feed_close(&a->feed);
     registry_client_free(a->client);
-    cancel_release(&a->cancel);
     for (size_t i = 0; i < a->target_count; i++)
         reference_release(&a->targets[i]);
     free(a->targets);
-    blob_feed_close(&a->feed);
     free(a);
 }
 DEFINE_AUTO(ahead, struct push_ahead *, ahead_free(*value))
@@ -85,10 +79,8 @@ int push_ahead_open(struct session *s, const struct strvec *names, struct push_a
     auto_(ahead) struct push_ahead *a = xcalloc(1, sizeof *a);
     a->session = s;
     a->feed = (struct blob_feed)BLOB_FEED_INIT;
-    a->cancel.fd = -1;
     a->sink.event = pass_on;
     TRY(add_targets(a, names, err));
-    TRY(cancel_init(&a->cancel, err));
     TRY(blob_feed_open(&a->feed, err));
     *out = take_ptr(a);
     return 0;
@@ -121,28 +113,27 @@ static void read_blobs(void *arg)
             continue;
         struct blob_job *job = xcalloc(1, sizeof *job);
         *job = (struct blob_job){ a, told.blob };
-        job_group_submit(&a->group, send_blob, job);
+        job_group_submit(&a->feed.group, send_blob, job);
     }
 }
 
-void push_ahead_begin(struct push_ahead *a)
+void push_ahead_begin(void *arg)
 {
+    struct push_ahead *a = arg;
     struct registry_options options = session_registry_options(a->session);
-    blob_feed_begin(&a->feed);
     progress_init(&a->progress, &a->sink);
     options.progress = &a->progress;
-    options.cancel = &a->cancel;
+    options.cancel = &a->feed.cancel;
     a->retry = retry_policy_default;
     a->retry.max_tries = TRIES;
     options.retry = &a->retry;
     a->client = registry_client_new(&options);
-    a->pool = thread_pool_new(THREADS);
-    job_group_init(&a->group, a->pool);
-    job_group_submit(&a->group, read_blobs, a);
+    blob_feed_begin(&a->feed, THREADS, read_blobs, a);
 }
 
-void push_ahead_blob(const struct push_ahead *a, const struct image_blob *blob)
+void push_ahead_blob(void *arg, const struct image_blob *blob)
 {
+    const struct push_ahead *a = arg;
     blob_feed_tell(&a->feed, blob);
 }
 
@@ -152,10 +143,7 @@ static void wait_for_all(struct push_ahead *a)
     unsigned v = progress_start(a->session->progress,
                                 "sending layers that are on their way to the registry");
     atomic_store(&a->vertex, v);
-    while (!job_group_wait_for(&a->group, POLL_MS)) {
-        if (cancel_is_raised(asked))
-            cancel_raise(&a->cancel);
-    }
+    blob_feed_finish(&a->feed, asked);
     progress_end(a->session->progress, v,
                  cancel_is_raised(asked) ? PROGRESS_CANCELLED : PROGRESS_DONE, NULL);
 }
@@ -164,13 +152,9 @@ void push_ahead_end(struct push_ahead *a, bool is_wanted)
 {
     if (!a)
         return;
-    if (!is_wanted) {
+    if (!is_wanted)
         atomic_store(&a->has_failed, true);
-        cancel_raise(&a->cancel);
-    }
-    if (a->pool && is_wanted && !job_group_wait_for(&a->group, POLL_MS))
+    else if (!blob_feed_has_ended(&a->feed))
         wait_for_all(a);
-    if (a->pool)
-        job_group_wait(&a->group);
     ahead_free(a);
 }

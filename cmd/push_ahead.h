@@ -25,9 +25,10 @@ struct push_ahead;
 /* To the repositories of `names`, full references. Errors: USER, SYSTEM. */
 int push_ahead_open(struct session *s, const struct strvec *names, struct push_ahead **out,
                     struct error *err) MUST_CHECK;
-/* The builder has begun. */
-void push_ahead_begin(struct push_ahead *a);
-void push_ahead_blob(const struct push_ahead *a, const struct image_blob *blob);
+/* The builder has begun. This and the next take a struct push_ahead, and are what an
+ * export_listener calls. */
+void push_ahead_begin(void *a);
+void push_ahead_blob(void *a, const struct image_blob *blob);
 /* The builder has ended, and all is to be sent; or not, and what is on its way is given up. Frees
  * it; NULL is allowed. */
 void push_ahead_end(struct push_ahead *a, bool is_wanted);

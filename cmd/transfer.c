@@ -96,23 +96,13 @@ static char *name_to_save(const char *typed, const struct image_record *image)
     return full && strcmp(full, image->name) == 0 ? take_ptr(full) : xstrdup(image->name);
 }
 
-static void begin_push(void *arg)
-{
-    push_ahead_begin(arg);
-}
-
-static void tell_push(void *arg, const struct image_blob *blob)
-{
-    push_ahead_blob(arg, blob);
-}
-
 /* A layer that is packed goes to the registry while others are being packed. */
 static int pack_and_send(struct session *s, struct image_record *image, const struct strvec *names,
                          struct error *err)
 {
     struct push_ahead *ahead = NULL;
     TRY(push_ahead_open(s, names, &ahead, err));
-    const struct export_listener listener = { begin_push, tell_push, ahead };
+    const struct export_listener listener = { push_ahead_begin, push_ahead_blob, ahead };
     int rc = export_make_packed(s, image, &listener, err);
     push_ahead_end(ahead, rc == 0);
     return rc;
@@ -201,16 +191,6 @@ const struct command command_push = {
     .run = push_run,
 };
 
-static void begin_archive(void *arg)
-{
-    archive_ahead_begin(arg);
-}
-
-static void tell_archive(void *arg, const struct image_blob *blob)
-{
-    archive_ahead_blob(arg, blob);
-}
-
 /* Images of the store, each once, with the names that they were asked for by. */
 struct saving {
     struct image_record *images;
@@ -235,7 +215,7 @@ static int add_image(struct session *s, struct saving *x, const char *name, stru
 {
     auto_(image_record) struct image_record image = { 0 };
     struct layout_item *same = NULL;
-    const struct export_listener listener = { begin_archive, tell_archive, x->ahead };
+    const struct export_listener listener = { archive_ahead_begin, archive_ahead_blob, x->ahead };
     TRY(export_find(s, name, &image, err));
     TRY(export_make_packed(s, &image, x->ahead ? &listener : NULL, err));
     auto_free char *full = name_to_save(name, &image);

@@ -39,40 +39,46 @@ static void a_raised_cancel_stops_the_export(void **state)
 
 enum { LAYERS = 4 };
 
-/* An image of these layers, the second of which is there twice. */
-static void put_image(const struct store *store, struct image_record_layer *layers,
-                      struct image_record *out)
+/* An image, the second layer of which is there twice, on its way out. */
+struct sample {
+    struct image_record_layer layers[LAYERS];
+    struct image_record image;
+    struct layout_item item;
+    struct layout_export e;
+};
+
+static void make_sample(const struct store *store, struct sample *x)
 {
     static const char *const contents[LAYERS] = { "lowest", "twice", "", "twice" };
     struct error err = { 0 };
-    *out = (struct image_record){
-        .has_manifest = true, .manifest_type = (char *)"", .layers = layers, .layer_count = LAYERS
-    };
+    *x = (struct sample){ .image = { .has_manifest = true,
+                                     .manifest_type = (char *)"",
+                                     .layers = x->layers,
+                                     .layer_count = LAYERS },
+                          .item.image = &x->image,
+                          .e = { .store = store, .items = &x->item, .item_count = 1 } };
     for (size_t i = 0; i < LAYERS; i++)
-        assert_ok(blob_put(store, contents[i], strlen(contents[i]), &out->layers[i].blob, &err),
+        assert_ok(blob_put(store, contents[i], strlen(contents[i]), &x->layers[i].blob, &err),
                   &err);
-    assert_ok(blob_put(store, "config", 6, &out->config, &err), &err);
-    assert_ok(blob_put(store, "manifest", 8, &out->manifest, &err), &err);
+    assert_ok(blob_put(store, "config", 6, &x->image.config, &err), &err);
+    assert_ok(blob_put(store, "manifest", 8, &x->image.manifest, &err), &err);
 }
 
 static void a_tarball_may_be_begun_before_its_end_is_known(void **state)
 {
     struct error err = { 0 };
-    struct image_record image;
-    struct image_record_layer layers[LAYERS] = { 0 };
-    const struct layout_item item = { .image = &image };
-    const struct layout_export e = { .store = *state, .items = &item, .item_count = 1 };
-    put_image(*state, layers, &image);
+    struct sample x;
+    make_sample(*state, &x);
     struct memory_writer whole = memory_writer_init();
-    assert_ok(layout_write_tar(&e, &whole.base, &err), &err);
+    assert_ok(layout_write_tar(&x.e, &whole.base, &err), &err);
     for (size_t begun = 0; begun <= LAYERS; begun++) {
         struct memory_writer out = memory_writer_init();
         auto_(layout_tar) struct layout_tar t = { .store = NULL };
         assert_ok(layout_tar_begin(&t, *state, &out.base, &err), &err);
         for (size_t i = 0; i < begun; i++)
-            assert_ok(layout_tar_add(&t, &layers[i].blob, &err), &err);
-        assert_true(layout_tar_begins(&t, &e));
-        assert_ok(layout_tar_finish(&t, &e, &err), &err);
+            assert_ok(layout_tar_add(&t, &x.layers[i].blob, &err), &err);
+        assert_true(layout_tar_begins(&t, &x.e));
+        assert_ok(layout_tar_finish(&t, &x.e, &err), &err);
         assert_int_equal(out.data.len, whole.data.len);
         assert_memory_equal(out.data.buf, whole.data.buf, whole.data.len);
         strbuf_release(&out.data);
@@ -83,19 +89,16 @@ static void a_tarball_may_be_begun_before_its_end_is_known(void **state)
 static void another_beginning_is_told(void **state)
 {
     struct error err = { 0 };
-    struct image_record image;
-    struct image_record_layer layers[LAYERS] = { 0 };
-    const struct layout_item item = { .image = &image };
-    const struct layout_export e = { .store = *state, .items = &item, .item_count = 1 };
-    put_image(*state, layers, &image);
+    struct sample x;
+    make_sample(*state, &x);
     struct memory_writer out = memory_writer_init();
     auto_(layout_tar) struct layout_tar t = { .store = NULL };
     assert_ok(layout_tar_begin(&t, *state, &out.base, &err), &err);
-    assert_ok(layout_tar_add(&t, &layers[0].blob, &err), &err);
-    assert_ok(layout_tar_add(&t, &layers[2].blob, &err), &err);
-    assert_false(layout_tar_begins(&t, &e));
-    image.layer_count = 1; /* then the configuration is to follow */
-    assert_false(layout_tar_begins(&t, &e));
+    assert_ok(layout_tar_add(&t, &x.layers[0].blob, &err), &err);
+    assert_ok(layout_tar_add(&t, &x.layers[2].blob, &err), &err);
+    assert_false(layout_tar_begins(&t, &x.e));
+    x.image.layer_count = 1; /* then the configuration is to follow */
+    assert_false(layout_tar_begins(&t, &x.e));
     const struct digest missing = { { 1 } };
     assert_error(layout_tar_add(&t, &missing, &err), &err, ERROR_NOT_FOUND, "0100");
     strbuf_release(&out.data);
