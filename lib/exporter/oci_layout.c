@@ -2,6 +2,7 @@
 #include "lib/exporter/oci_layout.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "lib/base/atomic_file.h"
@@ -242,6 +243,19 @@ static int open_dir(int dir_fd, const char *name, int *out_fd, struct error *err
     return *out_fd < 0 ? error_set(err, ERROR_SYSTEM, errno, "open %s", name) : 0;
 }
 
+/* An index is read and written anew: of several that do so side by side each is to see what those
+ * before have written. A file system without locks has to do without. */
+static int lock_index(int dir_fd, const struct cancel *cancel, int *out_fd, struct error *err)
+{
+    auto_close int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_SYSTEM, errno, "open the directory of index.json");
+    while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+        TRY(cancel_check(cancel, err));
+    *out_fd = take_fd(&fd);
+    return 0;
+}
+
 static bool is_replaced_by(const struct index_entry *old, const struct layout_item *item)
 {
     struct descriptor root = root_of(item);
@@ -293,12 +307,14 @@ int layout_write_dir(const struct layout_export *e, int dir_fd, struct error *er
 {
     auto_close int blobs = -1;
     auto_close int sha256 = -1;
+    auto_close int lock = -1;
     auto_(blob_list) struct blob_list list = all_blobs(e);
     auto_(strbuf) struct strbuf index = STRBUF_INIT;
     TRY(open_dir(dir_fd, "blobs", &blobs, err));
     TRY(open_dir(blobs, "sha256", &sha256, err));
     for (size_t i = 0; i < list.digests.count; i++)
         TRY(copy_blob(e, sha256, &list.digests.items[i], err));
+    TRY(lock_index(dir_fd, e->cancel, &lock, err));
     TRY(merge_index(e, dir_fd, &index, err));
     TRY(atomic_file_write(dir_fd, "oci-layout", layout_file, sizeof layout_file - 1, 0644, err));
     return atomic_file_write(dir_fd, "index.json", index.buf, index.len, 0644, err);
@@ -325,6 +341,8 @@ int layout_refresh_store(const struct store *store, struct error *err)
 {
     struct refresh r = { .store = store };
     auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    auto_close int lock = -1;
+    TRY(lock_index(store->fd, NULL, &lock, err));
     int rc = image_store_each(store, refresh_image, &r, err);
     if (rc == 0) {
         index_print(&r.index, &text);

@@ -5,7 +5,8 @@
  * hybrid: with `manifest.json` beside, so that docker load, podman load, skopeo (oci-archive:,
  * docker-archive:) and ctr read it (spec 6.7).
  *
- * The same images and names give the same bytes.
+ * The same images and names give the same bytes. Several may write to one directory, or refresh one
+ * store, at the same time: no entry is lost.
  */
 #ifndef LIB_EXPORTER_OCI_LAYOUT_H
 #define LIB_EXPORTER_OCI_LAYOUT_H

@@ -2,8 +2,12 @@
 #include "lib/exporter/oci_layout.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/thread_pool.h"
+#include "lib/oci/descriptor.h"
 #include "lib/store/blob.h"
 #include "tests/support/memory_stream.h"
 #include "tests/support/store_fixture.h"
@@ -104,12 +108,77 @@ static void another_beginning_is_told(void **state)
     strbuf_release(&out.data);
 }
 
+enum { BUILDERS = 6, TIMES = 30 };
+
+/* One of several builders: image after image is named, and the index refreshed. */
+static void name_images(void *arg, size_t builder)
+{
+    const struct sample *x = arg;
+    for (size_t i = 0; i < TIMES; i++) {
+        struct error err = { 0 };
+        struct image_record image = x->image;
+        auto_free char *name = xasprintf("docker.io/library/img:%zu-%zu", builder, i);
+        image.name = name;
+        assert_ok(image_store_put(x->e.store, &image, &err), &err);
+        assert_ok(layout_refresh_store(x->e.store, &err), &err);
+    }
+}
+
+/* ... and written to one directory. */
+static void write_images(void *arg, size_t builder)
+{
+    const struct sample *x = arg;
+    auto_close int dir = openat(x->e.store->fd, "../layout", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < TIMES; i++) {
+        struct error err = { 0 };
+        struct layout_item item = x->item;
+        struct layout_export e = x->e;
+        auto_free char *name = xasprintf("docker.io/library/img:%zu-%zu", builder, i);
+        item.names = (struct strvec){ &name, 1, 1 };
+        e.items = &item;
+        assert_ok(layout_write_dir(&e, dir, &err), &err);
+    }
+}
+
+static size_t entries_of(int dir_fd, const char *path)
+{
+    struct error err = { 0 };
+    auto_(index) struct index index = { 0 };
+    auto_(strbuf) struct strbuf text = STRBUF_INIT;
+    assert_ok(fd_read_file(dir_fd, path, OCI_DOCUMENT_MAX, &text, &err), &err);
+    assert_ok(index_parse(text.buf, text.len, MEDIA_INDEX, &index, &err), &err);
+    return index.count;
+}
+
+static void no_entry_is_lost_between_builders(void **state)
+{
+    const struct store *store = *state;
+    struct sample x;
+    make_sample(store, &x);
+    x.image.created = (char *)"1970-01-01T00:00:00Z";
+    x.image.manifest_type = (char *)media_type_print(MEDIA_MANIFEST);
+    for (size_t i = 0; i < LAYERS; i++)
+        x.layers[i].has_blob = true;
+    x.layers[0].blob_size = strlen("lowest");
+    x.layers[1].blob_size = x.layers[3].blob_size = strlen("twice");
+    x.image.manifest_size = strlen("manifest");
+    assert_int_equal(mkdirat(store->fd, "../layout", 0700), 0);
+    struct thread_pool *pool = thread_pool_new(BUILDERS);
+    parallel_for(pool, BUILDERS, BUILDERS, name_images, &x);
+    parallel_for(pool, BUILDERS, BUILDERS, write_images, &x);
+    thread_pool_free(pool);
+    assert_int_equal(entries_of(store->fd, "index.json"), BUILDERS * TIMES);
+    assert_int_equal(entries_of(store->fd, "../layout/index.json"), BUILDERS * TIMES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_tarball_may_be_begun_before_its_end_is_known,
                                         store_fixture_setup, store_fixture_teardown),
         cmocka_unit_test_setup_teardown(another_beginning_is_told, store_fixture_setup,
+                                        store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(no_entry_is_lost_between_builders, store_fixture_setup,
                                         store_fixture_teardown),
         cmocka_unit_test(a_raised_cancel_stops_the_export),
     };
