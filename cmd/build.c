@@ -258,6 +258,17 @@ static int choose_packing(const struct build *b, struct packing *out, struct err
     return 0;
 }
 
+static bool wants_image(const struct output *o)
+{
+    return o->type != OUTPUT_CACHE && !output_needs_trees(o);
+}
+
+bool build_wants_image(const struct build *b)
+{
+    return b->output_count == 0 || build_any_output(b, wants_image) || b->names.count ||
+           b->annotations.count || b->values->iidfile || b->values->metadata_file;
+}
+
 /* Then the registry may have, or get from a repository of its own, what others have made; and the
  * store's names lead there. */
 static bool is_only_pushed(const struct build *b)
@@ -314,6 +325,8 @@ static int solve(struct build *b, struct error *err)
     }
     if (complete && !build_any_output(b, output_needs_trees) && b->caches.destination_count == 0) {
         bool found = false;
+        if (!build_wants_image(b))
+            return 0;
         TRY(image_assemble(&b->request, &b->image, &found, err));
         if (found)
             return 0;
@@ -321,6 +334,8 @@ static int solve(struct build *b, struct error *err)
     b->wrote = true;
     TRY(storage_policy_from_environment(&s->store, &b->storage, err));
     TRY(build_steps(b, err));
+    if (!build_wants_image(b))
+        return 0;
     return image_record_load(&s->store, s->store.scratch_fd, "built", &b->image, err);
 }
 
@@ -344,7 +359,8 @@ static int sync_store(struct session *s, struct error *err)
     return progress_end_with(s->progress, v, rc, err);
 }
 
-static int finish(struct build *b, struct error *err)
+/* Gives the image its names, and takes it where it is wanted. */
+static int export(struct build *b, struct error *err)
 {
     struct session *s = b->session;
     if (b->request.faces.pack)
@@ -369,6 +385,14 @@ static int finish(struct build *b, struct error *err)
         if (export_text(s, b->values->metadata_file, text.buf, err) < 0)
             return error_wrap(err, "--metadata-file");
     }
+    return 0;
+}
+
+static int finish(struct build *b, struct error *err)
+{
+    struct session *s = b->session;
+    if (build_wants_image(b))
+        TRY(export(b, err));
     /* A build that was cached whole leaves the disk alone; what has no name is cache, which the
      * sync of a later build covers. */
     return b->wrote && (b->names.count || store_sync_is_due(&s->store)) ? sync_store(s, err) : 0;

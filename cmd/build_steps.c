@@ -26,7 +26,7 @@ static int export_trees(struct build *b, const struct solver_workers *workers, s
 
 /* Who hears of a step that has ended. */
 struct listeners {
-    struct image_ahead *ahead;
+    struct image_ahead *ahead;  /* NULL: no image is wanted */
     struct cache_export *cache; /* NULL: none is written */
 };
 
@@ -34,7 +34,7 @@ struct listeners {
 static void take_result(void *arg, const struct vertex *v, bool is_of_target)
 {
     const struct listeners *l = arg;
-    if (is_of_target)
+    if (is_of_target && l->ahead)
         image_ahead_result(l->ahead, v);
     if (l->cache)
         cache_export_step(l->cache, v, is_of_target);
@@ -88,20 +88,28 @@ static int assemble(struct build *b, const struct solver_workers *workers, struc
     return x.rc;
 }
 
-/* What is not cached runs, and the image's record is left for the planner. */
-static int make_image(struct session *s, const struct solver_workers *workers, struct build *b,
-                      struct error *err)
+static int make_image(struct build *b, const struct solver_workers *workers, struct error *err)
 {
+    const struct store *store = &b->session->store;
+    TRY(assemble(b, workers, err));
+    b->image.name = xstrdup("");
+    return image_record_save(store, store->scratch_fd, "built", &b->image, err);
+}
+
+/* What is not cached runs, and the image's record is left for the planner. */
+static int make(struct build *b, const struct solver_workers *workers, struct error *err)
+{
+    bool wants_image = build_wants_image(b);
     b->request.faces.snapshotter = workers->snapshotter;
     b->request.faces.pool = workers->pool;
     /* What is still being made ahead is waited for where it is wanted. */
-    auto_(image_ahead) struct image_ahead *ahead = image_ahead_start(&b->request);
+    auto_(image_ahead) struct image_ahead *ahead =
+        wants_image ? image_ahead_start(&b->request) : NULL;
     if (b->definition.target)
         TRY(run_steps(b, workers, ahead, err));
-    TRY(assemble(b, workers, err));
+    if (wants_image)
+        TRY(make_image(b, workers, err));
     TRY(solver_remember_shared(b->solver, err));
-    b->image.name = xstrdup("");
-    TRY(image_record_save(&s->store, s->store.scratch_fd, "built", &b->image, err));
     return build_any_output(b, output_needs_trees) ? export_trees(b, workers, err) : 0;
 }
 
@@ -111,7 +119,7 @@ static int run(struct session *s, const struct solver_workers *workers, void *ar
 {
     struct build *b = arg;
     struct keeper *keeper = keeper_start(s, &b->storage);
-    int rc = make_image(s, workers, b, err);
+    int rc = make(b, workers, err);
     keeper_stop(keeper);
     return rc;
 }

@@ -11,12 +11,16 @@ void build_summarise(const struct build *b)
     char size[SIZE_TEXT];
     uint64_t own = 0;
     uint64_t base = 0;
-    digest_print(&b->image.config, id);
-    if (b->values->quiet) {
-        printf("%s\n", id);
+    bool is_told = !b->values->quiet && !b->session->is_raw_progress;
+    if (!build_wants_image(b)) {
+        if (is_told && !build_any_output(b, output_needs_trees))
+            fprintf(stderr, "no image: the result is only cached; add -t NAME to have one\n");
         return;
     }
-    if (b->session->is_raw_progress)
+    digest_print(&b->image.config, id);
+    if (b->values->quiet)
+        printf("%s\n", id);
+    if (!is_told)
         return;
     for (size_t i = 0; i < b->image.layer_count; i++) {
         own += b->image.layers[i].tar_size;

@@ -229,6 +229,24 @@ END
     same "standard error" "$stderr" ""
 }
 
+@test "no image is made that nobody asked for: of the cache alone, and of files" {
+    local id
+    id=$(MLBUILD_STORE=$PWD/other mlb -q "$CTX")
+    ok mlb -o type=cacheonly "$CTX"
+    says "no image: the result is only cached" "add -t NAME"
+    run --separate-stderr mlb -q -o type=cacheonly -o out "$CTX"
+    same "the result" "$status,$output,$stderr" "0,,"
+    same content "$(cat out/file)" content
+    [ ! -e "$MLBUILD_STORE/blobs/${id/://}" ]
+    ok "$MLBUILD" images -q
+    same images "$output" ""
+    ok mlb -o type=cacheonly --iidfile id --metadata-file about.json "$CTX"
+    same "what was asked for" "$(cat id)" "$id"
+    [ -e "$MLBUILD_STORE/blobs/${id/://}" ] && grep -q "$id" about.json
+    ok mlb -t img -o type=cacheonly "$CTX"
+    same "the name" "$(id_of img)" "$id"
+}
+
 @test "images, inspect, tag, rmi" {
     ok "$MLBUILD" images -q
     same images "$output" ""
