@@ -4,7 +4,7 @@
 #     NAME_start                     once, before the first row
 #     NAME_forget                    its store is empty
 #     NAME_base BASE                 ... but for this base image
-#     NAME_build CONTEXT OUTPUT      sets `command`; OUTPUT: none, tar, dir (see out_of) or push
+#     NAME_build CONTEXT OUTPUT      sets `command`; OUTPUT: none, tar, dir (see out_of), store or push
 #
 # so that another builder is five functions and a name in `builders`. Bases are layouts on disk; the one that
 # is pulled in W9 is named by its registry and has none.
@@ -30,11 +30,13 @@ mlbuild_build() {
     base=$(base_of "$1")
     layout=$(layout_of "$base")
     name=$(name_of mlbuild "$1")
-    command=("$mlbuild" -q -t "$name" --network host)
+    command=("$mlbuild" -q --network host)
     [ -z "$layout" ] || command+=(--build-context "$base=oci-layout://$layout")
     case $2 in
-    tar) command+=(-o "$(out_of mlbuild tar)") ;;
-    dir) command+=(-o "type=oci-dir,dest=$(out_of mlbuild dir)") ;;
+    none) command+=(-o type=cacheonly) ;;
+    tar) command+=(-t "$name" -o "$(out_of mlbuild tar)") ;;
+    dir) command+=(-t "$name" -o "type=oci-dir,dest=$(out_of mlbuild dir)") ;;
+    store) command+=(-t "$name") ;;
     esac
     command+=("$work/$1")
     [ "$2" != push ] || command=("$mlbuild" push -q "$name")
@@ -75,38 +77,32 @@ buildah_build() {
     esac
 }
 
-# Rootless, with the host's network, as the others.
+# Whatever BuildKit buildx speaks to: run.sh starts docker's, with its store of containerd.
 buildkit_start() {
-    local socket=unix://$work/buildkit.sock
-    buildctl=(buildctl --addr "$socket")
-    rootlesskit --net=host --copy-up=/etc --copy-up=/run buildkitd --addr "$socket" --root "$work/buildkit" \
-        --oci-worker-net host --oci-worker-snapshotter overlayfs --allow-insecure-entitlement network.host \
-        >"$work/buildkitd.log" 2>&1 &
-    servers+=($!)
-    wait_until "${buildctl[@]}" debug workers
+    export BUILDX_NO_DEFAULT_ATTESTATIONS=1
+    buildx=(docker --config "$work/docker" buildx)
 }
-buildkit_forget() { "${buildctl[@]}" prune --all >/dev/null; }
+buildkit_forget() { "${buildx[@]}" prune --all --force >/dev/null; }
 buildkit_base() { :; }
 buildkit_build() {
-    local base layout digest output=()
+    local base layout digest output=type=cacheonly
     base=$(base_of "$1")
     layout=$(layout_of "$base")
-    command=("${buildctl[@]}" build --progress quiet --frontend dockerfile.v0 --local "context=$work/$1"
-        --local "dockerfile=$work/$1" --allow network.host --opt force-network-mode=host)
+    command=("${buildx[@]}" build --quiet --network host --allow network.host "$work/$1")
     if [ -n "$layout" ]; then
         digest=$(grep -o 'sha256:[0-9a-f]*' "$layout/index.json" | head -n 1)
-        command+=(--oci-layout "base=$layout" --opt "context:$base=oci-layout://base@$digest")
+        command+=(--build-context "$base=oci-layout://$layout@$digest")
     fi
     case $2 in
-    tar) output=("type=oci,dest=$(out_of buildkit tar)") ;;
-    dir) output=("type=oci,tar=false,dest=$(out_of buildkit dir)") ;;
-    push) output=("type=image,name=$(name_of buildkit "$1"),push=true,registry.insecure=true") ;;
+    tar) output=type=oci,dest=$(out_of buildkit tar) ;;
+    dir) output=type=oci,tar=false,dest=$(out_of buildkit dir) ;;
+    push) output=type=image,name=$(name_of buildkit "$1"),push=true,registry.insecure=true ;;
     esac
-    [ ${#output[@]} -eq 0 ] || command+=(--output "${output[0]}")
+    command+=(--output "$output")
 }
 
 installed() { command -v "$1" >/dev/null; }
 
 builders=(mlbuild)
 ! installed buildah || builders+=(buildah)
-! installed buildkitd || ! installed buildctl || ! installed rootlesskit || builders+=(buildkit)
+! docker buildx inspect >/dev/null 2>&1 || builders+=(buildkit)

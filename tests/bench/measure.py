@@ -27,7 +27,7 @@ PROGRAMS = {
     "mlbuild": {"mlbuild", "mlbuild-zygote", "mlbuild-agent"},
     "buildah": {"buildah", "runc", "crun"},
     "skopeo": {"skopeo"},
-    "buildkit": {"buildctl", "buildkitd", "buildkit-runc", "runc", "crun", "rootlesskit"},
+    "buildkit": {"docker", "docker-buildx"},
 }
 MIB = 1024 * 1024
 LONG_RUN = 1.0

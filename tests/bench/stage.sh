@@ -32,10 +32,12 @@ ordinary_user() {
         copy_tree "$top"
         own_file_system "$home/bench"
         chown -R "$user" "$top" "$home/bench"
+        [ "$1" != table.sh ] || start_dockerd "$home/bench" "$user"
         prefix=(setpriv --reuid "$user" --regid "$user" --init-groups)
     fi
     (cd / && "${prefix[@]}" env -i HOME="$home" USER="$user" PATH="$PATH" BENCH_DIR="$home/bench" \
-        BENCH_PYTHON_BASE="$python_base" "$top/tests/bench/$1" "${@:2}")
+        BENCH_PYTHON_BASE="$python_base" ${DOCKER_HOST:+"DOCKER_HOST=$DOCKER_HOST"} \
+        ${BUILDX_BUILDER:+"BUILDX_BUILDER=$BUILDX_BUILDER"} "$top/tests/bench/$1" "${@:2}")
 }
 
 copy_tree() {
@@ -64,4 +66,31 @@ own_file_system() {
         trap "umount '$1'" EXIT
     fi
     rm "$image"
+}
+
+# start_dockerd DIR USER: docker's BuildKit, where docker with buildx is installed and no other one was named: with
+# containerd's store, which exports OCI layouts, in DIR, and with control groups of version 2 alone, since crun
+# starts only so: a link to it that is named runc is BuildKit's best case.
+start_dockerd() {
+    local run try
+    [ -z "${DOCKER_HOST-}${BUILDX_BUILDER-}" ] || return 0
+    command -v dockerd >/dev/null && docker buildx version >/dev/null 2>&1 || return 0
+    run=$(mktemp -d /var/tmp/mlbuild-bench-dockerd-XXXXXX)
+    chmod 755 "$run"
+    echo '{"features": {"containerd-snapshotter": true}, "builder": {"gc": {"enabled": false}}}' >"$run/daemon.json"
+    # shellcheck disable=SC2016 # of the inner shell
+    unshare --mount sh -c 'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' - \
+        dockerd --config-file "$run/daemon.json" --data-root "$1/dockerd" --exec-root "$run/exec" \
+        --pidfile "$run/pid" --host "unix://$run/socket" --group "$2" \
+        --iptables=false --ip6tables=false --bridge=none >"$run/log" 2>&1 &
+    dockerd=$!
+    export DOCKER_HOST=unix://$run/socket
+    # shellcheck disable=SC2064 # what they are now
+    trap "kill $dockerd; wait $dockerd; rm -rf '$run' '$1/dockerd'; umount '$1' 2>/dev/null || true" EXIT
+    for try in $(seq 100); do
+        ! docker version >/dev/null 2>&1 || return 0
+        sleep 0.1
+    done
+    echo "dockerd does not start after $try tries: $(tail -n 1 "$run/log")" >&2
+    return 1
 }

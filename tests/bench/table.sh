@@ -68,7 +68,7 @@ registry_empty() { restart_registry; }
 built_and_registry_empty() {
     restart_registry
     cold "$@"
-    build "$@" none
+    build "$@" store
 }
 
 # built CONTEXT [OUTPUT]: by all builders, for the rows that begin with a build that was done before
@@ -105,13 +105,15 @@ noise_context() {
     noise "$noise" >"$work/noise/noise"
 }
 
-# What is left of mlbuild's time without what the programs of RUN take, which no builder can shorten.
+# own_share BUILDER CONTEXT: what is left of its time without what the programs of RUN take, which no builder can
+# shorten. buildah does not say what a step took.
 own_share() {
-    cold mlbuild "$1"
-    mlbuild_build "$1" tar
-    local start=${EPOCHREALTIME/./}
-    "${command[@]/#-q/--progress=plain}" >"$work/log" 2>&1 || return 0
-    awk -v title="   ... mlbuild without the RUN steps, one run" -v total="$((${EPOCHREALTIME/./} - start))" '
+    [ "$1" != buildah ] || return 0
+    cold "$@"
+    "$1_build" "$2" tar
+    local start=${EPOCHREALTIME/./} plain=("${command[@]/#--quiet/--progress=plain}")
+    "${plain[@]/#-q/--progress=plain}" >"$work/log" 2>&1 || return 0
+    awk -v title="   ... $1 without the RUN steps, one run" -v total="$((${EPOCHREALTIME/./} - start))" '
         / RUN / { step[$1] }
         $2 == "DONE" && $1 in step { total -= $3 * 1e6 }
         END { printf "%-44s%10.2f s\n", title, total / 1e6 }' "$work/log"
@@ -120,7 +122,7 @@ own_share() {
 W1() {
     ml_context
     row "W1 ML image, cold, to a tar" cold ml tar
-    own_share ml
+    for builder in "${builders[@]}"; do own_share "$builder" ml; done
 }
 W2() {
     ml_context
