@@ -45,8 +45,8 @@ struct build {
 bool build_any_output(const struct build *b, bool (*wants)(const struct output *o));
 /* Nothing is hashed that nobody asked for: files, or the cache alone, take no image. */
 bool build_wants_image(const struct build *b);
-/* Runs what is not cached, in a builder, and leaves the record of the image, if one is wanted, there
- * for the planner. */
+/* Runs what is not cached, in a builder, and leaves the record of the image, if one is wanted,
+ * there for the planner. */
 int build_steps(struct build *b, struct error *err) MUST_CHECK;
 /* What was made, and what to type next. */
 void build_summarise(const struct build *b);
