@@ -5,6 +5,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/hard_links.h"
@@ -120,7 +121,7 @@ static int same_entry(struct comparison *c, const struct pair *p, const char *na
     enum fs_entry_kind kinds[2] = { FS_ENTRY_ORDINARY, FS_ENTRY_ORDINARY };
     auto_(fs_entry) struct fs_entry a = { .fd = -1 };
     auto_(fs_entry) struct fs_entry b = { .fd = -1 };
-    auto_free char *path = xasprintf("%s%s%s", p->path, *p->path ? "/" : "", name);
+    auto_free char *path = path_below(p->path, name);
     TRY(fs_entry_open(p->fds[0], name, path, &a, &kinds[0], err));
     TRY(fs_entry_open(p->fds[1], name, path, &b, &kinds[1], err));
     *out = kinds[0] == kinds[1] && same_facts(&a, &b);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/base/str.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
@@ -20,7 +21,7 @@ struct diff {
 
 static int write_marker(struct diff *d, const char *dir, const char *name, struct error *err)
 {
-    auto_free char *path = xasprintf("%s%s%s", dir, *dir ? "/" : "", name);
+    auto_free char *path = path_below(dir, name);
     struct tar_entry e = { .path = path, .type = TAR_FILE };
     return tar_writer_entry(d->out, &e, err);
 }
@@ -56,7 +57,7 @@ static int write_child(struct diff *d, int dir_fd, const char *dir, const char *
                        struct error *err)
 {
     enum fs_entry_kind kind = FS_ENTRY_ORDINARY;
-    auto_free char *path = xasprintf("%s%s%s", dir, *dir ? "/" : "", name);
+    auto_free char *path = path_below(dir, name);
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     struct walk_item item = { .dir_fd = dir_fd, .name = name };
     if (fstatat(dir_fd, name, &item.st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -6,6 +6,7 @@
 
 #include "lib/base/map.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/dir.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/hard_links.h"
@@ -48,7 +49,7 @@ static int copy_merged(const struct merge_dir *dir, const char *path, struct tre
     TRY(merge_list(dir, &list, err));
     for (size_t i = 0; i < list.count; i++) {
         const struct merge_name *item = &list.items[i];
-        auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", item->name);
+        auto_free char *below = path_below(path, item->name);
         TRY(write_name(to, dir->fds[item->from], item->name, below, links, err));
         if (!S_ISDIR(item->st.st_mode))
             continue;
@@ -221,13 +222,13 @@ static int compare_dir(struct comparison *c, int dir_fd, const struct merge_dir 
     TRY(merge_list(lower, &before, err));
     TRY(dir_list(dir_fd, *path ? path : "/", &names, err));
     for (size_t i = 0; i < names.count; i++) {
-        auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", names.items[i]);
+        auto_free char *below = path_below(path, names.items[i]);
         map_set(&present, names.items[i], &present);
         TRY(compare_name(c, dir_fd, lower, merge_find(&before, names.items[i]), names.items[i],
                          below, err));
     }
     for (size_t i = 0; i < before.count; i++) {
-        auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", before.items[i].name);
+        auto_free char *below = path_below(path, before.items[i].name);
         if (!map_find(&present, before.items[i].name))
             TRY(tree_writer_whiteout(c->to, below, err));
     }

@@ -46,6 +46,19 @@ char *path_join(const char *base, const char *rest)
     return path_clean(*base ? joined : rest);
 }
 
+/* Once for every entry of a walk. */
+char *path_below(const char *dir, const char *rest)
+{
+    size_t dir_len = strlen(dir);
+    size_t rest_len = strlen(rest);
+    size_t slash = dir_len && rest_len;
+    char *path = xmalloc(dir_len + slash + rest_len + 1);
+    memcpy(path, dir, dir_len);
+    path[dir_len] = '/';
+    memcpy(path + dir_len + slash, rest, rest_len + 1);
+    return path;
+}
+
 char *path_absolute(const char *cwd, const char *path)
 {
     if (path[0] == '/')

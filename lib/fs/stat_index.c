@@ -23,14 +23,18 @@ struct row {
 };
 
 struct stat_index {
+    char *name;
+    int dir_fd;
     FILE *old;  /* NULL at its end */
     char *path; /* of the current row of `old`, or NULL */
     struct row row;
+    bool changed;
+    int old_fd;    /* -1: there is none */
+    uint64_t same; /* so many bytes at the start of `old` are to stay */
+    bool has_begun;
     FILE *out; /* NULL if it cannot be written */
     struct atomic_file file;
     struct timespec start;
-    int dir_fd;
-    bool changed;
 };
 
 static void end_old(struct stat_index *x)
@@ -58,20 +62,16 @@ struct stat_index *stat_index_open(int dir_fd, const char *name)
 {
     struct stat_index *x = xcalloc(1, sizeof *x);
     char head[sizeof magic];
-    auto_(error) struct error ignored = { 0 };
     clock_gettime(CLOCK_REALTIME_COARSE, &x->start);
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    x->old = fd < 0 ? NULL : fdopen(fd, "r");
+    x->name = xstrdup(name);
+    x->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+    x->file.fd = -1;
+    x->old_fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    x->old = x->old_fd < 0 ? NULL : fdopen(dup(x->old_fd), "r");
     if (x->old &&
         (fread(head, sizeof head, 1, x->old) != 1 || memcmp(head, magic, sizeof head) != 0))
         end_old(x);
     next_row(x);
-    x->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
-    if (atomic_file_open(&x->file, x->dir_fd, name, 0600, &ignored) == 0) {
-        x->out = fdopen(dup(x->file.fd), "w");
-        if (x->out)
-            fwrite(magic, sizeof magic, 1, x->out);
-    }
     return x;
 }
 
@@ -121,9 +121,40 @@ static bool is_settled(const struct timespec *stamp, const struct timespec *star
     return age_ns > margin;
 }
 
+static bool copy_same(const struct stat_index *x)
+{
+    char buf[32 * 1024];
+    for (uint64_t at = 0; at < x->same;) {
+        size_t want = x->same - at < sizeof buf ? (size_t)(x->same - at) : sizeof buf;
+        ssize_t n = pread(x->old_fd, buf, want, (off_t)at);
+        if (n <= 0 || fwrite(buf, (size_t)n, 1, x->out) != 1)
+            return false;
+        at += (uint64_t)n;
+    }
+    return true;
+}
+
+/* The new index, once it is known to differ. */
+static void begin(struct stat_index *x)
+{
+    auto_(error) struct error ignored = { 0 };
+    x->has_begun = true;
+    if (atomic_file_open(&x->file, x->dir_fd, x->name, 0600, &ignored) < 0)
+        return;
+    x->out = fdopen(dup(x->file.fd), "w");
+    if (x->out && !(x->same ? copy_same(x) : fwrite(magic, sizeof magic, 1, x->out) == 1))
+        fclose(take_ptr(x->out));
+}
+
 void stat_index_add(struct stat_index *x, const char *path, const struct stat *st,
                     const struct digest *digest)
 {
+    if (!x->changed) {
+        x->same += (x->same ? 0 : sizeof magic) + sizeof(struct row) + strlen(path);
+        return;
+    }
+    if (!x->has_begun)
+        begin(x);
     if (!x->out || !is_settled(&st->st_mtim, &x->start) || !is_settled(&st->st_ctim, &x->start))
         return;
     struct row row = row_of(st);
@@ -143,7 +174,9 @@ void stat_index_commit(struct stat_index *x)
     auto_(error) struct error ignored = { 0 };
     if (x->path)
         x->changed = true;
-    if (!x->out || !x->changed)
+    if (x->changed && !x->has_begun)
+        begin(x);
+    if (!x->out)
         return;
     bool written = !ferror(x->out) && fflush(x->out) == 0;
     fclose(take_ptr(x->out));
@@ -159,7 +192,10 @@ void stat_index_free(struct stat_index *x)
     if (x->out)
         fclose(x->out);
     atomic_file_release(&x->file);
+    if (x->old_fd >= 0)
+        close(x->old_fd);
     if (x->dir_fd >= 0)
         close(x->dir_fd);
+    free(x->name);
     free(x);
 }

@@ -2,8 +2,8 @@
 /*
  * stat_index: remembers the content digests of files by their stat data, so that the next build
  * walks instead of reading. One flat file, sorted as a walk goes (names by byte value, a directory
- * before its content), read and rewritten in step with the walk: memory does not grow with the
- * number of files.
+ * before its content), read and, from where it differs, rewritten in step with the walk: memory
+ * does not grow with the number of files.
  *
  *     stat_index_open -> for each regular file, in walk order: stat_index_find, else hash;
  * stat_index_add
@@ -28,9 +28,10 @@ struct stat_index;
 struct stat_index *stat_index_open(int dir_fd, const char *name);
 bool stat_index_find(struct stat_index *x, const char *path, const struct stat *st,
                      struct digest *out);
+/* Of each file in the order in which they were asked for, found or not. */
 void stat_index_add(struct stat_index *x, const char *path, const struct stat *st,
                     const struct digest *digest);
-/* What the index had before is not what it has now, though nobody asked it. */
+/* Nobody asks it: all that is added is what it has now. Before the first stat_index_add. */
 void stat_index_changed(struct stat_index *x);
 /* Replaces the file if anything changed. Failure is harmless and not reported. */
 void stat_index_commit(struct stat_index *x);

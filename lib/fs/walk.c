@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/dir.h"
 
 int walk_compare(const char *a, const char *b)
@@ -45,7 +46,7 @@ static enum verdict judge(const struct walk *w, const char *path)
         const struct walk_filter *f = &w->filters[i];
         if (!f->exclude || f->exclude->count == 0)
             continue;
-        auto_free char *whole = xasprintf("%s%s%s", f->prefix, *f->prefix ? "/" : "", path);
+        auto_free char *whole = path_below(f->prefix, path);
         if (!pattern_list_excludes(f->exclude, whole, NULL))
             continue;
         if (!pattern_list_may_reinclude_below(f->exclude, whole))
@@ -88,7 +89,7 @@ static int enter(const struct walk *w, struct frame *f, struct error *err)
 static int visit_name(const struct walk *w, int dir_fd, const char *path, const char *name,
                       struct frame *up, struct error *err)
 {
-    auto_free char *below = xasprintf("%s%s%s", path, *path ? "/" : "", name);
+    auto_free char *below = path_below(path, name);
     enum verdict verdict = judge(w, below);
     struct frame f = { .up = up,
                        .depth = up ? up->depth + 1 : 0,

@@ -15,8 +15,7 @@ static int place_file(struct pass *p, const char *name, char **out, struct error
     const struct copy *c = p->copy;
     bool inside = p->dest == COPY_DEST_DIR;
     TRY(pass_write_way(p, inside, copy_new_mode(c), err));
-    auto_free char *path =
-        inside ? xasprintf("%s%s%s", c->dest, *c->dest ? "/" : "", name) : xstrdup(c->dest);
+    auto_free char *path = inside ? path_below(c->dest, name) : xstrdup(c->dest);
     p->dest = inside ? COPY_DEST_DIR : COPY_DEST_OTHER;
     TRY(copy_check_lower(c, path, false, err));
     *out = take_ptr(path);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/resolve.h"
 #include "lib/solver/copy_internal.h"
 
@@ -26,8 +27,8 @@ static int write_parent(struct tree *t, const char *pivot, const char *below, st
 {
     struct pass *p = t->pass;
     const char *dest = p->copy->dest;
-    auto_free char *path = xasprintf("%s%s%s", dest, *dest ? "/" : "", below);
-    auto_free char *source = xasprintf("%s%s%s", pivot, *pivot ? "/" : "", below);
+    auto_free char *path = path_below(dest, below);
+    auto_free char *source = path_below(pivot, below);
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
     TRY(copy_check_lower(p->copy, path, true, err));
     TRY(copy_check_name(path, err));
@@ -61,7 +62,7 @@ static int write_parents(struct tree *t, struct error *err)
 static int visit(void *arg, const struct walk_item *item, struct error *err)
 {
     struct tree *t = arg;
-    auto_free char *path = xasprintf("%s%s%s", t->dest, *t->dest ? "/" : "", item->path);
+    auto_free char *path = path_below(t->dest, item->path);
     TRY(cancel_check(t->pass->copy->cancel, err));
     if (t->parents_wanted)
         TRY(write_parents(t, err));

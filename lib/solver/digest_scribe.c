@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/file_digest.h"
 #include "lib/fs/hard_links.h"
 #include "lib/solver/selection_digest_internal.h"
@@ -58,7 +59,7 @@ void items_finish(const struct digest *digests, size_t count, struct digest *out
 
 char *selected_path(const struct selected *item, const char *path)
 {
-    return xasprintf("%s%s%s", item->path, *item->path && *path ? "/" : "", path);
+    return path_below(item->path, path);
 }
 
 static int compare_items(const void *a, const void *b, void *arg)
@@ -134,7 +135,7 @@ struct digest_scribe {
     bool is_unsure; /* it does: the index does not know all files */
 };
 
-struct digest_scribe *digest_scribe_open(const struct selection_digesting *o)
+static struct digest_scribe *scribe_new(const struct selection_digesting *o)
 {
     struct digest_scribe *s = xcalloc(1, sizeof *s);
     *s = (struct digest_scribe){ .options = o,
@@ -146,6 +147,14 @@ struct digest_scribe *digest_scribe_open(const struct selection_digesting *o)
     return s;
 }
 
+struct digest_scribe *digest_scribe_open(const struct selection_digesting *o)
+{
+    struct digest_scribe *s = scribe_new(o);
+    if (s->index)
+        stat_index_changed(s->index);
+    return s;
+}
+
 struct digest_scribe *digest_scribe_open_check(const struct selection_digesting *o)
 {
     /* The index wants to be asked in its own order. */
@@ -153,7 +162,7 @@ struct digest_scribe *digest_scribe_open_check(const struct selection_digesting 
         o->selection->count == 1 && o->selection->items[0].is_dir && !o->selection->with_parents;
     if (!o->from->is_context || !is_one_walk)
         return NULL;
-    struct digest_scribe *s = digest_scribe_open(o);
+    struct digest_scribe *s = scribe_new(o);
     s->only_checks = true;
     s->is_unsure = !s->index;
     return s;
@@ -247,7 +256,6 @@ bool digest_scribe_finish(struct digest_scribe *s, struct digest *out)
         const struct single *one = &s->singles[i];
         stat_index_add(s->index, selection->items[one->item].path, &one->st, &one->digest);
     }
-    stat_index_changed(s->index);
     stat_index_commit(s->index);
     return true;
 }

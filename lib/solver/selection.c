@@ -152,7 +152,7 @@ static int expand_name(const struct search *x, int fd, const char *dir, const ch
                        const char *after, struct error *err)
 {
     struct stat st;
-    auto_free char *path = xasprintf("%s%s%s", dir, *dir ? "/" : "", name);
+    auto_free char *path = path_below(dir, name);
     if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
         is_excluded(x->from, path, S_ISDIR(st.st_mode), NULL))
         return 0;
@@ -237,7 +237,7 @@ static void find_kept(const struct search *x, const char *pivot, const char *kep
                       const struct pattern_list *only)
 {
     struct stat st;
-    auto_free char *path = xasprintf("%s%s%s", pivot, *pivot && *kept ? "/" : "", kept);
+    auto_free char *path = path_below(pivot, kept);
     const char *name = NULL;
     auto_close int dir = beneath_open_parent(x->from->root_fd, path, &name);
     if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -5,6 +5,7 @@
 
 #include "lib/base/job_row.h"
 #include "lib/base/mem.h"
+#include "lib/base/path.h"
 #include "lib/fs/entry.h"
 #include "lib/fs/file_digest.h"
 #include "lib/fs/hard_links.h"
@@ -157,7 +158,7 @@ static int add_parents(struct digesting *d, struct error *err)
         struct stat st;
         auto_(fs_entry) struct fs_entry dir = { .fd = -1 };
         auto_free char *below = xstrndup(item->name, (size_t)(end - item->name));
-        auto_free char *path = xasprintf("%s%s%s", pivot, *pivot ? "/" : "", below);
+        auto_free char *path = path_below(pivot, below);
         auto_close int fd =
             beneath_open(d->options->from->root_fd, path, O_RDONLY | O_DIRECTORY, 0);
         if (fd < 0 || fstat(fd, &st) < 0)

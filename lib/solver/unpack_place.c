@@ -11,7 +11,7 @@
 
 static char *join(const char *dir, const char *name)
 {
-    return xasprintf("%s%s%s", dir, *dir && *name ? "/" : "", name);
+    return path_below(dir, name);
 }
 
 /* A path below the destination on its way to where it leads. */

@@ -52,6 +52,22 @@ static void joins(void **state)
     }
 }
 
+static void below_adds_and_cleans_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dir, *rest, *want;
+    } cases[] = { { "", "", "" },
+                  { "a", "", "a" },
+                  { "", "b", "b" },
+                  { "a", "b", "a/b" },
+                  { "a/b", "../c", "a/b/../c" } };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        auto_free char *path = path_below(cases[i].dir, cases[i].rest);
+        assert_string_equal(path, cases[i].want);
+    }
+}
+
 static void absolute_paths_ignore_the_directory(void **state)
 {
     (void)state;
@@ -80,9 +96,10 @@ static void bases_and_parents(void **state)
 
 int main(void)
 {
-    enum { OTHERS = 3 };
+    enum { OTHERS = 4 };
     struct CMUnitTest tests[COUNT(cleans) + OTHERS] = {
         cmocka_unit_test(joins),
+        cmocka_unit_test(below_adds_and_cleans_nothing),
         cmocka_unit_test(absolute_paths_ignore_the_directory),
         cmocka_unit_test(bases_and_parents),
     };

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "lib/base/fd.h"
 #include "tests/support/test.h"
 
 /* A file that was last touched long ago. */
@@ -44,6 +45,52 @@ static void remembers_in_walk_order(void **state)
         stat_index_add(x, paths[i], &st, &d);
     }
     stat_index_commit(x);
+}
+
+/* `paths` without one, and with one changed (COUNT(paths): none), all asked for before they are
+ * added. */
+static void update(int dir_fd, const char *name, size_t gone, size_t changed)
+{
+    auto_(stat_index) struct stat_index *x = stat_index_open(dir_fd, name);
+    struct digest digests[COUNT(paths)];
+    struct stat st[COUNT(paths)];
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        st[i] = old_file(i + 1);
+        st[i].st_size += i == changed;
+        if (i != gone && !stat_index_find(x, paths[i], &st[i], &digests[i]))
+            digests[i] = (struct digest){ { (unsigned char)i } };
+    }
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (i != gone)
+            stat_index_add(x, paths[i], &st[i], &digests[i]);
+    }
+    stat_index_commit(x);
+}
+
+static void assert_same_files(int dir_fd, const char *a, const char *b)
+{
+    auto_(strbuf) struct strbuf left = STRBUF_INIT;
+    auto_(strbuf) struct strbuf right = STRBUF_INIT;
+    auto_(error) struct error err = { 0 };
+    assert_int_equal(fd_read_file(dir_fd, a, SIZE_MAX / 2, &left, &err), 0);
+    assert_int_equal(fd_read_file(dir_fd, b, SIZE_MAX / 2, &right, &err), 0);
+    assert_int_equal(left.len, right.len);
+    assert_memory_equal(left.buf, right.buf, left.len);
+}
+
+static void what_stays_at_its_start_is_as_if_written_anew(void **state)
+{
+    const struct test_dir *dir = *state;
+    for (size_t gone = 0; gone <= COUNT(paths); gone++) {
+        for (size_t changed = 0; changed <= COUNT(paths); changed++) {
+            fill(dir->fd);
+            update(dir->fd, "index", gone, changed);
+            update(dir->fd, "fresh", gone, changed);
+            assert_same_files(dir->fd, "index", "fresh");
+            assert_int_equal(unlinkat(dir->fd, "index", 0), 0);
+            assert_int_equal(unlinkat(dir->fd, "fresh", 0), 0);
+        }
+    }
 }
 
 static void skips_what_is_gone_and_new(void **state)
@@ -153,6 +200,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(remembers_in_walk_order, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(what_stays_at_its_start_is_as_if_written_anew,
+                                        test_dir_setup, test_dir_teardown),
         cmocka_unit_test_setup_teardown(skips_what_is_gone_and_new, test_dir_setup,
                                         test_dir_teardown),
         cmocka_unit_test_setup_teardown(any_changed_field_counts, test_dir_setup,
