@@ -10,6 +10,8 @@ enum { SLOTS_MAX = 16 };
  * many. */
 enum { RECORD = 512, CUT_MIN = 256 * 1024, CUT_ONE_IN = 64 };
 
+enum { NOISE_SAMPLE = 4096, NOISE_PERCENT = 125 };
+
 /* Of a header, as POSIX has it. */
 enum {
     NAME_AT = 0,
@@ -99,12 +101,26 @@ static void write_done(struct pack_writer *w)
     w->is_writing = false;
 }
 
-/* From memory, or by the encoder. */
+/* In a sample of noise pairs of bytes are equal about as often as chance has it. */
+static bool looks_like_noise(const unsigned char *in, size_t len)
+{
+    unsigned count[256] = { 0 };
+    uint64_t pairs = 0;
+    if (len < NOISE_SAMPLE)
+        return false;
+    for (size_t i = 0; i < NOISE_SAMPLE; i++)
+        pairs += count[in[(len - NOISE_SAMPLE) / 2 + i]]++;
+    uint64_t by_chance = (uint64_t)NOISE_SAMPLE * (NOISE_SAMPLE - 1) / 2 / COUNT(count);
+    return pairs * 100 < by_chance * NOISE_PERCENT;
+}
+
+/* From memory, or by the encoder. Noise is quick to encode, and not in memory: to look for it would
+ * take a digest. */
 static void pack_slot(const struct pack_writer *w, struct slot *s)
 {
     size_t cap = w->encoder->bound();
     struct pack_memory *memory = w->memory;
-    bool is_asked = memory && memory->has_any;
+    bool is_asked = memory && memory->has_any && !looks_like_noise(s->in, s->in_len);
     s->out_len = 0;
     if (is_asked) {
         digest_of(s->in, s->in_len, &s->plain);

@@ -253,13 +253,14 @@ struct notes {
     size_t count;
     const struct strbuf *packed; /* what they were learnt from; NULL: nothing is recalled */
     const struct notes *before;
-    atomic_size_t hits;
+    atomic_size_t asked, hits;
 };
 
 static size_t recall(struct pack_memory *base, const struct digest *plain, unsigned char *out,
                      size_t cap)
 {
     struct notes *n = (struct notes *)base;
+    atomic_fetch_add(&n->asked, 1);
     for (size_t i = 0; i < n->before->count; i++) {
         const struct pack_block *b = &n->before->blocks[i];
         if (!digest_equal(&b->plain, plain))
@@ -331,6 +332,36 @@ static void a_change_leaves_most_blocks_alone(void **state)
         size_t hits = atomic_load(&second->hits);
         if (hits + 3 < second->count)
             fail_msg("+%zu: %zu of %zu blocks", growths[i], hits, second->count);
+    }
+}
+
+/* A digest of what is stored in no time is not worth it. */
+static void nobody_remembers_noise(void **state)
+{
+    enum { BLOCKS = 3, LEN = BLOCKS * PACK_BLOCK };
+    static const struct {
+        bool is_noise;
+        size_t asked;
+    } rows[] = { { true, 0 }, { false, BLOCKS } };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        auto_free struct notes *none = xcalloc(1, sizeof *none);
+        auto_free struct notes *notes = xcalloc(1, sizeof *notes);
+        auto_(strbuf) struct strbuf in = STRBUF_INIT;
+        auto_(strbuf) struct strbuf out = STRBUF_INIT;
+        auto_free char *data = xmalloc(LEN);
+        uint32_t x = 3;
+        for (size_t k = 0; k < LEN; k++) {
+            x = x * 1664525U + 1013904223U;
+            data[k] = (char)(x >> 24);
+        }
+        if (!rows[i].is_noise)
+            fill_weights(data, LEN);
+        strbuf_add(&in, data, LEN);
+        notes->base.has_any = true;
+        notes->before = none;
+        pack_noting(&in, notes, &out);
+        assert_int_equal(atomic_load(&notes->asked), rows[i].asked);
     }
 }
 
@@ -466,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(a_writer_that_fails_stops),
         cmocka_unit_test(a_change_leaves_most_blocks_alone),
+        cmocka_unit_test(nobody_remembers_noise),
         cmocka_unit_test(lookalikes_make_no_small_blocks),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(zstd_frames_of_any_size),
