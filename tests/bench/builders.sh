@@ -77,7 +77,7 @@ buildah_build() {
     esac
 }
 
-# Whatever BuildKit buildx speaks to: run.sh starts docker's, with its store of containerd.
+# What these variables name for buildx: stage.sh starts docker's, with its store of containerd.
 buildkit_start() {
     export BUILDX_NO_DEFAULT_ATTESTATIONS=1
     buildx=(docker --config "$work/docker" buildx)
@@ -105,4 +105,4 @@ installed() { command -v "$1" >/dev/null; }
 
 builders=(mlbuild)
 ! installed buildah || builders+=(buildah)
-! docker buildx inspect >/dev/null 2>&1 || builders+=(buildkit)
+[ -z "${DOCKER_HOST-}${BUILDX_BUILDER-}" ] || builders+=(buildkit)

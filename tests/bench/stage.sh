@@ -88,9 +88,9 @@ start_dockerd() {
     # shellcheck disable=SC2064 # what they are now
     trap "kill $dockerd; wait $dockerd; rm -rf '$run' '$1/dockerd'; umount '$1' 2>/dev/null || true" EXIT
     for try in $(seq 100); do
-        ! docker version >/dev/null 2>&1 || return 0
+        ! docker info 2>/dev/null | grep -q io.containerd.snapshotter || return 0
         sleep 0.1
     done
-    echo "dockerd does not start after $try tries: $(tail -n 1 "$run/log")" >&2
-    return 1
+    echo "no BuildKit: dockerd, tried $try times, has no store of containerd: $(tail -n 1 "$run/log")" >&2
+    unset DOCKER_HOST
 }
