@@ -27,6 +27,7 @@ megabytes_context() {
 point() {
     local build=("$mlbuild" -q -t built --build-context "base=oci-layout://$work/base" "$work/built")
     "$1_context" "$2"
+    touch_memory
     measure run --peak mlbuild "${build[@]}" -o "$work/built.tar" | measure csv "$1,$2,cold"
     {
         measure run --peak mlbuild "${build[@]}"

@@ -17,6 +17,7 @@ for word; do
     --quick)
         weights=$((8 << 20)) steps=10 noise=$((32 << 20)) files=2000 nap=0.5 ml_base=base
         least=2 most=3 budget=1
+        touch_memory() { :; }
         ;;
     W[1-9] | W10) chosen+=("$word") ;;
     *) echo "usage: run.sh [--quick] [W1...W10]" >&2 && exit 2 ;;
@@ -194,15 +195,6 @@ W10() {
     rm "$work/noise.tar"
 }
 
-# A virtual machine's host gives it memory at the first touch, which takes longer than to fill it: before each
-# workload all that is free goes to the page cache once, from where it is had quickly.
-touch_memory() {
-    local free
-    free=$(awk '$1 == "MemFree:" { print $2 }' /proc/meminfo)
-    truncate --size "${free}K" "$work/holes.$1"
-    cat "$work/holes.$1" >/dev/null
-}
-
 failed=0
 mkdir "$work/out"
 python3 "$here/base.py" "$base_layout"
@@ -211,7 +203,7 @@ for builder in "${builders[@]}"; do "${builder}_start"; done
 echo
 measure header "${builders[@]}"
 for workload in "${chosen[@]}"; do
-    touch_memory "$workload"
+    touch_memory
     "$workload"
     rm -rf "$work"/out/*
 done
