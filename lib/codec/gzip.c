@@ -191,6 +191,11 @@ static void close_state(void *state)
     free(g);
 }
 
+static bool stores_noise(int level)
+{
+    return level < 0;
+}
+
 static size_t bound(void)
 {
     size_t ours = HEADER_SIZE + huffman_bound(PACK_BLOCK) + TRAILER_SIZE;
@@ -205,4 +210,5 @@ static void layout(int level, char out[static PACK_LAYOUT_SIZE])
              is_auto ? "auto" : "", is_auto ? LEVEL_AUTO : level, LIBDEFLATE_VERSION_STRING);
 }
 
-const struct pack_encoder pack_gzip = { LEVEL_MAX, open_state, bound, encode, close_state, layout };
+const struct pack_encoder pack_gzip = { LEVEL_MAX,   open_state,   bound, encode,
+                                        close_state, stores_noise, layout };

@@ -114,13 +114,14 @@ static bool looks_like_noise(const unsigned char *in, size_t len)
     return pairs * 100 < by_chance * NOISE_PERCENT;
 }
 
-/* From memory, or by the encoder. Noise is quick to encode, and not in memory: to look for it would
+/* From memory, or by the encoder. What is quick to encode is not in memory: to look for it would
  * take a digest. */
 static void pack_slot(const struct pack_writer *w, struct slot *s)
 {
     size_t cap = w->encoder->bound();
     struct pack_memory *memory = w->memory;
-    bool is_asked = memory && memory->has_any && !looks_like_noise(s->in, s->in_len);
+    bool is_asked = memory && memory->has_any &&
+                    !(w->encoder->stores_noise(w->level) && looks_like_noise(s->in, s->in_len));
     s->out_len = 0;
     if (is_asked) {
         digest_of(s->in, s->in_len, &s->plain);

@@ -38,6 +38,7 @@ struct pack_encoder {
     size_t (*encode)(void *state, const unsigned char *in, size_t len, unsigned char *out,
                      size_t cap, bool *out_slow);
     void (*close)(void *state);
+    bool (*stores_noise)(int level); /* what cannot be packed is quick to encode */
     void (*layout)(int level, char out[static PACK_LAYOUT_SIZE]);
 };
 

@@ -54,7 +54,8 @@ static void next_row(struct stat_index *x)
         return;
     }
     x->path = xcalloc(x->row.path_len + 1, 1);
-    if (fread(x->path, 1, x->row.path_len, x->old) != x->row.path_len)
+    if (fread(x->path, 1, x->row.path_len, x->old) != x->row.path_len ||
+        strlen(x->path) != x->row.path_len)
         end_old(x);
 }
 
@@ -67,7 +68,7 @@ struct stat_index *stat_index_open(int dir_fd, const char *name)
     x->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
     x->file.fd = -1;
     x->old_fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    x->old = x->old_fd < 0 ? NULL : fdopen(dup(x->old_fd), "r");
+    x->old = x->old_fd < 0 ? NULL : fdopen(fcntl(x->old_fd, F_DUPFD_CLOEXEC, 0), "r");
     if (x->old &&
         (fread(head, sizeof head, 1, x->old) != 1 || memcmp(head, magic, sizeof head) != 0))
         end_old(x);
@@ -105,6 +106,7 @@ bool stat_index_find(struct stat_index *x, const char *path, const struct stat *
         return false;
     }
     *out = x->row.digest;
+    next_row(x);
     return true;
 }
 
@@ -174,6 +176,8 @@ void stat_index_commit(struct stat_index *x)
     auto_(error) struct error ignored = { 0 };
     if (x->path)
         x->changed = true;
+    if (!x->changed && x->old_fd >= 0)
+        (void)!futimens(x->old_fd, NULL);
     if (x->changed && !x->has_begun)
         begin(x);
     if (!x->out)

@@ -33,7 +33,8 @@ void stat_index_add(struct stat_index *x, const char *path, const struct stat *s
                     const struct digest *digest);
 /* Nobody asks it: all that is added is what it has now. Before the first stat_index_add. */
 void stat_index_changed(struct stat_index *x);
-/* Replaces the file if anything changed. Failure is harmless and not reported. */
+/* Replaces the file if anything changed; else it is marked as used. Failure is harmless and not
+ * reported. */
 void stat_index_commit(struct stat_index *x);
 void stat_index_free(struct stat_index *x);
 DEFINE_AUTO(stat_index, struct stat_index *, stat_index_free(*value))

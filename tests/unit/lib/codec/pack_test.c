@@ -280,15 +280,15 @@ static void learn(struct pack_memory *base, const struct pack_block *block)
     n->blocks[n->count++] = *block;
 }
 
-static void pack_noting(const struct strbuf *in, struct notes *notes, struct strbuf *out)
+static void pack_noting(const struct pack_encoder *encoder, int level, const struct strbuf *in,
+                        struct notes *notes, struct strbuf *out)
 {
     struct error err = { 0 };
     struct memory_writer end = memory_writer_init();
     struct thread_pool *pool = thread_pool_new(4);
     notes->base.recall = recall;
     notes->base.learn = learn;
-    struct pack_writer *w =
-        pack_writer_open(&pack_gzip, PACK_LEVEL_DEFAULT, &end.base, pool, &notes->base);
+    struct pack_writer *w = pack_writer_open(encoder, level, &end.base, pool, &notes->base);
     assert_ok(writer_write(pack_writer_base(w), in->buf, in->len, &err), &err);
     assert_ok(pack_writer_finish(w, &err), &err);
     pack_writer_free(w);
@@ -305,7 +305,7 @@ static void a_change_leaves_most_blocks_alone(void **state)
     auto_free struct notes *first = xcalloc(1, sizeof *first);
     (void)state;
     make_tar(0, 0, &before);
-    pack_noting(&before, first, &packed);
+    pack_noting(&pack_gzip, PACK_LEVEL_DEFAULT, &before, first, &packed);
     /* Where blocks end is of the layout: another rule is another version of it. */
     auto_(hasher) struct hasher *ends = hasher_new();
     struct digest digest;
@@ -325,7 +325,7 @@ static void a_change_leaves_most_blocks_alone(void **state)
         second->packed = &packed;
         second->before = first;
         make_tar(900, growths[i], &after);
-        pack_noting(&after, second, &again);
+        pack_noting(&pack_gzip, PACK_LEVEL_DEFAULT, &after, second, &again);
         pack(after.buf, after.len, NULL, 4096, &alone);
         assert_int_equal(again.len, alone.len);
         assert_memory_equal(again.buf, alone.buf, alone.len);
@@ -335,14 +335,20 @@ static void a_change_leaves_most_blocks_alone(void **state)
     }
 }
 
-/* A digest of what is stored in no time is not worth it. */
-static void nobody_remembers_noise(void **state)
+/* A digest of what is stored in no time is not worth it, but of what takes long to come to nothing.
+ */
+static void what_is_stored_is_not_looked_for(void **state)
 {
     enum { BLOCKS = 3, LEN = BLOCKS * PACK_BLOCK };
     static const struct {
+        const struct pack_encoder *encoder;
+        int level;
         bool is_noise;
         size_t asked;
-    } rows[] = { { true, 0 }, { false, BLOCKS } };
+    } rows[] = { { &pack_gzip, PACK_LEVEL_DEFAULT, true, 0 },
+                 { &pack_gzip, PACK_LEVEL_DEFAULT, false, BLOCKS },
+                 { &pack_gzip, 9, true, BLOCKS },
+                 { &pack_zstd, PACK_LEVEL_DEFAULT, true, BLOCKS } };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         auto_free struct notes *none = xcalloc(1, sizeof *none);
@@ -360,7 +366,7 @@ static void nobody_remembers_noise(void **state)
         strbuf_add(&in, data, LEN);
         notes->base.has_any = true;
         notes->before = none;
-        pack_noting(&in, notes, &out);
+        pack_noting(rows[i].encoder, rows[i].level, &in, notes, &out);
         assert_int_equal(atomic_load(&notes->asked), rows[i].asked);
     }
 }
@@ -380,7 +386,7 @@ static void lookalikes_make_no_small_blocks(void **state)
         memcpy(record + 124, "77777777777", 12);
         memcpy(record + 257, "ustar", 6);
     }
-    pack_noting(&input, notes, &packed);
+    pack_noting(&pack_gzip, PACK_LEVEL_DEFAULT, &input, notes, &packed);
     assert_true(notes->count <= input.len / PACK_BLOCK + 2);
     pack(input.buf, input.len, NULL, 1000, &alone);
     assert_int_equal(packed.len, alone.len);
@@ -497,7 +503,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(gzip_itself_reads_it, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(a_writer_that_fails_stops),
         cmocka_unit_test(a_change_leaves_most_blocks_alone),
-        cmocka_unit_test(nobody_remembers_noise),
+        cmocka_unit_test(what_is_stored_is_not_looked_for),
         cmocka_unit_test(lookalikes_make_no_small_blocks),
         cmocka_unit_test(every_truncation_is_noticed),
         cmocka_unit_test(zstd_frames_of_any_size),

@@ -47,20 +47,20 @@ static void remembers_in_walk_order(void **state)
     stat_index_commit(x);
 }
 
-/* `paths` without one, and with one changed (COUNT(paths): none), all asked for before they are
- * added. */
-static void update(int dir_fd, const char *name, size_t gone, size_t changed)
+/* The first `count` paths without one, and with one changed (COUNT(paths): none), all asked for
+ * before they are added. */
+static void update(int dir_fd, const char *name, size_t gone, size_t changed, size_t count)
 {
     auto_(stat_index) struct stat_index *x = stat_index_open(dir_fd, name);
     struct digest digests[COUNT(paths)];
     struct stat st[COUNT(paths)];
-    for (size_t i = 0; i < COUNT(paths); i++) {
+    for (size_t i = 0; i < count; i++) {
         st[i] = old_file(i + 1);
         st[i].st_size += i == changed;
         if (i != gone && !stat_index_find(x, paths[i], &st[i], &digests[i]))
             digests[i] = (struct digest){ { (unsigned char)i } };
     }
-    for (size_t i = 0; i < COUNT(paths); i++) {
+    for (size_t i = 0; i < count; i++) {
         if (i != gone)
             stat_index_add(x, paths[i], &st[i], &digests[i]);
     }
@@ -84,12 +84,52 @@ static void what_stays_at_its_start_is_as_if_written_anew(void **state)
     for (size_t gone = 0; gone <= COUNT(paths); gone++) {
         for (size_t changed = 0; changed <= COUNT(paths); changed++) {
             fill(dir->fd);
-            update(dir->fd, "index", gone, changed);
-            update(dir->fd, "fresh", gone, changed);
+            update(dir->fd, "index", gone, changed, COUNT(paths));
+            update(dir->fd, "fresh", gone, changed, COUNT(paths));
             assert_same_files(dir->fd, "index", "fresh");
             assert_int_equal(unlinkat(dir->fd, "index", 0), 0);
             assert_int_equal(unlinkat(dir->fd, "fresh", 0), 0);
         }
+    }
+}
+
+/* Finds of `count` files are so far ahead of their adds. */
+static void walk_unchanged(int dir_fd, size_t count, size_t ahead)
+{
+    auto_(stat_index) struct stat_index *x = stat_index_open(dir_fd, "index");
+    struct digest d;
+    for (size_t i = 0; i < count + ahead; i++) {
+        if (i < count) {
+            struct stat st = old_file(i + 1);
+            assert_true(stat_index_find(x, paths[i], &st, &d));
+        }
+        if (i >= ahead) {
+            struct stat st = old_file(i - ahead + 1);
+            d = (struct digest){ { (unsigned char)(i - ahead) } };
+            stat_index_add(x, paths[i - ahead], &st, &d);
+        }
+    }
+    stat_index_commit(x);
+}
+
+/* ... but is marked as used: unused ones are collected. */
+static void an_index_that_says_the_same_is_left_alone(void **state)
+{
+    static const struct timespec old[2] = { { 1700000000, 0 }, { 1700000000, 0 } };
+    const struct test_dir *dir = *state;
+    for (size_t count = 1; count <= COUNT(paths); count++) {
+        struct stat before;
+        struct stat after;
+        update(dir->fd, "index", COUNT(paths), COUNT(paths), count);
+        for (size_t ahead = 0; ahead <= count; ahead++) {
+            assert_int_equal(utimensat(dir->fd, "index", old, 0), 0);
+            assert_int_equal(fstatat(dir->fd, "index", &before, 0), 0);
+            walk_unchanged(dir->fd, count, ahead);
+            assert_int_equal(fstatat(dir->fd, "index", &after, 0), 0);
+            assert_int_equal(after.st_ino, before.st_ino);
+            assert_true(after.st_mtim.tv_sec > before.st_mtim.tv_sec);
+        }
+        assert_int_equal(unlinkat(dir->fd, "index", 0), 0);
     }
 }
 
@@ -202,6 +242,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(remembers_in_walk_order, test_dir_setup, test_dir_teardown),
         cmocka_unit_test_setup_teardown(what_stays_at_its_start_is_as_if_written_anew,
                                         test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(an_index_that_says_the_same_is_left_alone, test_dir_setup,
+                                        test_dir_teardown),
         cmocka_unit_test_setup_teardown(skips_what_is_gone_and_new, test_dir_setup,
                                         test_dir_teardown),
         cmocka_unit_test_setup_teardown(any_changed_field_counts, test_dir_setup,
