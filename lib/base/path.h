@@ -16,9 +16,8 @@
 char *path_clean(const char *path) __attribute__((returns_nonnull));
 /* Cleaned `base`/`rest`; the caller frees it. */
 char *path_join(const char *base, const char *rest) __attribute__((returns_nonnull));
-/* "dir/rest" as they are, not cleaned; one of them alone if the other is empty. The caller frees
- * it.
- */
+/* "dir/rest" as they are, not cleaned; one of them alone if the other is empty. Freed by
+ * the caller. */
 char *path_below(const char *dir, const char *rest) __attribute__((returns_nonnull));
 /* `path` as seen from directory `cwd`, absolute and cleaned; the caller frees it. */
 char *path_absolute(const char *cwd, const char *path) __attribute__((returns_nonnull));

@@ -18,7 +18,9 @@ enum {
     SAMPLES = 2,
     REPEAT_BITS = 13,
     REPEAT_PERCENT = 4,
-    WORTH_PERCENT = 98, /* more than this of the input left is not worth unpacking */
+    NOISE_SAMPLE = 4096,
+    NOISE_PERCENT = 125, /* of the pairs that chance makes */
+    WORTH_PERCENT = 98,  /* more than this of the input left is not worth unpacking */
 };
 
 struct gzip {
@@ -191,9 +193,22 @@ static void close_state(void *state)
     free(g);
 }
 
-static bool stores_noise(int level)
+/* In a sample of noise pairs of bytes are equal about as often as chance has it. */
+static bool is_noise(const unsigned char *in, size_t len)
 {
-    return level < 0;
+    unsigned count[256] = { 0 };
+    uint64_t pairs = 0;
+    if (len < NOISE_SAMPLE)
+        return false;
+    for (size_t i = 0; i < NOISE_SAMPLE; i++)
+        pairs += count[in[(len - NOISE_SAMPLE) / 2 + i]]++;
+    uint64_t by_chance = (uint64_t)NOISE_SAMPLE * (NOISE_SAMPLE - 1) / 2 / COUNT(count);
+    return pairs * 100 < by_chance * NOISE_PERCENT;
+}
+
+static bool is_quick(int level, const unsigned char *in, size_t len)
+{
+    return level < 0 && is_noise(in, len);
 }
 
 static size_t bound(void)
@@ -210,5 +225,5 @@ static void layout(int level, char out[static PACK_LAYOUT_SIZE])
              is_auto ? "auto" : "", is_auto ? LEVEL_AUTO : level, LIBDEFLATE_VERSION_STRING);
 }
 
-const struct pack_encoder pack_gzip = { LEVEL_MAX,   open_state,   bound, encode,
-                                        close_state, stores_noise, layout };
+const struct pack_encoder pack_gzip = { LEVEL_MAX,   open_state, bound, encode,
+                                        close_state, is_quick,   layout };

@@ -10,8 +10,6 @@ enum { SLOTS_MAX = 16 };
  * many. */
 enum { RECORD = 512, CUT_MIN = 256 * 1024, CUT_ONE_IN = 64 };
 
-enum { NOISE_SAMPLE = 4096, NOISE_PERCENT = 125 };
-
 /* Of a header, as POSIX has it. */
 enum {
     NAME_AT = 0,
@@ -101,27 +99,14 @@ static void write_done(struct pack_writer *w)
     w->is_writing = false;
 }
 
-/* In a sample of noise pairs of bytes are equal about as often as chance has it. */
-static bool looks_like_noise(const unsigned char *in, size_t len)
-{
-    unsigned count[256] = { 0 };
-    uint64_t pairs = 0;
-    if (len < NOISE_SAMPLE)
-        return false;
-    for (size_t i = 0; i < NOISE_SAMPLE; i++)
-        pairs += count[in[(len - NOISE_SAMPLE) / 2 + i]]++;
-    uint64_t by_chance = (uint64_t)NOISE_SAMPLE * (NOISE_SAMPLE - 1) / 2 / COUNT(count);
-    return pairs * 100 < by_chance * NOISE_PERCENT;
-}
-
 /* From memory, or by the encoder. What is quick to encode is not in memory: to look for it would
  * take a digest. */
 static void pack_slot(const struct pack_writer *w, struct slot *s)
 {
     size_t cap = w->encoder->bound();
     struct pack_memory *memory = w->memory;
-    bool is_asked = memory && memory->has_any &&
-                    !(w->encoder->stores_noise(w->level) && looks_like_noise(s->in, s->in_len));
+    bool is_quick = w->encoder->is_quick && w->encoder->is_quick(w->level, s->in, s->in_len);
+    bool is_asked = memory && memory->has_any && !is_quick;
     s->out_len = 0;
     if (is_asked) {
         digest_of(s->in, s->in_len, &s->plain);

@@ -38,7 +38,8 @@ struct pack_encoder {
     size_t (*encode)(void *state, const unsigned char *in, size_t len, unsigned char *out,
                      size_t cap, bool *out_slow);
     void (*close)(void *state);
-    bool (*stores_noise)(int level); /* what cannot be packed is quick to encode */
+    /* Can it be told at a glance that `encode` will not be slow? NULL: never. */
+    bool (*is_quick)(int level, const unsigned char *in, size_t len);
     void (*layout)(int level, char out[static PACK_LAYOUT_SIZE]);
 };
 

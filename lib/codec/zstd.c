@@ -57,11 +57,5 @@ static void layout(int level, char out[static PACK_LAYOUT_SIZE])
              ZSTD_VERSION_STRING);
 }
 
-static bool stores_noise(int level)
-{
-    (void)level;
-    return false;
-}
-
-const struct pack_encoder pack_zstd = { PACK_LEVEL_MAX, open_state,   bound, encode,
-                                        close_state,    stores_noise, layout };
+const struct pack_encoder pack_zstd = { PACK_LEVEL_MAX, open_state, bound, encode,
+                                        close_state,    NULL,       layout };

@@ -30,7 +30,7 @@ struct stat_index {
     struct row row;
     bool changed;
     int old_fd;    /* -1: there is none */
-    uint64_t same; /* so many bytes at the start of `old` are to stay */
+    uint64_t same; /* so many bytes of the first rows of `old` are to stay */
     bool has_begun;
     FILE *out; /* NULL if it cannot be written */
     struct atomic_file file;
@@ -128,7 +128,7 @@ static bool copy_same(const struct stat_index *x)
     char buf[32 * 1024];
     for (uint64_t at = 0; at < x->same;) {
         size_t want = x->same - at < sizeof buf ? (size_t)(x->same - at) : sizeof buf;
-        ssize_t n = pread(x->old_fd, buf, want, (off_t)at);
+        ssize_t n = pread(x->old_fd, buf, want, (off_t)(sizeof magic + at));
         if (n <= 0 || fwrite(buf, (size_t)n, 1, x->out) != 1)
             return false;
         at += (uint64_t)n;
@@ -144,7 +144,7 @@ static void begin(struct stat_index *x)
     if (atomic_file_open(&x->file, x->dir_fd, x->name, 0600, &ignored) < 0)
         return;
     x->out = fdopen(dup(x->file.fd), "w");
-    if (x->out && !(x->same ? copy_same(x) : fwrite(magic, sizeof magic, 1, x->out) == 1))
+    if (x->out && (fwrite(magic, sizeof magic, 1, x->out) != 1 || !copy_same(x)))
         fclose(take_ptr(x->out));
 }
 
@@ -152,7 +152,7 @@ void stat_index_add(struct stat_index *x, const char *path, const struct stat *s
                     const struct digest *digest)
 {
     if (!x->changed) {
-        x->same += (x->same ? 0 : sizeof magic) + sizeof(struct row) + strlen(path);
+        x->same += sizeof(struct row) + strlen(path);
         return;
     }
     if (!x->has_begun)
@@ -166,7 +166,7 @@ void stat_index_add(struct stat_index *x, const char *path, const struct stat *s
     fwrite(path, 1, row.path_len, x->out);
 }
 
-void stat_index_changed(struct stat_index *x)
+void stat_index_renew(struct stat_index *x)
 {
     x->changed = true;
 }

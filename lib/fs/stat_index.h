@@ -32,7 +32,7 @@ bool stat_index_find(struct stat_index *x, const char *path, const struct stat *
 void stat_index_add(struct stat_index *x, const char *path, const struct stat *st,
                     const struct digest *digest);
 /* Nobody asks it: all that is added is what it has now. Before the first stat_index_add. */
-void stat_index_changed(struct stat_index *x);
+void stat_index_renew(struct stat_index *x);
 /* Replaces the file if anything changed; else it is marked as used. Failure is harmless and not
  * reported. */
 void stat_index_commit(struct stat_index *x);

@@ -151,7 +151,7 @@ struct digest_scribe *digest_scribe_open(const struct selection_digesting *o)
 {
     struct digest_scribe *s = scribe_new(o);
     if (s->index)
-        stat_index_changed(s->index);
+        stat_index_renew(s->index);
     return s;
 }
 

@@ -9,11 +9,6 @@
 #include "lib/base/path_walk.h"
 #include "lib/solver/unpack_internal.h"
 
-static char *join(const char *dir, const char *name)
-{
-    return path_below(dir, name);
-}
-
 /* A path below the destination on its way to where it leads. */
 struct way {
     struct path_walk path;
@@ -49,7 +44,7 @@ static int enter_lower(struct unpack *u, const struct way *w, const char *path, 
     struct pass *p = u->pass;
     bool exists = false;
     auto_(fs_entry) struct fs_entry e = { .fd = -1 };
-    auto_free char *whole = join(p->copy->dest, path);
+    auto_free char *whole = path_below(p->copy->dest, path);
     struct tar_entry dir = { .path = whole, .type = TAR_DIR, .mode = NEW_DIRECTORY_MODE };
     if (!w->hidden && p->copy->dest_exists)
         TRY(lower_look(p->copy->lower, whole, &exists, &e, err));
@@ -69,8 +64,8 @@ static int enter(struct unpack *u, struct way *w, const char *name, struct error
     struct layer_writer *to = u->pass->to;
     enum layer_look found = LAYER_LOOK_NOTHING;
     auto_free char *target = NULL;
-    auto_free char *path = join(w->path.done.buf, name);
-    auto_free char *whole = join(u->pass->copy->dest, path);
+    auto_free char *path = path_below(w->path.done.buf, name);
+    auto_free char *whole = path_below(u->pass->copy->dest, path);
     TRY(cancel_check(u->pass->copy->cancel, err));
     TRY(copy_check_name(whole, err));
     TRY(to->ops->look(to, whole, &found, &target, err));
@@ -129,7 +124,7 @@ int unpack_place(struct unpack *u, const char *path, char **out, struct error *e
         TRY(find_directory(u, parent, &u->parent_at, err));
         u->parent = take_ptr(parent);
     }
-    auto_free char *below = join(u->parent_at, path_base(path));
-    *out = join(u->pass->copy->dest, below);
+    auto_free char *below = path_below(u->parent_at, path_base(path));
+    *out = path_below(u->pass->copy->dest, below);
     return 0;
 }

@@ -4,7 +4,8 @@
 #     NAME_start                     once, before the first row
 #     NAME_forget                    its store is empty
 #     NAME_base BASE                 ... but for this base image
-#     NAME_build CONTEXT OUTPUT      sets `command`; OUTPUT: none, tar, dir (see out_of), store or push
+#     NAME_build CONTEXT OUTPUT      sets `command`; OUTPUT: none, tar, dir (see out_of), store or push;
+#                                    none is the cache alone, where a builder can do without an image
 #
 # so that another builder is five functions and a name in `builders`. Bases are layouts on disk; the one that
 # is pulled in W9 is named by its registry and has none.

@@ -72,7 +72,7 @@ own_file_system() {
 # containerd's store, which exports OCI layouts, in DIR, and with control groups of version 2 alone, since crun
 # starts only so: a link to it that is named runc is BuildKit's best case.
 start_dockerd() {
-    local run try
+    local run try dockerd
     [ -z "${DOCKER_HOST-}${BUILDX_BUILDER-}" ] || return 0
     command -v dockerd >/dev/null && docker buildx version >/dev/null 2>&1 || return 0
     run=$(mktemp -d /var/tmp/mlbuild-bench-dockerd-XXXXXX)
